@@ -1,0 +1,144 @@
+//! The words of `realm-agent`, checked; the guard passes them on to control as they are.
+
+use argh::FromArgs;
+use shared::args::{Flag, Table};
+use shared::{OwnerId, Tag};
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+/// Where metrics, logs and health are served when no flag says otherwise.
+const DEFAULT_HTTP: &str = "127.0.0.1:9920";
+
+/// Flags and the variables that stand in for them.
+const FLAGS: Table = Table {
+    program: &[
+        Flag::many("--role", "REALM_AGENT_ROLE"),
+        Flag::one("--owner", "REALM_AGENT_OWNER"),
+        Flag::many("--bootstrap", "REALM_AGENT_BOOTSTRAP"),
+        Flag::many("--listen", "REALM_AGENT_LISTEN"),
+        Flag::one("--http", "REALM_AGENT_HTTP"),
+        Flag::one("--data-dir", "REALM_AGENT_DATA"),
+        Flag::switch("--no-tofu", "REALM_AGENT_NO_TOFU"),
+    ],
+    verbs: &[],
+};
+
+#[derive(FromArgs)]
+/// realm-agent: run WebAssembly components under hard limits, as a peer of a mesh.
+struct Words {
+    /// a tag of this node, such as `dev` (repeatable)
+    #[argh(option, arg_name = "TAG")]
+    role: Vec<Tag>,
+
+    /// the public key that commands this node, `ed25519:…`
+    #[argh(option, arg_name = "KEY")]
+    owner: Option<OwnerId>,
+
+    /// address of another node, such as `/ip4/192.168.1.10/udp/4001/quic-v1` (repeatable)
+    #[argh(option, arg_name = "ADDR")]
+    bootstrap: Vec<String>,
+
+    /// address to listen on (repeatable); default: QUIC and TCP on every interface, ports kept
+    #[argh(option, arg_name = "ADDR")]
+    listen: Vec<String>,
+
+    /// where to serve /metrics, /logs, /status and /healthz; default 127.0.0.1:9920, port 0 lets the system choose
+    #[argh(option, arg_name = "ADDR")]
+    http: Option<SocketAddr>,
+
+    /// where to keep key, state and artifacts
+    #[argh(option, arg_name = "DIR")]
+    data_dir: Option<PathBuf>,
+
+    /// never obey the first stranger: stay without an owner until one is configured
+    #[argh(switch)]
+    no_tofu: bool,
+
+    /// print the version and end
+    #[argh(switch)]
+    version: bool,
+}
+
+/// How an agent was started.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AgentArgs {
+    /// Its tags.
+    pub roles: Vec<Tag>,
+    /// Who commands it, if a flag says so.
+    pub owner: Option<OwnerId>,
+    /// Addresses to dial.
+    pub bootstrap: Vec<String>,
+    /// Addresses to listen on.
+    pub listen: Vec<String>,
+    /// Where to serve HTTP.
+    pub http: SocketAddr,
+    /// Where everything is kept.
+    pub data_dir: PathBuf,
+    /// Whether the first stranger is refused too.
+    pub no_tofu: bool,
+}
+
+/// What the words ask for.
+pub enum Asked {
+    /// To run.
+    Run(AgentArgs),
+    /// To print this and end well.
+    Print(String),
+}
+
+/// Checks the words after the program's name. Every flag can be left to a `REALM_AGENT_*` variable.
+///
+/// # Errors
+/// A text for the user, whose exit code is 2.
+pub fn parse(words: &[String], env: &dyn Fn(&str) -> Option<String>) -> Result<Asked, String> {
+    let words = shared::args::prepare(&FLAGS, words, env).map_err(|error| error.to_string())?;
+    let words: Vec<&str> = words.args.iter().map(String::as_str).collect();
+    let words = match Words::from_args(&["realm-agent"], &words) {
+        Ok(words) => words,
+        Err(exit) if exit.status.is_ok() => return Ok(Asked::Print(exit.output)),
+        Err(exit) => return Err(format!("{}\nhint: `realm-agent --help` lists the flags", exit.output.trim_end())),
+    };
+    if words.version {
+        return Ok(Asked::Print(format!("realm-agent {}\n", shared::VERSION)));
+    }
+    if words.role.len() > shared::MAX_NODE_TAGS {
+        return Err(format!("{} roles, at most {} are allowed", words.role.len(), shared::MAX_NODE_TAGS));
+    }
+    for addr in words.bootstrap.iter().chain(&words.listen) {
+        shared::mesh::check_addr(addr)
+            .map_err(|error| format!("{error}\nhint: an address looks like `/ip4/127.0.0.1/udp/4001/quic-v1`"))?;
+    }
+    let data_dir = words.data_dir.or_else(|| shared::files::agent_data_dir(env));
+    let data_dir = data_dir.ok_or("no data directory: neither `--data-dir`, REALM_AGENT_DATA nor HOME is set")?;
+    let http = match words.http {
+        Some(http) => http,
+        None => DEFAULT_HTTP.parse().map_err(|error| format!("{error}"))?,
+    };
+    Ok(Asked::Run(AgentArgs {
+        roles: words.role,
+        owner: words.owner,
+        bootstrap: words.bootstrap,
+        listen: words.listen,
+        http,
+        data_dir,
+        no_tofu: words.no_tofu,
+    }))
+}
+
+impl AgentArgs {
+    /// The words that [`parse`] makes this of.
+    #[must_use]
+    pub fn to_words(&self) -> Vec<String> {
+        let mut words = vec!["--data-dir".into(), self.data_dir.to_string_lossy().into_owned()];
+        words.extend(["--http".into(), self.http.to_string()]);
+        let mut flag = |name: &str, value: String| words.extend([name.to_owned(), value]);
+        self.roles.iter().for_each(|role| flag("--role", role.to_string()));
+        self.owner.iter().for_each(|owner| flag("--owner", owner.to_string()));
+        self.bootstrap.iter().for_each(|addr| flag("--bootstrap", addr.clone()));
+        self.listen.iter().for_each(|addr| flag("--listen", addr.clone()));
+        if self.no_tofu {
+            words.push("--no-tofu".into());
+        }
+        words
+    }
+}

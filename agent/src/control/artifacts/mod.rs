@@ -1,0 +1,244 @@
+//! Artifacts: kept by digest, fetched in verified chunks from whoever has them, and served to those who fetch.
+//!
+//! An edge in four parts: [`Artifacts`] is the handle, `Message` the message, [`ArtifactEvent`] the event, and a task in
+//! `run` waits and runs. Each fetch and each stream that is served is a task that this one owns. Files block, and are
+//! touched on smol's blocking threads only.
+
+mod fetch;
+mod limits;
+mod lists;
+mod partial;
+mod run;
+mod serve;
+mod slots;
+mod source;
+mod store;
+
+use lists::Lists;
+use partial::Partial;
+use shared::mesh::{Mesh, MeshStream};
+use shared::{Artifact, Digest, NodeId};
+use smol::channel::{Sender, bounded};
+use smol::lock::Semaphore;
+use smol::{Executor, Task};
+use std::collections::BTreeMap;
+use std::fmt;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError, Weak};
+use store::Store;
+
+/// What happened to an artifact.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum ArtifactEvent {
+    /// All of it is here: checked chunk by chunk and as a whole, durable, under [`Artifacts::path`].
+    Stored {
+        /// Which.
+        digest: Digest,
+    },
+    /// A part of it is here; told a few times per second at the most.
+    Progress {
+        /// Which.
+        digest: Digest,
+        /// How many bytes are here, those of an earlier run included.
+        bytes: u64,
+    },
+    /// It is not fetched any more; asking for it again goes on where it ended.
+    Failed {
+        /// Which.
+        digest: Digest,
+        /// Why.
+        reason: String,
+    },
+    /// No connected peer has it. It is fetched as soon as one does; for information.
+    NoSource {
+        /// Which.
+        digest: Digest,
+    },
+    /// What lay here under its name was something else and has been set aside. When it is needed, it has to be fetched.
+    Torn {
+        /// Which.
+        digest: Digest,
+        /// What was found, and where it is.
+        reason: String,
+    },
+    /// A peer broke the rules, and is not asked for this artifact for a minute; for information.
+    Misbehaved {
+        /// Which.
+        digest: Digest,
+        /// Who.
+        peer: NodeId,
+        /// What it sent.
+        reason: &'static str,
+    },
+}
+
+/// Too much waits already; the same may work a moment later.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Busy;
+
+impl fmt::Display for Busy {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("the artifact store is busy")
+    }
+}
+
+impl std::error::Error for Busy {}
+
+/// The handle. Nothing here waits. Dropping it ends every transfer; what was fetched in part is kept and used later.
+#[derive(Debug)]
+pub struct Artifacts {
+    store: Arc<Store>,
+    queue: Sender<Message>,
+    _task: Task<()>,
+}
+
+/// What the handle, or a fetch that has ended, asks of the task.
+enum Message {
+    Fetch { artifact: Artifact, hints: Vec<NodeId> },
+    Cancel(Digest),
+    Remove(Digest),
+    PeerJoined(NodeId),
+    PeerGone(NodeId),
+    Serve { peer: NodeId, stream: MeshStream },
+    Ended { digest: Digest, run: u64, outcome: fetch::Outcome },
+}
+
+/// What all tasks of the edge share.
+struct Context {
+    mesh: Mesh,
+    events: Sender<ArtifactEvent>,
+    /// Weak, because the executor owns the tasks, which own this.
+    executor: Weak<Executor<'static>>,
+    store: Arc<Store>,
+    lists: Arc<Lists>,
+    /// Members that are connected, each with a number that no other connection had.
+    peers: Mutex<BTreeMap<NodeId, u64>>,
+    fetching: Mutex<BTreeMap<Digest, Arc<Partial>>>,
+    /// Places for transfers.
+    places: Arc<Semaphore>,
+    sending: Semaphore,
+}
+
+impl Artifacts {
+    /// Keeps artifacts in `dir` (`<data>/blobs`), which is made when it is not there. Events go to `events`, and the
+    /// edge waits when it is full. What lies in `dir` under other names is left alone.
+    ///
+    /// # Errors
+    /// When the directory cannot be made.
+    pub fn start(
+        dir: &Path,
+        executor: &Arc<Executor<'static>>,
+        mesh: Mesh,
+        events: Sender<ArtifactEvent>,
+    ) -> io::Result<Artifacts> {
+        let store = Arc::new(Store::open(dir)?);
+        let context = Context {
+            mesh,
+            events,
+            executor: Arc::downgrade(executor),
+            store: Arc::clone(&store),
+            lists: Arc::new(Lists::new(Arc::clone(&store))),
+            peers: Mutex::default(),
+            fetching: Mutex::default(),
+            places: Arc::new(Semaphore::new(limits::MAX_FETCHES)),
+            sending: serve::sending(),
+        };
+        let (queue, inbox) = bounded(limits::QUEUE);
+        let task = executor.spawn(run::run(Arc::new(context), inbox, queue.clone()));
+        Ok(Artifacts { store, queue, _task: task })
+    }
+
+    /// Whether something is here under this name. It was checked when it was stored; see [`Artifacts::holds`].
+    #[must_use]
+    pub fn held(&self, digest: &Digest) -> bool {
+        self.store.size(digest).is_ok_and(|size| size.is_some())
+    }
+
+    /// Whether the artifact is here in its full size: a disk may lose the end of a file.
+    #[must_use]
+    pub fn holds(&self, artifact: &Artifact) -> bool {
+        self.store.size(&artifact.digest).is_ok_and(|size| size == Some(artifact.size))
+    }
+
+    /// Where an artifact is, or would be.
+    #[must_use]
+    pub fn path(&self, digest: &Digest) -> PathBuf {
+        self.store.path(digest)
+    }
+
+    /// Fetches an artifact from `hints`, and from every member that has it, until [`ArtifactEvent::Stored`] or
+    /// [`ArtifactEvent::Failed`]; the former comes at once when it is here. When it is being fetched already, the
+    /// hints are added, and nothing else comes.
+    ///
+    /// # Errors
+    /// [`Busy`]. When too many artifacts are wanted, [`ArtifactEvent::Failed`] comes.
+    pub fn fetch(&self, artifact: Artifact, hints: Vec<NodeId>) -> Result<(), Busy> {
+        self.send(Message::Fetch { artifact, hints })
+    }
+
+    /// Ends a fetch, without an event. What has come is kept. An event that was under way may still come.
+    ///
+    /// # Errors
+    /// [`Busy`].
+    pub fn cancel(&self, digest: Digest) -> Result<(), Busy> {
+        self.send(Message::Cancel(digest))
+    }
+
+    /// Ends a fetch and removes the artifact, whole or in part.
+    ///
+    /// # Errors
+    /// [`Busy`].
+    pub fn remove(&self, digest: Digest) -> Result<(), Busy> {
+        self.send(Message::Remove(digest))
+    }
+
+    /// A member is connected, and may be fetched from.
+    ///
+    /// # Errors
+    /// [`Busy`].
+    pub fn peer_joined(&self, peer: NodeId) -> Result<(), Busy> {
+        self.send(Message::PeerJoined(peer))
+    }
+
+    /// A member is no longer connected.
+    ///
+    /// # Errors
+    /// [`Busy`].
+    pub fn peer_gone(&self, peer: NodeId) -> Result<(), Busy> {
+        self.send(Message::PeerGone(peer))
+    }
+
+    /// Serves a stream of [`shared::protocol::Protocol::Blob`]. When too many are served, it is closed.
+    ///
+    /// # Errors
+    /// [`Busy`]; the stream is closed.
+    pub fn serve(&self, peer: NodeId, stream: MeshStream) -> Result<(), Busy> {
+        self.send(Message::Serve { peer, stream })
+    }
+
+    fn send(&self, message: Message) -> Result<(), Busy> {
+        self.queue.try_send(message).map_err(|_| Busy)
+    }
+}
+
+impl Context {
+    /// Tells the daemon, and waits when it is busy.
+    async fn tell(&self, event: ArtifactEvent) {
+        // A daemon that is gone takes this edge with it.
+        let _ = self.events.send(event).await;
+    }
+
+    /// `None` when the executor is gone: everything ends.
+    fn spawn(&self, work: impl Future<Output = ()> + Send + 'static) -> Option<Task<()>> {
+        self.executor.upgrade().map(|executor| executor.spawn(work))
+    }
+
+    fn peers(&self) -> BTreeMap<NodeId, u64> {
+        self.peers.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    fn fetching(&self, digest: &Digest) -> Option<Arc<Partial>> {
+        self.fetching.lock().unwrap_or_else(PoisonError::into_inner).get(digest).cloned()
+    }
+}

@@ -1,0 +1,119 @@
+//! Orders of the node, handed down to the edges. None of them waits: an edge without room is an input of its own.
+
+use super::journal::log;
+use super::{Daemon, Waiting, streams};
+use crate::control::disk::MemberFile;
+use crate::control::host::HostOrder;
+use crate::control::node::{Effect, Input, Level, PrepareError, Verdict};
+use crate::control::store::StoreOrder;
+use shared::protocol::{MAX_GOSSIP_BYTES, Topic};
+use shared::{ComponentSpec, Outcome, frame, mesh};
+use std::sync::Arc;
+
+impl Daemon {
+    pub(super) fn obey(&mut self, effect: Effect) {
+        match effect {
+            Effect::Persist { ticket, key, bytes, claim } => {
+                if self.store.order(StoreOrder::Persist { ticket, key, bytes, claim }).is_err() {
+                    let result = Err("too much waits for the disk".into());
+                    self.backlog.push_back(Input::Persisted { ticket, result });
+                }
+            }
+            Effect::SaveRun { name, record } => self.save(StoreOrder::SaveRun { name, run: record }),
+            Effect::SaveMembers(members) => self.save(StoreOrder::SaveMembers(MemberFile { members })),
+            Effect::Receipt { ticket, receipt } => {
+                if let Some(Waiting::Receipt(reply)) = self.waiting.remove(&ticket) {
+                    let _ = reply.try_send(receipt);
+                }
+            }
+            Effect::AnswerSync { ticket, reply } => {
+                if let Some(Waiting::Sync(to)) = self.waiting.remove(&ticket) {
+                    let _ = to.try_send(reply);
+                }
+            }
+            Effect::Judge { ticket, verdict } => {
+                if let Some(Waiting::Gossip(id)) = self.waiting.remove(&ticket) {
+                    let verdict = match verdict {
+                        Verdict::Forward => mesh::Verdict::Accept,
+                        Verdict::Ignore => mesh::Verdict::Ignore,
+                        Verdict::Reject => mesh::Verdict::Reject,
+                    };
+                    let _ = self.mesh.verdict(id, verdict);
+                }
+            }
+            Effect::Announce(bytes) => self.publish(Topic::Intents, bytes.to_vec()),
+            Effect::PublishReport(report) => match frame::to_bytes(&report, MAX_GOSSIP_BYTES) {
+                Ok(bytes) => self.publish(Topic::Reports, bytes),
+                Err(error) => log(Level::Warn, &format!("a report could not be sent: {error}")),
+            },
+            Effect::HandOver { peer, bytes } => {
+                self.crew.spawn(streams::hand_over(self.mesh.clone(), peer, bytes));
+            }
+            Effect::AskSync { peer, request } => {
+                let (mesh, words) = (self.mesh.clone(), self.words.clone());
+                if !self.crew.spawn(streams::ask_sync(mesh, peer, request, words)) {
+                    let result = Err("too much is under way".into());
+                    self.backlog.push_back(Input::SyncAnswered { peer, result });
+                }
+            }
+            // A watcher that has no room is behind for good: it is cut off, and asks anew.
+            Effect::NodeChanged(view) => self.watchers.retain(|watcher| watcher.try_send(view.clone()).is_ok()),
+            Effect::Fetch { artifact, hints } => {
+                if self.artifacts.fetch(artifact, hints).is_err() {
+                    let reason = "too many artifacts are being fetched".into();
+                    self.backlog.push_back(Input::FetchFailed { digest: artifact.digest, reason });
+                }
+            }
+            Effect::Drop(digest) => {
+                // What is not removed now is removed when the name is dropped again, or stays: it harms nobody.
+                let _ = self.artifacts.remove(digest);
+                let _ = self.host.order(HostOrder::Forget(digest));
+            }
+            Effect::Prepare { digest, fuel } => {
+                let input = self.artifacts.path(&digest);
+                if self.host.order(HostOrder::Prepare { digest, input, fuel }).is_err() {
+                    let result = Err(PrepareError::Unable("too many runs are being prepared".into()));
+                    self.backlog.push_back(Input::Prepared { digest, fuel, result });
+                }
+            }
+            Effect::Start { instance, spec, memory_max_bytes } => self.start_run(instance, spec, memory_max_bytes),
+            Effect::Stop(instance) => {
+                if self.host.order(HostOrder::Stop(instance)).is_err() {
+                    log(Level::Warn, &format!("instance {instance} could not be told to stop"));
+                }
+            }
+            Effect::Dial(addr) => {
+                if let Err(error) = self.mesh.dial(&addr) {
+                    self.backlog.push_back(Input::DialFailed { addr, reason: error.to_string() });
+                }
+            }
+            Effect::SetHello(hello) => {
+                let _ = self.mesh.set_hello(hello);
+            }
+            Effect::Log(level, text) => log(level, &text),
+            Effect::Note(name, text) => self.note(name, text),
+        }
+    }
+
+    fn start_run(&mut self, instance: u64, spec: Arc<ComponentSpec>, memory_max_bytes: u64) {
+        let _ = self.logs.set_cap(spec.name.clone(), spec.limits.log_max_kb);
+        self.running.insert(instance, spec.name.clone());
+        if self.host.order(HostOrder::Start { instance, spec, memory_max_bytes }).is_err() {
+            self.running.remove(&instance);
+            let outcome = Outcome::Trap("too many runs wait to be started".into());
+            self.backlog.push_back(Input::Exited { instance, outcome, memory_peak_bytes: 0 });
+        }
+    }
+
+    fn save(&mut self, order: StoreOrder) {
+        if self.store.order(order).is_err() {
+            log(Level::Warn, "too much waits for the disk: a record was not written");
+        }
+    }
+
+    fn publish(&mut self, topic: Topic, bytes: Vec<u8>) {
+        if let Err(error) = self.mesh.publish(topic, bytes) {
+            log(Level::Warn, &format!("could not be published: {error}"));
+        }
+    }
+}

@@ -1,0 +1,194 @@
+//! From a data directory and flags to a daemon that serves. What the last run left is taken up before any network is
+//! there.
+
+use super::journal::log;
+use super::{Crew, Daemon, Inboxes, MAX_EVENTS, listen};
+use crate::args::AgentArgs;
+use crate::control::artifacts::Artifacts;
+use crate::control::host::{Host, HostConfig, HostOrder};
+use crate::control::http::Http;
+use crate::control::logs::Logs;
+use crate::control::node::{Config, Held, Input, Level, Node, Restored};
+use crate::control::store::{Loaded, Store, StorePaths, endpoint_file, load, set_aside};
+use shared::mesh::{Limits, MeshConfig};
+use shared::{Hello, Role, Trust, open};
+use smol::Executor;
+use smol::channel::bounded;
+use std::collections::{BTreeSet, HashMap, VecDeque};
+use std::io::Write;
+use std::os::unix::net::UnixStream;
+use std::sync::Arc;
+use std::time::Instant;
+
+/// Of the machine's memory, what all components may take together.
+const BUDGET_PERCENT: u64 = 80;
+
+/// A machine with less memory than this is a board.
+const BOARD_BYTES: u64 = 1 << 30;
+
+/// The default cap of an instance, in MiB, and the one on a board.
+const MEMORY_MB: u32 = 64;
+const BOARD_MEMORY_MB: u32 = 16;
+
+/// When the machine does not tell its memory, it is taken for a small board.
+const UNKNOWN_MEMORY: u64 = 512 << 20;
+
+pub(super) async fn start(
+    args: &AgentArgs,
+    paths: &StorePaths,
+    guard: UnixStream,
+    executor: &Arc<Executor<'static>>,
+) -> Result<(Daemon, Inboxes), String> {
+    let mut loaded = load(paths).map_err(|error| error.to_string())?;
+    let trust = trust(args, &loaded)?;
+    let (store_events, store) = bounded(MAX_EVENTS);
+    let store_edge = Store::start(paths.clone(), store_events).map_err(no_thread)?;
+    let logs = Logs::open(&paths.logs()).map_err(|error| format!("cannot open the logs: {error}"))?;
+    let (host_events, host) = bounded(MAX_EVENTS);
+    let host_config = HostConfig { cwasm: paths.cwasm(), seed: loaded.seed };
+    let host_edge = Host::start(guard, host_config, host_events).map_err(no_thread)?;
+
+    let (bootstrap, wanted) = addresses(args, &loaded);
+    let config = node_config(args, loaded.seed, loaded.boot, bootstrap);
+    let (mesh_events, mesh) = bounded(MAX_EVENTS);
+    let hello = first_hello(&config, &trust);
+    let mesh_config = MeshConfig { seed: loaded.seed, hello, listen: Vec::new(), limits: Limits::default() };
+    let (mesh_edge, bound, mesh_task) = listen::start(&wanted, &paths.ports(), mesh_config, executor, &mesh_events).await?;
+    let (artifact_events, artifacts) = bounded(MAX_EVENTS);
+    let artifacts_edge = Artifacts::start(&paths.blobs(), executor, mesh_edge.clone(), artifact_events)
+        .map_err(|error| format!("cannot use `{}`: {error}", paths.blobs().display()))?;
+    let restored = restore(paths, trust, &mut loaded, &artifacts_edge);
+    for warning in &loaded.warnings {
+        log(Level::Warn, warning);
+    }
+    let node = Node::new(config, restored);
+    let (http_requests, http) = bounded(MAX_EVENTS);
+    let (http_edge, http_addr) = Http::start(args.http, &args.data_dir, http_requests).map_err(|error| {
+        format!("cannot serve HTTP on `{}`: {error}\nhint: choose another address with `--http`, or `--http 127.0.0.1:0`", args.http)
+    })?;
+    let (word_sender, words) = bounded(MAX_EVENTS);
+    let mut daemon = Daemon {
+        http: http_edge,
+        crew: Crew::new(Arc::clone(executor)),
+        artifacts: artifacts_edge,
+        mesh: mesh_edge,
+        mesh_task,
+        host: host_edge,
+        logs: Arc::new(logs),
+        store: store_edge,
+        node,
+        words: word_sender,
+        waiting: HashMap::new(),
+        next_ticket: 0,
+        watchers: Vec::new(),
+        running: HashMap::new(),
+        tags: args.roles.clone(),
+        output_dropped_bytes: 0,
+        backlog: VecDeque::new(),
+        started: Instant::now(),
+        ending: None,
+        clock_marker: "/run/systemd/timesync/synchronized".into(),
+        drained: false,
+    };
+    for addr in &bound {
+        daemon.feed(Input::Listening { addr: addr.clone() });
+    }
+    announce(args, &bound, http_addr)?;
+    let _ = daemon.host.order(HostOrder::Ready);
+    Ok((daemon, Inboxes { mesh, artifacts, host, store, http, words }))
+}
+
+fn no_thread(error: std::io::Error) -> String {
+    format!("cannot start a thread: {error}")
+}
+
+/// The flag says whom to obey, or the disk does; both must agree.
+fn trust(args: &AgentArgs, loaded: &Loaded) -> Result<Trust, String> {
+    match (args.owner, loaded.owner) {
+        (Some(flag), Some(bound)) if flag != bound => Err(format!(
+            "this node belongs to `{bound}`, and `--owner` names `{flag}`\n\
+             hint: `realm configure --owner KEY --force` gives it to another owner"
+        )),
+        (Some(owner), _) | (None, Some(owner)) => Ok(Trust::Owner(owner)),
+        (None, None) if args.no_tofu => {
+            log(Level::Warn, "this node has no owner and obeys nobody: set one with `realm configure --owner KEY`");
+            Ok(Trust::Nobody)
+        }
+        (None, None) => {
+            log(Level::Warn, "this node has no owner: it will obey whoever pushes first (`--no-tofu` forbids that)");
+            Ok(Trust::FirstUse)
+        }
+    }
+}
+
+fn addresses(args: &AgentArgs, loaded: &Loaded) -> (Vec<String>, Vec<String>) {
+    let bootstrap = args.bootstrap.iter().chain(&loaded.config.bootstrap).cloned().collect();
+    let wanted = if args.listen.is_empty() { loaded.config.listen.clone() } else { args.listen.clone() };
+    (bootstrap, wanted)
+}
+
+fn node_config(args: &AgentArgs, seed: [u8; 32], boot: u64, bootstrap: Vec<String>) -> Config {
+    let memory = memory_bytes();
+    let mut random = [0; 8];
+    random.copy_from_slice(&shared::Digest::of_parts(&[b"jitter", &seed, &boot.to_be_bytes()]).as_bytes()[..8]);
+    Config {
+        seed,
+        tags: args.roles.clone(),
+        version: shared::VERSION.into(),
+        platform: shared::platform(),
+        boot,
+        budget_bytes: memory / 100 * BUDGET_PERCENT,
+        default_memory_mb: if memory < BOARD_BYTES { BOARD_MEMORY_MB } else { MEMORY_MB },
+        bootstrap,
+        random_seed: u64::from_be_bytes(random),
+    }
+}
+
+/// What is said until the node says more, with addresses and the highest sequence.
+fn first_hello(config: &Config, trust: &Trust) -> Hello {
+    Hello {
+        realm: trust.realm(),
+        role: Role::Node,
+        version: config.version.clone(),
+        platform: config.platform.clone(),
+        tags: config.tags.clone(),
+        addrs: Vec::new(),
+        highest_seq: 0,
+    }
+}
+
+fn memory_bytes() -> u64 {
+    let text = std::fs::read_to_string("/proc/meminfo").unwrap_or_default();
+    let total = text.lines().find_map(|line| line.strip_prefix("MemTotal:"));
+    let kib = total.and_then(|total| total.trim().strip_suffix("kB")?.trim().parse::<u64>().ok());
+    kib.map_or(UNKNOWN_MEMORY, |kib| kib << 10)
+}
+
+/// Opens what the disk holds. An intent that the owner did not sign, or that is torn, is set aside and named.
+fn restore(paths: &StorePaths, trust: Trust, loaded: &mut Loaded, here: &Artifacts) -> Restored {
+    let mut intents = Vec::new();
+    for (path, bytes) in std::mem::take(&mut loaded.intents) {
+        match open(&bytes, &trust) {
+            Ok(opened) => intents.push(Held { bytes: bytes.into(), opened }),
+            Err(refused) => loaded.warnings.push(set_aside(paths, &path, &refused.to_string())),
+        }
+    }
+    let artifacts = intents.iter().map(|held| held.opened.body().payload.component.artifact);
+    let blobs: BTreeSet<_> = artifacts.filter(|artifact| here.holds(artifact)).map(|artifact| artifact.digest).collect();
+    let runs = std::mem::take(&mut loaded.runs);
+    let members = std::mem::take(&mut loaded.members.members);
+    Restored { trust, intents, runs, members, blobs }
+}
+
+/// Tells the world, in this order: where the mesh listens, where HTTP is, that everything is up.
+fn announce(args: &AgentArgs, bound: &[String], http: std::net::SocketAddr) -> Result<(), String> {
+    let endpoint: String = bound.iter().map(|addr| format!("{addr}\n")).collect();
+    let path = endpoint_file(&args.data_dir);
+    shared::files::replace(&path, endpoint.as_bytes(), 0o644)
+        .map_err(|error| format!("cannot write `{}`: {error}", path.display()))?;
+    let mut text: String = bound.iter().map(|addr| format!("listening {addr}\n")).collect();
+    text.push_str(&format!("http {http}\nready\n"));
+    // Nobody may be reading; the agent serves all the same.
+    let _ = std::io::stdout().write_all(text.as_bytes()).and_then(|()| std::io::stdout().flush());
+    Ok(())
+}

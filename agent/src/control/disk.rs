@@ -1,0 +1,30 @@
+//! The forms of what is kept on disk beside the protocol's own: known to the store, which writes them, and to the
+//! daemon, which makes them.
+
+use serde::{Deserialize, Serialize};
+use shared::{IntentId, Outcome, SignedReport};
+
+/// How the runs of a component ended for good.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RunRecord {
+    /// The intent that wanted the runs.
+    pub intent: IntentId,
+    /// How each instance ended.
+    pub outcomes: Vec<Outcome>,
+}
+
+/// Other nodes: newest report and addresses of each.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct MemberFile {
+    /// One entry a node.
+    pub members: Vec<Member>,
+}
+
+/// One other node.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Member {
+    /// Its newest report when the file was written.
+    pub report: SignedReport,
+    /// Addresses that it was reached under.
+    pub addrs: Vec<String>,
+}

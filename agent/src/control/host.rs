@@ -1,0 +1,171 @@
+//! The edge to the guests: asks the guard for a runner and for compile children, and hands the runner its orders.
+//! One thread holds the state; each socket has a thread that reads it, and the runner's one that writes.
+
+mod actor;
+mod cwasm;
+mod link;
+
+use actor::Actor;
+use shared::{ComponentSpec, Digest, Outcome, Stream};
+use smol::channel::Sender;
+use std::io;
+use std::os::unix::net::UnixStream;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::mpsc::{SyncSender, TrySendError, sync_channel};
+use std::thread::{self, JoinHandle};
+
+/// Messages that may wait for the thread: output of guests, which waits, and orders of the loop, which do not.
+const MAX_MESSAGES: usize = 4096;
+
+/// Where the edge finds and puts files, and whose signature makes compiled code loadable.
+#[derive(Debug, Clone)]
+pub struct HostConfig {
+    /// Compiled code.
+    pub cwasm: PathBuf,
+    /// The node's secret seed.
+    pub seed: [u8; 32],
+}
+
+/// An order of the loop.
+pub enum HostOrder {
+    /// Have compiled code at hand.
+    Prepare {
+        /// Of which artifact.
+        digest: Digest,
+        /// The artifact's file.
+        input: PathBuf,
+        /// Whether for metered runs.
+        fuel: bool,
+    },
+    /// Start a run of a prepared artifact.
+    Start {
+        /// Its name from now on.
+        instance: u64,
+        /// What to run.
+        spec: Arc<ComponentSpec>,
+        /// The cap on memory.
+        memory_max_bytes: u64,
+    },
+    /// End a run.
+    Stop(u64),
+    /// Remove compiled code.
+    Forget(Digest),
+    /// The agent is ready to serve.
+    Ready,
+    /// End all runs and then the runner.
+    Shutdown,
+}
+
+/// Something that happened to a guest, or a word of the guard.
+#[derive(Debug)]
+pub enum HostEvent {
+    /// A `Prepare` has ended.
+    Prepared {
+        /// Which artifact.
+        digest: Digest,
+        /// Whether for metered runs.
+        fuel: bool,
+        /// At hand, refused for good (`Ok(Err)` is not used: the flag tells), or not possible this time.
+        result: Result<(), PrepareFailed>,
+    },
+    /// An instance runs.
+    Started {
+        /// Which.
+        instance: u64,
+    },
+    /// An instance wrote something.
+    Output {
+        /// Which.
+        instance: u64,
+        /// To which output.
+        stream: Stream,
+        /// What.
+        bytes: Vec<u8>,
+    },
+    /// Output of an instance was dropped.
+    Dropped {
+        /// Which.
+        instance: u64,
+        /// How many bytes.
+        bytes: u64,
+    },
+    /// An instance has ended.
+    Exited {
+        /// Which.
+        instance: u64,
+        /// How.
+        outcome: Outcome,
+        /// Lines for its log.
+        detail: Vec<String>,
+        /// The most memory it had.
+        memory_peak_bytes: u64,
+    },
+    /// The runner is gone with these instances.
+    RunnerLost {
+        /// Which instances.
+        instances: Vec<u64>,
+        /// How it ended.
+        how: String,
+    },
+    /// The guard wants the agent to end.
+    Shutdown {
+        /// Within this time.
+        grace_ms: u64,
+    },
+    /// All runs have ended after a `Shutdown` order.
+    Drained,
+}
+
+/// Why there is no compiled code.
+#[derive(Debug)]
+pub struct PrepareFailed {
+    /// Whether another attempt would end the same.
+    pub for_good: bool,
+    /// For people.
+    pub reason: String,
+}
+
+/// The queue is full.
+#[derive(Debug)]
+pub struct Busy;
+
+/// See the module. Dropping it ends the thread; the runner then ends by itself, for its socket closes.
+pub struct Host {
+    messages: SyncSender<actor::Message>,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl Host {
+    /// Starts the threads. `guard` is the socket to the guard; when it closes, the process ends at once.
+    ///
+    /// # Errors
+    /// When the system has no threads for it.
+    pub fn start(guard: UnixStream, config: HostConfig, events: Sender<HostEvent>) -> io::Result<Host> {
+        let (messages, inbox) = sync_channel(MAX_MESSAGES);
+        link::read_guard(guard.try_clone()?, messages.clone())?;
+        let actor = Actor::new(guard, config, events, messages.clone());
+        let thread = thread::Builder::new().name("host".into()).spawn(move || actor.run(&inbox))?;
+        Ok(Host { messages, thread: Some(thread) })
+    }
+
+    /// Queues an order.
+    ///
+    /// # Errors
+    /// When the queue is full.
+    pub fn order(&self, order: HostOrder) -> Result<(), Busy> {
+        self.messages.try_send(actor::Message::Order(order)).map_err(|error| match error {
+            TrySendError::Full(_) | TrySendError::Disconnected(_) => Busy,
+        })
+    }
+}
+
+impl Drop for Host {
+    fn drop(&mut self) {
+        if self.messages.send(actor::Message::End).is_ok()
+            && let Some(thread) = self.thread.take()
+        {
+            let _ = thread.join();
+        }
+    }
+}

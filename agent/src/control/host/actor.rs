@@ -1,0 +1,347 @@
+//! The state behind the host edge: which runner there is, what it runs, what is compiled and what is being compiled.
+
+use super::cwasm::{self, Code};
+use super::link;
+use super::{HostConfig, HostEvent, HostOrder, PrepareFailed};
+use crate::ipc::{self, CompileReport, FromGuard, FromRunner, OutputStream, RunSpec, ToGuard, ToRunner};
+use shared::{ComponentSpec, Digest, Outcome, Stream};
+use smol::channel::Sender;
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::os::fd::OwnedFd;
+use std::os::unix::net::UnixStream;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::mpsc::{Receiver, SyncSender};
+
+/// What the thread is told.
+pub(super) enum Message {
+    Order(HostOrder),
+    Guard(FromGuard, Option<OwnedFd>),
+    Runner(u64, FromRunner),
+    End,
+}
+
+/// A wish for compiled code.
+#[derive(Clone)]
+struct Wish {
+    digest: Digest,
+    input: PathBuf,
+    fuel: bool,
+}
+
+/// A run that waits for the runner.
+struct Run {
+    instance: u64,
+    spec: Arc<ComponentSpec>,
+    memory_max_bytes: u64,
+}
+
+#[derive(Default)]
+enum Runner {
+    #[default]
+    None,
+    Asked,
+    /// Its socket is here; it has not said what code it loads.
+    Greeting(SyncSender<ToRunner>),
+    Up(SyncSender<ToRunner>),
+}
+
+pub(super) struct Actor {
+    guard: UnixStream,
+    config: HostConfig,
+    events: Sender<HostEvent>,
+    messages: SyncSender<Message>,
+    runner: Runner,
+    runner_number: u64,
+    /// Compatibility of code without and with fuel; known once a runner has been up.
+    compat: Option<(String, String)>,
+    ready: BTreeMap<(Digest, bool), Code>,
+    wishes: VecDeque<Wish>,
+    compiling: Option<(u64, Wish, PathBuf)>,
+    next_job: u64,
+    waiting: Vec<Run>,
+    live: BTreeSet<u64>,
+    shutting_down: bool,
+}
+
+impl Actor {
+    pub(super) fn new(
+        guard: UnixStream,
+        config: HostConfig,
+        events: Sender<HostEvent>,
+        messages: SyncSender<Message>,
+    ) -> Actor {
+        Actor {
+            guard,
+            config,
+            events,
+            messages,
+            runner: Runner::None,
+            runner_number: 0,
+            compat: None,
+            ready: BTreeMap::new(),
+            wishes: VecDeque::new(),
+            compiling: None,
+            next_job: 0,
+            waiting: Vec::new(),
+            live: BTreeSet::new(),
+            shutting_down: false,
+        }
+    }
+
+    pub(super) fn run(mut self, inbox: &Receiver<Message>) {
+        for message in inbox {
+            match message {
+                Message::Order(order) => self.obey(order),
+                Message::Guard(word, fd) => self.guard_said(word, fd),
+                Message::Runner(number, word) if number == self.runner_number => self.runner_said(word),
+                Message::Runner(..) => {}
+                Message::End => return,
+            }
+        }
+    }
+
+    fn send(&self, event: HostEvent) {
+        // A loop that has ended wants no more events.
+        let _ = self.events.send_blocking(event);
+    }
+
+    fn ask_guard(&self, order: &ToGuard) {
+        // When the guard is gone, its reading thread ends this process.
+        let _ = ipc::write_frame(&mut &self.guard, order);
+    }
+
+    fn obey(&mut self, order: HostOrder) {
+        match order {
+            HostOrder::Prepare { digest, input, fuel } => {
+                self.wishes.push_back(Wish { digest, input, fuel });
+                self.next_wish();
+            }
+            HostOrder::Start { instance, spec, memory_max_bytes } => {
+                self.live.insert(instance);
+                self.waiting.push(Run { instance, spec, memory_max_bytes });
+                self.start_waiting();
+            }
+            HostOrder::Stop(instance) => self.stop(instance),
+            HostOrder::Forget(digest) => {
+                self.ready.retain(|(other, _), _| *other != digest);
+                cwasm::forget(&self.config.cwasm, &digest);
+            }
+            HostOrder::Ready => self.ask_guard(&ToGuard::Ready),
+            HostOrder::Shutdown => {
+                self.shutting_down = true;
+                match &self.runner {
+                    Runner::Up(orders) | Runner::Greeting(orders) => {
+                        let _ = orders.try_send(ToRunner::Shutdown);
+                    }
+                    Runner::Asked => {}
+                    Runner::None => self.send(HostEvent::Drained),
+                }
+            }
+        }
+    }
+
+    fn stop(&mut self, instance: u64) {
+        if let Some(at) = self.waiting.iter().position(|run| run.instance == instance) {
+            self.waiting.remove(at);
+            self.live.remove(&instance);
+            let event =
+                HostEvent::Exited { instance, outcome: Outcome::Stopped, detail: Vec::new(), memory_peak_bytes: 0 };
+            self.send(event);
+        } else {
+            self.tell_runner(ToRunner::Stop { instance });
+        }
+    }
+
+    /// A runner that does not take orders any more is ended; its end puts everything right.
+    fn tell_runner(&mut self, order: ToRunner) {
+        if let Runner::Up(orders) | Runner::Greeting(orders) = &self.runner
+            && orders.try_send(order).is_err()
+        {
+            self.ask_guard(&ToGuard::StopRunner { runner: self.runner_number });
+        }
+    }
+
+    fn need_runner(&mut self) {
+        if matches!(self.runner, Runner::None) && !self.shutting_down {
+            self.runner = Runner::Asked;
+            self.runner_number += 1;
+            self.ask_guard(&ToGuard::StartRunner { runner: self.runner_number });
+        }
+    }
+
+    /// Serves the next wish: from what is at hand, from the disk, or by a compile child, one at a time.
+    fn next_wish(&mut self) {
+        while self.compiling.is_none() {
+            let Some((compat, compat_fuel)) = self.compat.clone() else {
+                if !self.wishes.is_empty() {
+                    self.need_runner();
+                }
+                return;
+            };
+            let Some(wish) = self.wishes.pop_front() else { return };
+            let compat = if wish.fuel { compat_fuel } else { compat };
+            let at_hand = self.ready.contains_key(&(wish.digest, wish.fuel));
+            if let Some(code) = cwasm::find(&self.config.cwasm, &self.config.seed, &compat, &wish.digest) {
+                self.prepared(&wish, Ok(code));
+            } else if at_hand && !wish.input.exists() {
+                let reason = "the artifact is no longer here".to_owned();
+                self.prepared(&wish, Err(PrepareFailed { for_good: false, reason }));
+            } else {
+                self.compile(wish);
+            }
+        }
+    }
+
+    fn compile(&mut self, wish: Wish) {
+        self.next_job += 1;
+        let output = self.config.cwasm.join(format!("{}.compiling", self.next_job));
+        self.ask_guard(&ToGuard::Compile {
+            job: self.next_job,
+            input: wish.input.clone(),
+            output: output.clone(),
+            fuel: wish.fuel,
+        });
+        self.compiling = Some((self.next_job, wish, output));
+    }
+
+    fn compiled(&mut self, job: u64, status: &str, stdout: &[u8]) {
+        let Some((_, wish, output)) = self.compiling.take_if(|(number, ..)| *number == job) else { return };
+        let result = match ipc::read_frame(&mut &*stdout) {
+            Ok(Some(CompileReport::Ok { compat, sha256, .. })) => {
+                let sha256 = Digest::from_bytes(sha256);
+                let kept = cwasm::keep(&self.config.cwasm, &self.config.seed, &compat, &wish.digest, &output, sha256);
+                kept.map_err(|error| PrepareFailed { for_good: false, reason: format!("cannot keep the code: {error}") })
+            }
+            Ok(Some(CompileReport::Refused { reason, hint })) => {
+                let reason = if hint.is_empty() { reason } else { format!("{reason} (hint: {hint})") };
+                Err(PrepareFailed { for_good: true, reason })
+            }
+            // Killed by its own limits, most likely: the same bytes would end the same way.
+            Ok(None) | Err(_) => Err(PrepareFailed {
+                for_good: !status.starts_with("not started"),
+                reason: format!("compiling failed: {status}"),
+            }),
+        };
+        let _ = std::fs::remove_file(&output);
+        self.prepared(&wish, result);
+        self.next_wish();
+    }
+
+    fn prepared(&mut self, wish: &Wish, result: Result<Code, PrepareFailed>) {
+        let result = result.map(|code| {
+            self.ready.insert((wish.digest, wish.fuel), code);
+        });
+        self.send(HostEvent::Prepared { digest: wish.digest, fuel: wish.fuel, result });
+    }
+
+    fn start_waiting(&mut self) {
+        if self.waiting.is_empty() {
+            return;
+        }
+        if !matches!(self.runner, Runner::Up(_)) {
+            self.need_runner();
+            return;
+        }
+        for run in std::mem::take(&mut self.waiting) {
+            self.start(&run);
+        }
+    }
+
+    fn start(&mut self, run: &Run) {
+        let limits = &run.spec.limits;
+        let Some(code) = self.ready.get(&(run.spec.artifact.digest, limits.fuel.is_some())) else {
+            self.live.remove(&run.instance);
+            let outcome = Outcome::Trap("its compiled code is gone".into());
+            let event = HostEvent::Exited { instance: run.instance, outcome, detail: Vec::new(), memory_peak_bytes: 0 };
+            self.send(event);
+            return;
+        };
+        let order = ToRunner::Start {
+            instance: run.instance,
+            name: run.spec.name.to_string(),
+            cwasm: code.path.clone(),
+            cwasm_sha256: *code.sha256.as_bytes(),
+            spec: RunSpec {
+                memory_max_bytes: run.memory_max_bytes,
+                fuel: limits.fuel.map(shared::Fuel::get),
+                epoch_ms: limits.epoch_ms.get(),
+                deadline_ms: limits.deadline_ms.map(shared::DeadlineMs::get),
+                args: run.spec.args.clone(),
+                env: run.spec.env.clone(),
+            },
+        };
+        self.tell_runner(order);
+    }
+
+    fn guard_said(&mut self, word: FromGuard, fd: Option<OwnedFd>) {
+        match word {
+            FromGuard::Runner { runner } if runner == self.runner_number => self.connect_runner(fd),
+            FromGuard::RunnerFailed { runner, reason } if runner == self.runner_number => self.runner_lost(reason),
+            FromGuard::RunnerExited { runner, how } if runner == self.runner_number => self.runner_lost(how),
+            FromGuard::Runner { .. } | FromGuard::RunnerFailed { .. } | FromGuard::RunnerExited { .. } => {}
+            FromGuard::Compiled { job, status, stdout } => self.compiled(job, &status, &stdout),
+            FromGuard::Shutdown { grace_ms } => self.send(HostEvent::Shutdown { grace_ms }),
+        }
+    }
+
+    fn connect_runner(&mut self, fd: Option<OwnedFd>) {
+        let connected = fd.ok_or_else(|| std::io::Error::other("no socket came")).and_then(|fd| {
+            let socket = UnixStream::from(fd);
+            link::read_runner(self.runner_number, socket.try_clone()?, self.messages.clone())?;
+            link::write_runner(socket)
+        });
+        match connected {
+            Ok(orders) => self.runner = Runner::Greeting(orders),
+            Err(_) => self.ask_guard(&ToGuard::StopRunner { runner: self.runner_number }),
+        }
+    }
+
+    fn runner_lost(&mut self, how: String) {
+        self.runner = Runner::None;
+        self.waiting.clear();
+        let instances: Vec<u64> = std::mem::take(&mut self.live).into_iter().collect();
+        if self.shutting_down {
+            self.send(HostEvent::Drained);
+            return;
+        }
+        self.send(HostEvent::RunnerLost { instances, how: how.clone() });
+        if self.compat.is_none() {
+            // It never came up: the wishes would wait for ever. The core asks again after a pause.
+            for wish in std::mem::take(&mut self.wishes) {
+                let reason = format!("the runner does not start: {how}");
+                self.prepared(&wish, Err(PrepareFailed { for_good: false, reason }));
+            }
+        }
+    }
+
+    fn runner_said(&mut self, word: FromRunner) {
+        match word {
+            FromRunner::Ready { compat, compat_fuel } => {
+                self.compat = Some((compat, compat_fuel));
+                if let Runner::Greeting(orders) = std::mem::take(&mut self.runner) {
+                    self.runner = Runner::Up(orders);
+                }
+                if self.shutting_down {
+                    self.tell_runner(ToRunner::Shutdown);
+                }
+                self.next_wish();
+                self.start_waiting();
+            }
+            FromRunner::Started { instance } => self.send(HostEvent::Started { instance }),
+            FromRunner::Output { instance, stream, bytes } => {
+                let stream = match stream {
+                    OutputStream::Stdout => Stream::Stdout,
+                    OutputStream::Stderr => Stream::Stderr,
+                };
+                self.send(HostEvent::Output { instance, stream, bytes });
+            }
+            FromRunner::Dropped { instance, bytes } => self.send(HostEvent::Dropped { instance, bytes }),
+            FromRunner::Exited { instance, outcome, detail, usage } => {
+                self.live.remove(&instance);
+                let memory_peak_bytes = usage.memory_peak_bytes;
+                self.send(HostEvent::Exited { instance, outcome, detail, memory_peak_bytes });
+            }
+        }
+    }
+}

@@ -1,0 +1,197 @@
+//! The node in numbers, in the text format that Prometheus reads. Names follow its conventions: a prefix, base units,
+//! `_total` on what only grows.
+
+use prometheus_client::collector::Collector;
+use prometheus_client::encoding::{DescriptorEncoder, EncodeMetric, text};
+use prometheus_client::metrics::MetricType;
+use prometheus_client::metrics::counter::ConstCounter;
+use prometheus_client::metrics::gauge::ConstGauge;
+use prometheus_client::registry::{Registry, Unit};
+use shared::{ComponentName, Phase};
+use std::collections::BTreeMap;
+use std::fmt;
+
+/// The content type of [`Metrics::encode`].
+pub const CONTENT_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
+
+/// Every phase, so that each has a series from the start: a series that appears later has no past to compare with.
+const PHASES: [Phase; 8] = [
+    Phase::Stopped,
+    Phase::Completed,
+    Phase::Running,
+    Phase::Staged,
+    Phase::Fetching,
+    Phase::Compiling,
+    Phase::Backoff,
+    Phase::Failed,
+];
+
+/// What the loop knows, at one moment.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Metrics {
+    /// Version of the agent.
+    pub version: String,
+    /// `os/arch`.
+    pub platform: String,
+    /// Members that are connected.
+    pub peers: u64,
+    /// Nodes of the realm that have been heard of lately, this one included.
+    pub nodes_alive: u64,
+    /// How many components are in each phase; those that are left out are 0.
+    pub components: BTreeMap<Phase, u64>,
+    /// What is known of each component.
+    pub component: BTreeMap<ComponentName, ComponentMetrics>,
+    /// Intents that were stored.
+    pub intents_accepted: u64,
+    /// Intents that were refused, by `Refused::code`.
+    pub intents_refused: BTreeMap<String, u64>,
+    /// Reports that did not count.
+    pub reports_refused: u64,
+    /// Bytes of guests' output that were lost to rate limits, full queues or a full disk.
+    pub output_dropped_bytes: u64,
+}
+
+/// One component in numbers.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct ComponentMetrics {
+    /// Instances that run.
+    pub running: u64,
+    /// Runs after the first of each instance.
+    pub restarts: u64,
+    /// The most memory that one instance has had, in bytes.
+    pub memory_peak_bytes: u64,
+}
+
+impl Metrics {
+    /// The text, ending in `# EOF`.
+    #[must_use]
+    pub fn encode(self) -> String {
+        let mut registry = Registry::with_prefix("realm");
+        registry.register_collector(Box::new(self));
+        let mut text = String::new();
+        // Writing to a string does not fail.
+        let _ = text::encode(&mut text, &registry);
+        text
+    }
+}
+
+type Labels<'a> = Vec<(&'static str, &'a str)>;
+
+impl Collector for Metrics {
+    fn encode(&self, encoder: DescriptorEncoder) -> fmt::Result {
+        let mut out = Out(encoder);
+        let build = vec![("version", self.version.as_str()), ("platform", self.platform.as_str())];
+        out.gauges("build_info", "Version and platform of the agent, in labels", None, [(build, 1)])?;
+        out.gauges("peers", "Members of the realm that are connected", None, [(vec![], self.peers)])?;
+        let help = "Nodes of the realm that were heard of lately, this one included";
+        out.gauges("nodes_alive", help, None, [(vec![], self.nodes_alive)])?;
+        let phases = PHASES.map(|phase| (phase.to_string(), self.components.get(&phase).copied().unwrap_or(0)));
+        let phases = phases.iter().map(|(phase, count)| (vec![("phase", phase.as_str())], *count));
+        out.gauges("components", "Components on this node by phase", None, phases)?;
+        let running = self.each(|component| component.running);
+        out.gauges("component_instances_running", "Instances that run", None, running)?;
+        let help = "Runs after the first of each instance";
+        out.counters("component_restarts", help, None, self.each(|component| component.restarts))?;
+        let help = "The most memory that one instance has had";
+        let peaks = self.each(|component| component.memory_peak_bytes);
+        out.gauges("component_memory_peak", help, Some(&Unit::Bytes), peaks)?;
+        out.counters("intents_accepted", "Intents that were stored", None, [(vec![], self.intents_accepted)])?;
+        let refused = self.intents_refused.iter().map(|(code, count)| (vec![("code", code.as_str())], *count));
+        out.counters("intents_refused", "Intents that were refused, by reason", None, refused)?;
+        out.counters("reports_refused", "Reports that did not count", None, [(vec![], self.reports_refused)])?;
+        let help = "Output of guests that was lost to rate limits, full queues or a full disk";
+        out.counters("output_dropped", help, Some(&Unit::Bytes), [(vec![], self.output_dropped_bytes)])
+    }
+}
+
+impl Metrics {
+    fn each(&self, number: fn(&ComponentMetrics) -> u64) -> impl Iterator<Item = (Labels<'_>, u64)> {
+        self.component.iter().map(move |(name, component)| (vec![("component", name.as_str())], number(component)))
+    }
+}
+
+/// Families of constant values.
+struct Out<'a>(DescriptorEncoder<'a>);
+
+impl Out<'_> {
+    fn gauges<'a>(
+        &mut self,
+        name: &str,
+        help: &str,
+        unit: Option<&Unit>,
+        values: impl IntoIterator<Item = (Labels<'a>, u64)>,
+    ) -> fmt::Result {
+        let mut family = self.0.encode_descriptor(name, help, unit, MetricType::Gauge)?;
+        for (labels, value) in values {
+            // The format has no unsigned gauges; what is beyond is no number of peers or bytes.
+            let gauge = ConstGauge::new(i64::try_from(value).unwrap_or(i64::MAX));
+            if labels.is_empty() {
+                return gauge.encode(family);
+            }
+            gauge.encode(family.encode_family(&labels)?)?;
+        }
+        Ok(())
+    }
+
+    fn counters<'a>(
+        &mut self,
+        name: &str,
+        help: &str,
+        unit: Option<&Unit>,
+        values: impl IntoIterator<Item = (Labels<'a>, u64)>,
+    ) -> fmt::Result {
+        let mut family = self.0.encode_descriptor(name, help, unit, MetricType::Counter)?;
+        for (labels, value) in values {
+            let counter = ConstCounter::new(value);
+            if labels.is_empty() {
+                return counter.encode(family);
+            }
+            counter.encode(family.encode_family(&labels)?)?;
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_text_is_as_prometheus_reads_it() {
+        let component = ComponentMetrics { running: 1, restarts: 4, memory_peak_bytes: 65_536 };
+        let metrics = Metrics {
+            version: "0.1.0".into(),
+            platform: "linux/x86_64".into(),
+            peers: 2,
+            nodes_alive: 3,
+            components: [(Phase::Running, 1)].into(),
+            component: [("hello".parse().unwrap(), component)].into(),
+            intents_accepted: 9,
+            intents_refused: [("bad-signature".into(), 1)].into(),
+            reports_refused: 0,
+            output_dropped_bytes: 12,
+        };
+        let text = metrics.encode();
+        for line in [
+            "# HELP realm_build_info Version and platform of the agent, in labels",
+            "# TYPE realm_build_info gauge",
+            r#"realm_build_info{version="0.1.0",platform="linux/x86_64"} 1"#,
+            "realm_peers 2",
+            r#"realm_components{phase="running"} 1"#,
+            r#"realm_components{phase="failed"} 0"#,
+            "# TYPE realm_component_restarts counter",
+            r#"realm_component_restarts_total{component="hello"} 4"#,
+            r#"realm_component_memory_peak_bytes{component="hello"} 65536"#,
+            "realm_intents_accepted_total 9",
+            r#"realm_intents_refused_total{code="bad-signature"} 1"#,
+            "realm_reports_refused_total 0",
+            "# UNIT realm_output_dropped_bytes bytes",
+            "realm_output_dropped_bytes_total 12",
+        ] {
+            assert!(text.lines().any(|found| found == line), "no `{line}` in\n{text}");
+        }
+        assert!(text.ends_with("# EOF\n"));
+        let families = text.lines().filter(|line| line.starts_with("# TYPE")).count();
+        assert_eq!(families, text.lines().filter(|line| line.starts_with("# HELP")).count());
+    }
+}

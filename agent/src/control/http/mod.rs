@@ -1,0 +1,105 @@
+//! Metrics, status, logs and health over HTTP.
+//!
+//! An edge in four parts: [`Http`] is the handle, [`HttpRequest`] the event, and a front on a thread of its own waits and
+//! runs. It bounds clients, heads and times, which tiny_http does not, and hands whole heads over to the latter in
+//! `back`. There is no message: nothing is asked of this edge but to end.
+
+mod back;
+mod front;
+mod head;
+mod limits;
+pub mod metrics;
+mod route;
+
+use front::Front;
+use shared::ComponentName;
+use smol::channel::Sender;
+use std::io;
+use std::net::SocketAddr;
+use std::path::Path;
+use std::thread::JoinHandle;
+
+/// The content type of plain text, for the loop's answers.
+pub const TEXT: &str = "text/plain; charset=utf-8";
+
+/// The content type of JSON, for the loop's answers.
+pub const JSON: &str = "application/json";
+
+/// What a client asks. Everything in it is checked.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum HttpKind {
+    /// `/metrics`, see [`metrics`].
+    Metrics,
+    /// `/status`: this node as JSON.
+    Status,
+    /// `/healthz`: whether the loop turns.
+    Healthz,
+    /// `/logs`.
+    Logs {
+        /// Of which component; left out, all of them.
+        component: Option<ComponentName>,
+        /// How many lines, at most [`shared::MAX_LOG_TAIL`].
+        tail: usize,
+    },
+}
+
+/// A client waits for an answer.
+#[derive(Debug)]
+pub struct HttpRequest {
+    /// What it asks.
+    pub kind: HttpKind,
+    /// Where the answer goes, within 2 s.
+    pub reply: HttpReply,
+}
+
+/// The way back to a client. When it is dropped without an answer, the client is told 503.
+#[derive(Debug)]
+pub struct HttpReply(Sender<Answer>);
+
+/// What a client is told.
+#[derive(Debug)]
+struct Answer {
+    status: u16,
+    content_type: &'static str,
+    body: Vec<u8>,
+}
+
+impl HttpReply {
+    /// Answers, and does not wait. A client that has gone is no error.
+    pub fn send(self, status: u16, content_type: &'static str, body: Vec<u8>) {
+        // There is room for one answer, and this is the only one.
+        let _ = self.0.try_send(Answer { status, content_type, body });
+    }
+}
+
+/// The handle. Dropping it closes every connection and waits for the thread, at most some 2 s.
+#[derive(Debug)]
+pub struct Http {
+    stop: Sender<()>,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl Http {
+    /// Listens on `addr` (port 0 lets the system choose) and gives the address with its port. `requests` goes up to the
+    /// loop. `dir` is the data directory, which only its owner can enter: a socket between front and tiny_http, named
+    /// `http.sock`, lives there.
+    ///
+    /// # Errors
+    /// When the address is taken or not ours, or the socket in `dir` cannot be made.
+    pub fn start(addr: SocketAddr, dir: &Path, requests: Sender<HttpRequest>) -> io::Result<(Http, SocketAddr)> {
+        let (stop, stopped) = smol::channel::bounded(1);
+        let (front, addr) = Front::bind(addr, dir, requests)?;
+        let thread = std::thread::Builder::new().name("http".into()).spawn(move || front.run(&stopped))?;
+        Ok((Http { stop, thread: Some(thread) }, addr))
+    }
+}
+
+impl Drop for Http {
+    fn drop(&mut self) {
+        self.stop.close();
+        if let Some(thread) = self.thread.take() {
+            // It does not panic; if it did, there is nothing left to do about it.
+            let _ = thread.join();
+        }
+    }
+}

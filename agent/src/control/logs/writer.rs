@@ -1,0 +1,145 @@
+//! The thread: waits for a message, runs it, and ends when the handle is gone.
+
+use super::files::Files;
+use super::limits::{MAX_CAPS, MAX_UNFINISHED};
+use super::lines::Unfinished;
+use super::{Load, LogEntry, Message, tail};
+use shared::{ComponentName, Limits, LogMaxKb, Stream};
+use std::collections::BTreeMap;
+use std::sync::atomic::Ordering;
+use std::sync::mpsc::Receiver;
+
+/// Runs until the handle is dropped.
+pub(super) fn run(files: Files, load: &Load, messages: &Receiver<Message>) {
+    let mut writer = Writer { files, load, caps: BTreeMap::new(), unfinished: BTreeMap::new() };
+    while let Ok(message) = messages.recv() {
+        let size = message.size();
+        writer.handle(message);
+        // Only after it was written: what is being written waits too.
+        load.queued.fetch_sub(size, Ordering::Relaxed);
+    }
+    while let Some((source, _)) = writer.unfinished.first_key_value() {
+        let source = source.clone();
+        writer.finish(&source);
+    }
+}
+
+/// Who writes: lines of different instances, or of both outputs of one, are not mixed.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+struct Source {
+    component: ComponentName,
+    instance: u64,
+    /// Standard error, and not standard output.
+    error: bool,
+}
+
+impl Source {
+    fn stream(&self) -> Stream {
+        if self.error { Stream::Stderr } else { Stream::Stdout }
+    }
+}
+
+struct Writer<'a> {
+    files: Files,
+    load: &'a Load,
+    caps: BTreeMap<ComponentName, LogMaxKb>,
+    unfinished: BTreeMap<Source, Unfinished>,
+}
+
+impl Writer<'_> {
+    fn handle(&mut self, message: Message) {
+        match message {
+            Message::Append { component, at, stream: Stream::Agent, bytes, .. } => {
+                self.note(&component, at, &String::from_utf8_lossy(&bytes));
+            }
+            Message::Append { component, instance, stream, at, bytes } => {
+                self.append(Source { component, instance, error: stream == Stream::Stderr }, at, &bytes);
+            }
+            Message::Note { component, at, text } => self.note(&component, at, &text),
+            Message::End { component, instance } => {
+                for error in [false, true] {
+                    self.finish(&Source { component: component.clone(), instance, error });
+                }
+            }
+            Message::Cap { component, cap } => self.set_cap(component, cap),
+            Message::Tail { component, n, reply } => {
+                let unfinished = self.begun(component.as_ref());
+                // A directory that cannot be read has no lines to show; the disk speaks up at the next append.
+                let lines = tail::tail(&self.files, component.as_ref(), n, unfinished).unwrap_or_default();
+                // The one who asked may be gone.
+                let _ = reply.try_send(lines);
+            }
+        }
+    }
+
+    fn append(&mut self, source: Source, at: u64, bytes: &[u8]) {
+        let mut lines = Vec::new();
+        let stream = source.stream();
+        let mut unfinished = self.unfinished.remove(&source).unwrap_or_default();
+        unfinished.push(at, bytes, |since, text| lines.push(tail::format(since, stream, &text)));
+        self.write(&source.component, &lines);
+        if unfinished.peek().is_some() {
+            self.make_room();
+            self.unfinished.insert(source, unfinished);
+        }
+    }
+
+    fn make_room(&mut self) {
+        if self.unfinished.len() >= MAX_UNFINISHED {
+            let oldest = self.unfinished.iter().min_by_key(|(_, line)| line.since()).map(|(source, _)| source.clone());
+            if let Some(source) = oldest {
+                self.finish(&source);
+            }
+        }
+    }
+
+    /// Writes an unfinished line as it is.
+    fn finish(&mut self, source: &Source) {
+        let line = self.unfinished.remove(source).and_then(|line| line.peek());
+        if let Some((at, text)) = line {
+            self.write(&source.component, &[tail::format(at, source.stream(), &text)]);
+        }
+    }
+
+    fn note(&mut self, component: &ComponentName, at: u64, text: &str) {
+        let mut lines = Vec::new();
+        let mut emit = |_, text: String| lines.push(tail::format(at, Stream::Agent, &text));
+        let mut unfinished = Unfinished::default();
+        unfinished.push(at, text.as_bytes(), &mut emit);
+        if !text.ends_with('\n') {
+            unfinished.push(at, b"\n", &mut emit);
+        }
+        self.write(component, &lines);
+    }
+
+    fn write(&mut self, component: &ComponentName, lines: &[Vec<u8>]) {
+        let Err((lost, error)) = self.files.append(component, self.half(component), lines) else { return };
+        if self.load.dropped.fetch_add(lost, Ordering::Relaxed) == 0 {
+            // Once only: a full disk would be told of with every line.
+            eprintln!("cannot write the log of `{component}`: {error}; further lines that are lost are only counted");
+        }
+    }
+
+    fn set_cap(&mut self, component: ComponentName, cap: LogMaxKb) {
+        if self.caps.len() < MAX_CAPS || self.caps.contains_key(&component) {
+            self.caps.insert(component.clone(), cap);
+        }
+        // What is too large is cut at the latest when the file is full.
+        let _ = self.files.shrink(&component, self.half(&component));
+    }
+
+    /// How many bytes each of the two files may have.
+    fn half(&self, component: &ComponentName) -> u64 {
+        let cap = self.caps.get(component).copied().unwrap_or(Limits::default().log_max_kb);
+        u64::from(cap.get()) * 1024 / 2
+    }
+
+    fn begun(&self, component: Option<&ComponentName>) -> Vec<LogEntry> {
+        let wanted = self.unfinished.iter().filter(|(source, _)| component.is_none_or(|name| *name == source.component));
+        let line = |(source, line): (&Source, &Unfinished)| {
+            let (at, text) = line.peek()?;
+            Some(LogEntry { component: source.component.clone(), at, stream: source.stream(), text })
+        };
+        wanted.filter_map(line).collect()
+    }
+}

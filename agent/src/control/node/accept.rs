@@ -1,0 +1,180 @@
+//! Intents as they come in: the word on each, and what follows once one is on the disk.
+
+use super::effect::{Effect, Level, Verdict};
+use super::input::{Now, Source, Ticket};
+use super::ledger::{Settled, Word};
+use super::{Node, RunRecord, Workload};
+use shared::{ComponentName, Digest, IntentKey, NodeFacts, NodeId, Receipt, RealmId, Refused, Verdict as Given};
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+/// So many neighbours get a new intent directly, beside gossip: in a mesh of a few nodes gossip may not have
+/// formed yet, and a duplicate costs one round trip.
+const DIRECT_HANDOVERS: usize = 8;
+
+impl Node {
+    pub(super) fn offered(&mut self, source: Source, bytes: &[u8], now: Now) {
+        match self.ledger.offer(source, bytes, now, &mut self.out) {
+            Word::Later => {}
+            Word::AlreadyHeld => self.answer(source, Given::AlreadyHeld, Verdict::Ignore),
+            Word::Refused(refused) => self.refuse(source, &refused),
+        }
+    }
+
+    fn refuse(&mut self, source: Source, refused: &Refused) {
+        // A late message is nobody's fault; one that no honest node forwards is held against the sender.
+        let verdict = match refused {
+            Refused::Stale { .. }
+            | Refused::Expired
+            | Refused::FromTheFuture
+            | Refused::Storage(_)
+            | Refused::Full(_)
+            | Refused::UnknownKind(_)
+            | Refused::Unclaimed => Verdict::Ignore,
+            _ => Verdict::Reject,
+        };
+        if !matches!(refused, Refused::Stale { .. }) {
+            let text = format!("refused an intent from {}: {refused}", source.peer());
+            self.out.push(Effect::Log(Level::Warn, text));
+        }
+        self.answer(source, Given::from(refused), verdict);
+    }
+
+    fn answer(&mut self, source: Source, given: Given, verdict: Verdict) {
+        match source {
+            Source::Stream { ticket, .. } => {
+                let receipt = Receipt { node: self.me, verdict: given };
+                self.out.push(Effect::Receipt { ticket, receipt });
+            }
+            Source::Gossip { ticket, .. } => self.out.push(Effect::Judge { ticket, verdict }),
+            Source::Sync { .. } => {}
+        }
+    }
+
+    pub(super) fn persisted(&mut self, ticket: Ticket, result: Result<(), String>, now: Now) {
+        match self.ledger.settle(ticket, result) {
+            Settled::Unknown => {}
+            Settled::Failed { waiting, refused } => {
+                for source in waiting {
+                    self.refuse(source, &refused);
+                }
+            }
+            Settled::Stored { key, waiting, claimed } => {
+                for source in &waiting {
+                    self.answer(*source, Given::Accepted, Verdict::Forward);
+                }
+                if claimed {
+                    self.claimed();
+                }
+                self.spread(&key, &waiting);
+                let hints: Vec<NodeId> = waiting.iter().map(Source::peer).collect();
+                self.act_on(&key, &hints, now);
+                self.fetch_for_others(&key, &waiting);
+            }
+        }
+    }
+
+    /// The first valid intent has bound the node to its signer.
+    fn claimed(&mut self) {
+        let Some(owner) = self.ledger.owner() else { return };
+        let realm = RealmId::of_owner(&owner);
+        self.out.push(Effect::Log(
+            Level::Warn,
+            format!("CLAIMED: this node had no owner and now obeys `{owner}` (realm {realm}); it will obey nobody else"),
+        ));
+        self.say_hello();
+    }
+
+    /// Passes a stored intent on: by gossip, and directly to a few neighbours that did not bring it.
+    fn spread(&mut self, key: &IntentKey, waiting: &[Source]) {
+        let Some(held) = self.ledger.held().get(key) else { return };
+        let bytes = Arc::clone(&held.bytes);
+        let heard_in_gossip = waiting.iter().any(|source| matches!(source, Source::Gossip { .. }));
+        if !heard_in_gossip {
+            self.out.push(Effect::Announce(Arc::clone(&bytes)));
+        }
+        let brought: BTreeSet<NodeId> = waiting.iter().map(Source::peer).collect();
+        let to = self.neighbours.nodes().filter(|peer| !brought.contains(peer)).take(DIRECT_HANDOVERS);
+        self.out.extend(to.map(|peer| Effect::HandOver { peer, bytes: Arc::clone(&bytes) }));
+    }
+
+    /// Makes what runs here follow from the entry of the state map under `key`.
+    pub(super) fn act_on(&mut self, key: &IntentKey, hints: &[NodeId], now: Now) {
+        let Some(held) = self.ledger.held().get(key) else { return };
+        let IntentKey::Component(name) = key;
+        let (name, id) = (name.clone(), held.opened.id());
+        if self.works.get(&name).is_some_and(|work| work.intent == id) {
+            return;
+        }
+        let body = held.opened.body();
+        let spec = Arc::new(body.payload.component.clone());
+        let facts =
+            NodeFacts { node: self.me, tags: &self.config.tags, platform: &self.config.platform };
+        let meant = body.audience.matches(&facts);
+        let before = self.works.remove(&name);
+        let dropped = before.as_ref().map(|work| work.spec.artifact.digest);
+        let retiring = before.map(Workload::into_retiring).unwrap_or_default();
+        if meant {
+            let memory_max_mb = spec.limits.memory_max_mb.map_or(self.config.default_memory_mb, |limit| limit.get());
+            let work = Workload::new(id, spec, u64::from(memory_max_mb) << 20, retiring);
+            self.begin(name, work, hints, now);
+        } else {
+            self.out.extend(retiring.iter().map(|instance| Effect::Stop(*instance)));
+            self.orphans.extend(retiring);
+            if dropped.is_some() {
+                self.out.push(Effect::Note(name, "stopped: a later push means other nodes".into()));
+            }
+        }
+        self.drop_unused(dropped);
+    }
+
+    fn begin(&mut self, name: ComponentName, mut work: Workload, hints: &[NodeId], now: Now) {
+        let record = self.runs.get(&name).filter(|record| record.intent == work.intent);
+        if let Some(record) = record.filter(|record| Workload::stays_ended(&work.spec, record)) {
+            work.resume_ended(record);
+            self.works.insert(name, work);
+            return;
+        }
+        let taken: u64 = self.works.values().map(Workload::memory_claim).sum();
+        let left = self.config.budget_bytes.saturating_sub(taken);
+        if work.memory_claim() > left {
+            let reason = format!("needs {} MiB, the node has {} MiB left", work.memory_claim() >> 20, left >> 20);
+            work.refuse(reason, &mut self.out);
+        } else if self.blobs.contains(&work.spec.artifact.digest) {
+            work.stored(&mut self.out);
+        } else {
+            self.out.push(Effect::Fetch { artifact: work.spec.artifact, hints: hints.to_vec() });
+        }
+        self.works.insert(name, work);
+        self.start_due(now);
+    }
+
+    /// The entry node fetches what an operator hands to it, target or not: the operator may leave, and the
+    /// targets may know nobody else who has it.
+    fn fetch_for_others(&mut self, key: &IntentKey, waiting: &[Source]) {
+        let operator = |source: &&Source| {
+            matches!(source, Source::Stream { .. }) && self.neighbours.is_operator(&source.peer())
+        };
+        let Some(hint) = waiting.iter().find(operator).map(Source::peer) else { return };
+        let Some(held) = self.ledger.held().get(key) else { return };
+        let artifact = held.opened.body().payload.component.artifact;
+        let IntentKey::Component(name) = key;
+        if !self.works.contains_key(name) && !self.blobs.contains(&artifact.digest) {
+            self.out.push(Effect::Fetch { artifact, hints: vec![hint] });
+        }
+    }
+
+    /// Removes an artifact that no held intent names any more.
+    fn drop_unused(&mut self, digest: Option<Digest>) {
+        let Some(digest) = digest else { return };
+        let named = |held: &super::Held| held.opened.body().payload.component.artifact.digest == digest;
+        if !self.ledger.held().values().any(named) {
+            self.blobs.remove(&digest);
+            self.out.push(Effect::Drop(digest));
+        }
+    }
+
+    pub(super) fn save_run(&mut self, name: &ComponentName, record: &RunRecord) {
+        self.runs.insert(name.clone(), record.clone());
+    }
+}

@@ -1,0 +1,271 @@
+//! Whom to dial, and when again: bootstrap addresses always, other members while there are few connections, and
+//! members that nobody has heard of from time to time, so that two halves of a realm find one another again.
+
+use super::effect::Effect;
+use super::random::{Random, backoff_ms};
+use shared::{MAX_HELLO_ADDRS, NodeId};
+use std::collections::{BTreeMap, BTreeSet};
+
+/// The first pause after a dial that failed.
+const RETRY_FIRST_MS: u64 = 500;
+
+/// The longest pause between two dials of one address: a neighbour that was off is back in the mesh in half a minute.
+const RETRY_MOST_MS: u64 = 30_000;
+
+/// A dial that nothing was heard of is over after this time: the transports give up after ten seconds.
+const DIAL_PATIENCE_MS: u64 = 15_000;
+
+/// Up to so many connections a node looks for more members; gossip needs about eight neighbours.
+const WANTED_PEERS: usize = 16;
+
+/// With connections enough, one member that nobody has heard of is tried this often: after a long split each half has
+/// as many connections as it wants, and would never look for the other.
+const EXPLORE_MS: u64 = 30_000;
+
+/// The most members whose addresses are kept.
+const MAX_TARGETS: usize = 1024;
+
+/// The most addresses that are kept of each: LAN, VPN and loopback, over QUIC and TCP.
+const MAX_ADDRS: usize = 6;
+
+#[derive(Default)]
+struct Target {
+    next_at: u64,
+    failures: u32,
+    /// Addresses that are being dialled; an answer that never comes is over at `next_at`.
+    under_way: usize,
+}
+
+impl Target {
+    fn begin(&mut self, addrs: usize, now_ms: u64) {
+        self.under_way = addrs;
+        self.next_at = now_ms + DIAL_PATIENCE_MS;
+    }
+
+    /// One address came to nothing. Only with the last one has the attempt failed: many members have an address that
+    /// is never reached from here.
+    fn failed(&mut self, now_ms: u64, random: &mut Random) {
+        self.under_way = self.under_way.saturating_sub(1);
+        if self.under_way == 0 {
+            self.failures = self.failures.saturating_add(1);
+            self.next_at = now_ms + backoff_ms(random, self.failures, RETRY_FIRST_MS, RETRY_MOST_MS);
+        }
+    }
+
+    fn reached(&mut self) {
+        (self.failures, self.under_way) = (0, 0);
+    }
+
+    fn retry_at(&mut self, at_ms: u64) {
+        if self.under_way == 0 {
+            self.next_at = at_ms;
+        }
+    }
+
+    fn is_under_way(&self, now_ms: u64) -> bool {
+        self.under_way > 0 && self.next_at > now_ms
+    }
+}
+
+struct Member {
+    addrs: Vec<String>,
+    target: Target,
+}
+
+struct Bootstrap {
+    addr: String,
+    peer: Option<NodeId>,
+    target: Target,
+}
+
+/// See the module.
+pub struct Dialer {
+    me: NodeId,
+    bootstrap: Vec<Bootstrap>,
+    members: BTreeMap<NodeId, Member>,
+    connected: BTreeSet<NodeId>,
+    listening: Vec<String>,
+    explore_at: u64,
+}
+
+/// The peer id that an address ends in.
+#[must_use]
+pub fn peer_of(addr: &str) -> Option<NodeId> {
+    addr.rsplit_once("/p2p/").and_then(|(_, peer)| peer.parse().ok())
+}
+
+fn without_peer(addr: &str) -> &str {
+    addr.split_once("/p2p/").map_or(addr, |(addr, _)| addr)
+}
+
+impl Dialer {
+    /// Begins with what was configured.
+    pub fn new(me: NodeId, bootstrap: &[String]) -> Dialer {
+        let bootstrap = bootstrap.iter().map(|addr| Bootstrap {
+            addr: addr.clone(),
+            peer: peer_of(addr),
+            target: Target::default(),
+        });
+        Dialer {
+            me,
+            bootstrap: bootstrap.collect(),
+            members: BTreeMap::new(),
+            connected: BTreeSet::new(),
+            listening: Vec::new(),
+            explore_at: 0,
+        }
+    }
+
+    /// This node can be reached under `addr`. Gives whether that is news.
+    pub fn listening(&mut self, addr: String) -> bool {
+        let news = !self.listening.contains(&addr) && self.listening.len() < MAX_HELLO_ADDRS;
+        if news {
+            self.listening.push(addr);
+        }
+        news
+    }
+
+    /// Under which addresses this node can be reached.
+    pub fn own_addrs(&self) -> &[String] {
+        &self.listening
+    }
+
+    /// Learns addresses of members; each ends in its peer id. Gives whether any was news.
+    pub fn learn(&mut self, addrs: &[String]) -> bool {
+        let mut news = false;
+        for addr in addrs {
+            let Some(peer) = peer_of(addr).filter(|peer| *peer != self.me) else { continue };
+            if !self.members.contains_key(&peer) && self.members.len() >= MAX_TARGETS {
+                continue;
+            }
+            let member =
+                self.members.entry(peer).or_insert(Member { addrs: Vec::new(), target: Target::default() });
+            if !member.addrs.contains(addr) {
+                if member.addrs.len() == MAX_ADDRS {
+                    member.addrs.remove(0);
+                }
+                member.addrs.push(addr.clone());
+                member.target.retry_at(0);
+                news = true;
+            }
+        }
+        news
+    }
+
+    /// Addresses of one member.
+    pub fn addrs_of(&self, peer: &NodeId) -> Vec<String> {
+        self.members.get(peer).map(|member| member.addrs.clone()).unwrap_or_default()
+    }
+
+    /// What a hello tells: this node's addresses, then those of connected members.
+    pub fn hello_addrs(&self) -> Vec<String> {
+        let members = self.connected.iter().filter_map(|peer| self.members.get(peer)).flat_map(|member| &member.addrs);
+        self.listening.iter().chain(members).take(MAX_HELLO_ADDRS).cloned().collect()
+    }
+
+    /// A connection is up, at the address that was dialled or that the peer came from.
+    pub fn met(&mut self, peer: NodeId, addr: &str) {
+        self.connected.insert(peer);
+        let reached = without_peer(addr);
+        let known = self.members.get(&peer).map(|member| member.addrs.as_slice()).unwrap_or_default();
+        for bootstrap in &mut self.bootstrap {
+            let wanted = without_peer(&bootstrap.addr);
+            if wanted == reached || known.iter().any(|addr| without_peer(addr) == wanted) {
+                bootstrap.peer = Some(peer);
+            }
+            if bootstrap.peer == Some(peer) {
+                bootstrap.target.reached();
+            }
+        }
+        if let Some(member) = self.members.get_mut(&peer) {
+            member.target.reached();
+        }
+    }
+
+    /// The node has just joined a realm: who sent it away as a stranger may take it in.
+    pub fn retry_bootstrap(&mut self, now_ms: u64) {
+        for bootstrap in &mut self.bootstrap {
+            bootstrap.target = Target { next_at: now_ms, ..Target::default() };
+        }
+    }
+
+    /// The last connection to a peer is gone: dial it at once, and then with growing pauses.
+    pub fn gone(&mut self, peer: NodeId, now_ms: u64, random: &mut Random) {
+        if !self.connected.remove(&peer) {
+            return;
+        }
+        // Both sides see the end: a little jitter, so that they do not always dial at the same instant.
+        let next_at = now_ms + random.below(RETRY_FIRST_MS / 2);
+        for bootstrap in self.bootstrap.iter_mut().filter(|bootstrap| bootstrap.peer == Some(peer)) {
+            bootstrap.target.retry_at(next_at);
+        }
+        if let Some(member) = self.members.get_mut(&peer) {
+            member.target.retry_at(next_at);
+        }
+    }
+
+    /// A dial came to nothing.
+    pub fn failed(&mut self, addr: &str, now_ms: u64, random: &mut Random) {
+        for bootstrap in self.bootstrap.iter_mut().filter(|bootstrap| bootstrap.addr == addr) {
+            bootstrap.target.failed(now_ms, random);
+        }
+        let member = peer_of(addr).and_then(|peer| self.members.get_mut(&peer));
+        if let Some(member) = member.filter(|member| member.addrs.iter().any(|known| known == addr)) {
+            member.target.failed(now_ms, random);
+        }
+    }
+
+    /// Dials what is due. `unheard` tells of members that nobody has heard of lately.
+    pub fn dial_due(&mut self, unheard: impl Fn(&NodeId) -> bool, now_ms: u64, random: &mut Random, out: &mut Vec<Effect>) {
+        for bootstrap in &mut self.bootstrap {
+            let connected = bootstrap.peer.is_some_and(|peer| self.connected.contains(&peer) || peer == self.me);
+            if !connected && bootstrap.target.next_at <= now_ms {
+                bootstrap.target.begin(1, now_ms);
+                out.push(Effect::Dial(bootstrap.addr.clone()));
+            }
+        }
+        let room = self.room(now_ms);
+        let explores = room == 0 && self.explore_at <= now_ms;
+        let due = |(peer, member): &(&NodeId, &Member)| {
+            !self.connected.contains(*peer) && member.target.next_at <= now_ms && (room > 0 || unheard(peer))
+        };
+        let mut due: Vec<NodeId> = self.members.iter().filter(due).map(|(peer, _)| *peer).collect();
+        if explores && !due.is_empty() {
+            self.explore_at = now_ms + random.jitter(EXPLORE_MS, 50);
+        }
+        // At random, for otherwise the members with the lowest ids are everybody's neighbours.
+        for _ in 0..if explores { 1 } else { room } {
+            let Some(last) = due.len().checked_sub(1) else { break };
+            let peer = due.swap_remove(random.below(last as u64 + 1) as usize);
+            if let Some(member) = self.members.get_mut(&peer) {
+                member.target.begin(member.addrs.len(), now_ms);
+                out.extend(member.addrs.iter().cloned().map(Effect::Dial));
+            }
+        }
+    }
+
+    /// How many more members may be dialled: those that are being dialled count as connected.
+    fn room(&self, now_ms: u64) -> usize {
+        let dialled = |(peer, member): &(&NodeId, &Member)| {
+            member.target.is_under_way(now_ms) && !self.connected.contains(*peer)
+        };
+        WANTED_PEERS.saturating_sub(self.connected.len() + self.members.iter().filter(dialled).count())
+    }
+
+    /// When the next dial is due.
+    pub fn next_wake(&self, unheard: impl Fn(&NodeId) -> bool, now_ms: u64) -> Option<u64> {
+        let apart = |peer: &NodeId| !self.connected.contains(peer) && *peer != self.me;
+        let bootstrap = self.bootstrap.iter().filter(|bootstrap| bootstrap.peer.as_ref().is_none_or(apart));
+        let room = self.room(now_ms) > 0;
+        let members = self.members.iter().filter(|(peer, _)| apart(peer)).filter_map(|(peer, member)| {
+            let at = member.target.next_at;
+            match room {
+                // The end of a dial makes room for others, too.
+                _ if member.target.is_under_way(now_ms) => Some(at),
+                true => Some(at),
+                false => unheard(peer).then_some(at.max(self.explore_at)),
+            }
+        });
+        bootstrap.map(|bootstrap| bootstrap.target.next_at).chain(members).min()
+    }
+}

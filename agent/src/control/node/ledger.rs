@@ -1,0 +1,249 @@
+//! The state map: who is obeyed, which intents are held, which are on their way to the disk.
+//! Everything that P1 to P3 say about a single node is decided here.
+
+use super::effect::{Effect, Level};
+use super::input::{Now, Source, Ticket};
+use shared::{
+    BUILD_FLOOR_UNIX_MS, IndexEntry, IntentId, IntentKey, MAX_SYNC_KEYS, Opened, OwnerId, Refused, Summary, Trust, open,
+};
+use std::collections::{BTreeMap, VecDeque};
+use std::sync::Arc;
+
+/// How far ahead of credible time a sequence may be: clocks of operators differ by minutes, not by more.
+pub const FUTURE_MS: u64 = 10 * 60 * 1000;
+
+/// Intents that may wait for the disk at once; more come again by sync, so refusing them loses nothing.
+const MAX_PENDING: usize = 256;
+
+/// How many refused entries are remembered, so that they are not pulled again and again.
+const MAX_DECLINED: usize = 1024;
+
+/// An intent that is on the disk.
+#[derive(Debug, Clone)]
+pub struct Held {
+    /// The bytes as received.
+    pub bytes: Arc<[u8]>,
+    /// What they say.
+    pub opened: Opened,
+}
+
+/// An intent on its way to the disk.
+struct Pending {
+    held: Held,
+    waiting: Vec<Source>,
+    claim: bool,
+}
+
+/// The word on an offered intent that can be given at once.
+pub enum Word {
+    /// It waits for the disk.
+    Later,
+    /// It was held before.
+    AlreadyHeld,
+    /// It is not obeyed.
+    Refused(Refused),
+}
+
+/// What came of a write.
+pub enum Settled {
+    /// On the disk: the key, all who wait for the word, and whether it bound the owner.
+    Stored { key: IntentKey, waiting: Vec<Source>, claimed: bool },
+    /// Not on the disk.
+    Failed { waiting: Vec<Source>, refused: Refused },
+    /// No such write.
+    Unknown,
+}
+
+/// See the module.
+pub struct Ledger {
+    trust: Trust,
+    held: BTreeMap<IntentKey, Held>,
+    /// Of `held`; kept because it is compared on every event.
+    summary: Summary,
+    pending: BTreeMap<Ticket, Pending>,
+    declined: VecDeque<(IntentKey, u64, IntentId)>,
+    next_ticket: Ticket,
+    /// Two different intents with one sequence: the owner's key is used in two places at once, or is stolen.
+    pub alarms: u64,
+    /// Intents accepted since start.
+    pub accepted: u64,
+    /// Intents refused since start, by code.
+    pub refused: BTreeMap<&'static str, u64>,
+}
+
+impl Ledger {
+    /// Takes up what the disk holds.
+    pub fn new(trust: Trust, restored: Vec<Held>) -> Ledger {
+        let held: BTreeMap<_, _> = restored.into_iter().map(|held| (held.opened.key(), held)).collect();
+        Ledger {
+            trust,
+            summary: summarise(&held),
+            held,
+            pending: BTreeMap::new(),
+            declined: VecDeque::new(),
+            next_ticket: 0,
+            alarms: 0,
+            accepted: 0,
+            refused: BTreeMap::new(),
+        }
+    }
+
+    /// All that is held, by key.
+    pub fn held(&self) -> &BTreeMap<IntentKey, Held> {
+        &self.held
+    }
+
+    /// The state map in a few bytes.
+    pub fn summary(&self) -> Summary {
+        self.summary
+    }
+
+    /// The state map without the bytes.
+    pub fn index(&self) -> Vec<IndexEntry> {
+        let entry = |(key, held): (&IntentKey, &Held)| IndexEntry {
+            key: key.clone(),
+            seq: held.opened.body().seq,
+            id: held.opened.id(),
+        };
+        self.held.iter().map(entry).collect()
+    }
+
+    /// Keys of a peer's index that are newer than what is held or pending, and were not refused before.
+    pub fn wanted(&self, index: &[IndexEntry]) -> Vec<IntentKey> {
+        let newer = |entry: &&IndexEntry| {
+            self.newest(&entry.key).is_none_or(|rank| rank < (entry.seq, entry.id))
+                && !self.declined.iter().any(|(key, seq, id)| *key == entry.key && *seq == entry.seq && *id == entry.id)
+        };
+        index.iter().take(MAX_SYNC_KEYS).filter(newer).map(|entry| entry.key.clone()).collect()
+    }
+
+    /// Remembers that an entry of a peer's index was refused.
+    pub fn decline(&mut self, key: IntentKey, seq: u64, id: IntentId) {
+        if self.declined.len() == MAX_DECLINED {
+            self.declined.pop_front();
+        }
+        self.declined.push_back((key, seq, id));
+    }
+
+    fn newest(&self, key: &IntentKey) -> Option<(u64, IntentId)> {
+        let pending = self.pending.values().filter(|pending| pending.held.opened.key() == *key);
+        let held = self.held.get(key).map(|held| held.opened.rank());
+        pending.map(|pending| pending.held.opened.rank()).chain(held).max()
+    }
+
+    /// Judges an intent and, when it is to be obeyed, orders it to be written.
+    pub fn offer(&mut self, source: Source, bytes: &[u8], now: Now, out: &mut Vec<Effect>) -> Word {
+        let opened = match open(bytes, &self.trust) {
+            Ok(opened) => opened,
+            Err(refused) => return self.refuse(refused),
+        };
+        let (key, id) = (opened.key(), opened.id());
+        if self.held.get(&key).is_some_and(|held| held.opened.id() == id) {
+            return Word::AlreadyHeld;
+        }
+        if let Some(pending) = self.pending.values_mut().find(|pending| pending.held.opened.id() == id) {
+            pending.waiting.push(source);
+            return Word::Later;
+        }
+        if let Err(refused) = self.judge(&opened, now, out) {
+            let seq = opened.body().seq;
+            if matches!(source, Source::Sync { .. }) {
+                self.decline(key, seq, id);
+            }
+            return self.refuse(refused);
+        }
+        let claim = (self.trust == Trust::FirstUse).then(|| opened.owner());
+        if let Some(owner) = claim {
+            // From here on nobody else can claim the node; undone when the write fails.
+            self.trust = Trust::Owner(owner);
+        }
+        self.next_ticket += 1;
+        let held = Held { bytes: bytes.into(), opened };
+        out.push(Effect::Persist { ticket: self.next_ticket, key, bytes: Arc::clone(&held.bytes), claim });
+        let pending = Pending { held, waiting: vec![source], claim: claim.is_some() };
+        self.pending.insert(self.next_ticket, pending);
+        Word::Later
+    }
+
+    /// Sequence, expiry and room: what only the holder of the state can compare.
+    fn judge(&mut self, opened: &Opened, now: Now, out: &mut Vec<Effect>) -> Result<(), Refused> {
+        let (seq, key) = (opened.body().seq, opened.key());
+        if let Some((held, held_id)) = self.newest(&key) {
+            if held == seq {
+                self.alarms += 1;
+                out.push(Effect::Log(
+                    Level::Warn,
+                    format!(
+                        "ALARM: two different intents for `{key}` have the sequence {seq} ({} and {}): \
+                         the owner's key is used in two places at once, or somebody else has it",
+                        held_id.short(),
+                        opened.id().short()
+                    ),
+                ));
+            }
+            if opened.rank() < (held, held_id) {
+                return Err(Refused::Stale { held, offered: seq });
+            }
+        } else if self.held.len() + self.pending.len() >= MAX_SYNC_KEYS {
+            return Err(Refused::Full(MAX_SYNC_KEYS));
+        }
+        let passed = if now.synchronised { now.unix_ms.max(BUILD_FLOOR_UNIX_MS) } else { BUILD_FLOOR_UNIX_MS };
+        if opened.body().not_after.is_some_and(|not_after| not_after < passed) {
+            return Err(Refused::Expired);
+        }
+        if !self.clock_behind(now) && seq > now.unix_ms.saturating_add(FUTURE_MS) {
+            return Err(Refused::FromTheFuture);
+        }
+        if self.pending.len() >= MAX_PENDING {
+            return Err(Refused::Storage("too many intents wait for the disk".into()));
+        }
+        Ok(())
+    }
+
+    /// Whether the system's clock is behind what is known to have passed: such a node cannot judge the future.
+    pub fn clock_behind(&self, now: Now) -> bool {
+        let newest = self.held.values().map(|held| held.opened.body().seq).max().unwrap_or(0);
+        now.unix_ms < BUILD_FLOOR_UNIX_MS || now.unix_ms.saturating_add(FUTURE_MS) < newest
+    }
+
+    /// Takes note that a write has ended.
+    pub fn settle(&mut self, ticket: Ticket, result: Result<(), String>) -> Settled {
+        let Some(Pending { held, waiting, claim }) = self.pending.remove(&ticket) else { return Settled::Unknown };
+        if let Err(why) = result {
+            if claim {
+                self.trust = Trust::FirstUse;
+            }
+            let refused = Refused::Storage(why);
+            self.count(&refused);
+            return Settled::Failed { waiting, refused };
+        }
+        let key = held.opened.key();
+        self.accepted += 1;
+        if self.held.get(&key).is_none_or(|other| other.opened.rank() < held.opened.rank()) {
+            self.held.insert(key.clone(), held);
+            self.summary = summarise(&self.held);
+        }
+        Settled::Stored { key, waiting, claimed: claim }
+    }
+
+    /// The owner, once there is one that is on the disk.
+    pub fn owner(&self) -> Option<OwnerId> {
+        match self.trust {
+            Trust::Owner(owner) if !self.pending.values().any(|pending| pending.claim) => Some(owner),
+            _ => None,
+        }
+    }
+
+    fn refuse(&mut self, refused: Refused) -> Word {
+        self.count(&refused);
+        Word::Refused(refused)
+    }
+
+    fn count(&mut self, refused: &Refused) {
+        *self.refused.entry(refused.code()).or_default() += 1;
+    }
+}
+
+fn summarise(held: &BTreeMap<IntentKey, Held>) -> Summary {
+    Summary::of(held.iter().map(|(key, held)| (key, held.opened.body().seq, held.opened.id())))
+}

@@ -1,0 +1,197 @@
+//! Connected peers, and agreeing with them: compare on every connect and from time to time, pull what is newer.
+
+use super::Node;
+use super::effect::{Effect, Level};
+use super::input::{Now, Source, Ticket};
+use super::random::Random;
+use shared::{
+    Hello, IntentKey, MAX_SYNC_BYTES, MAX_SYNC_KEYS, NodeId, Role, SyncReply, SyncRequest,
+};
+use serde_bytes::ByteBuf;
+use std::collections::{BTreeMap, BTreeSet};
+
+/// The most peers that are kept track of; the mesh has a lower limit on connections.
+const MAX_NEIGHBOURS: usize = 512;
+
+/// How often a random neighbour is asked whether it holds the same: first, and when nothing has differed for long.
+const COMPARE_FIRST_MS: u64 = 15_000;
+const COMPARE_MOST_MS: u64 = 60_000;
+
+struct Neighbour {
+    role: Role,
+    /// Keys that are still to be pulled from it.
+    wanted: Vec<IntentKey>,
+    /// Whether an answer about the state map is awaited, so that only one is under way.
+    asked: bool,
+}
+
+/// See the module.
+#[derive(Default)]
+pub struct Neighbours {
+    admitted: BTreeMap<NodeId, Neighbour>,
+    operators: BTreeSet<NodeId>,
+    next_compare: Option<u64>,
+    pause_ms: u64,
+}
+
+impl Neighbours {
+    /// Admitted nodes, operators not among them.
+    pub fn nodes(&self) -> impl Iterator<Item = NodeId> + '_ {
+        self.admitted.iter().filter(|(_, peer)| peer.role == Role::Node).map(|(peer, _)| *peer)
+    }
+
+    /// Whether a connected peer is an operator, admitted or not.
+    pub fn is_operator(&self, peer: &NodeId) -> bool {
+        self.operators.contains(peer)
+    }
+
+    /// When a random neighbour is asked next.
+    pub fn next_wake(&self) -> Option<u64> {
+        self.next_compare.filter(|_| !self.admitted.is_empty())
+    }
+
+    fn schedule(&mut self, differed: bool, now_ms: u64, random: &mut Random) {
+        self.pause_ms = if differed { COMPARE_FIRST_MS } else { (self.pause_ms * 2).clamp(COMPARE_FIRST_MS, COMPARE_MOST_MS) };
+        self.next_compare = Some(now_ms + random.jitter(self.pause_ms, 50));
+    }
+}
+
+impl Node {
+    pub(super) fn met(&mut self, peer: NodeId, addr: &str, hello: &Hello, admitted: bool, now: Now) {
+        if hello.role == Role::Operator && self.neighbours.operators.len() < MAX_NEIGHBOURS {
+            self.neighbours.operators.insert(peer);
+        }
+        if !admitted {
+            self.neighbours.admitted.remove(&peer);
+            return;
+        }
+        if self.neighbours.admitted.len() >= MAX_NEIGHBOURS {
+            return;
+        }
+        let neighbour = Neighbour { role: hello.role, wanted: Vec::new(), asked: false };
+        self.neighbours.admitted.insert(peer, neighbour);
+        if hello.role == Role::Operator {
+            return;
+        }
+        let news = self.dialer.learn(&hello.addrs);
+        self.dialer.met(peer, addr);
+        if news {
+            self.say_hello();
+            self.dialer.dial_due(now.mono_ms, &mut self.out);
+        }
+        self.neighbours.schedule(true, now.mono_ms, &mut self.random);
+        self.compare_with(peer);
+    }
+
+    pub(super) fn peer_gone(&mut self, peer: NodeId, now: Now) {
+        self.neighbours.operators.remove(&peer);
+        self.neighbours.admitted.remove(&peer);
+        self.dialer.gone(peer, now.mono_ms, &mut self.random);
+        if let Some(view) = self.roster.gone(&peer) {
+            self.out.push(Effect::NodeChanged(view));
+        }
+    }
+
+    /// Asks a neighbour whether it holds the same, and whom it knows.
+    pub(super) fn compare_with(&mut self, peer: NodeId) {
+        self.ask_summary(peer);
+        if self.neighbours.admitted.contains_key(&peer) {
+            self.out.push(Effect::AskSync { peer, request: SyncRequest::Reports });
+        }
+    }
+
+    pub(super) fn ask_summary(&mut self, peer: NodeId) {
+        let Some(neighbour) = self.neighbours.admitted.get_mut(&peer) else { return };
+        if !neighbour.asked && neighbour.role == Role::Node {
+            neighbour.asked = true;
+            let request = SyncRequest::Compare(self.ledger.summary());
+            self.out.push(Effect::AskSync { peer, request });
+        }
+    }
+
+    pub(super) fn compare_with_somebody(&mut self, now: Now) {
+        if self.neighbours.next_compare.is_none_or(|at| at > now.mono_ms) {
+            return;
+        }
+        self.neighbours.schedule(false, now.mono_ms, &mut self.random);
+        let nodes: Vec<NodeId> = self.neighbours.nodes().collect();
+        if !nodes.is_empty() {
+            let peer = nodes[self.random.below(nodes.len() as u64) as usize];
+            self.compare_with(peer);
+        }
+    }
+
+    pub(super) fn sync_asked(&mut self, ticket: Ticket, request: &SyncRequest) {
+        let reply = match request {
+            SyncRequest::Compare(theirs) if *theirs == self.ledger.summary() => SyncReply::Same,
+            SyncRequest::Compare(_) => SyncReply::Index(self.ledger.index()),
+            SyncRequest::Pull(keys) => SyncReply::Intents(self.sealed(keys)),
+            SyncRequest::Reports => SyncReply::Reports(self.roster.reports()),
+        };
+        self.out.push(Effect::AnswerSync { ticket, reply });
+    }
+
+    /// The sealed bytes of as many keys, in the order asked, as fit an answer.
+    fn sealed(&self, keys: &[IntentKey]) -> Vec<ByteBuf> {
+        /// What an entry takes beside its bytes.
+        const AROUND: usize = 8;
+        let mut room = MAX_SYNC_BYTES - 1024;
+        let mut sealed = Vec::new();
+        for held in keys.iter().take(MAX_SYNC_KEYS).filter_map(|key| self.ledger.held().get(key)) {
+            let size = held.bytes.len() + AROUND;
+            if size > room {
+                break;
+            }
+            room -= size;
+            sealed.push(ByteBuf::from(held.bytes.to_vec()));
+        }
+        sealed
+    }
+
+    pub(super) fn sync_answered(&mut self, peer: NodeId, result: Result<SyncReply, String>, now: Now) {
+        match result {
+            Ok(SyncReply::Reports(views)) => {
+                for view in views {
+                    self.report_heard(view.report, view.alive, now);
+                }
+                return;
+            }
+            Ok(SyncReply::Index(index)) => {
+                let wanted = self.ledger.wanted(&index);
+                if let Some(neighbour) = self.neighbours.admitted.get_mut(&peer) {
+                    neighbour.wanted = wanted;
+                }
+                self.neighbours.schedule(true, now.mono_ms, &mut self.random);
+            }
+            Ok(SyncReply::Intents(sealed)) => self.pulled(peer, &sealed, now),
+            Ok(SyncReply::Same) => {}
+            Err(reason) => {
+                self.out.push(Effect::Log(Level::Info, format!("{peer} did not answer: {reason}")));
+                if let Some(neighbour) = self.neighbours.admitted.get_mut(&peer) {
+                    neighbour.wanted.clear();
+                }
+            }
+        }
+        self.pull_more(peer);
+    }
+
+    fn pulled(&mut self, peer: NodeId, sealed: &[ByteBuf], now: Now) {
+        if let Some(neighbour) = self.neighbours.admitted.get_mut(&peer) {
+            // An answer with nothing in it ends the pulling, whatever is still wanted.
+            let done = if sealed.is_empty() { neighbour.wanted.len() } else { sealed.len().min(neighbour.wanted.len()) };
+            neighbour.wanted.drain(..done);
+        }
+        for bytes in sealed.iter().take(MAX_SYNC_KEYS) {
+            self.offered(Source::Sync { peer }, bytes, now);
+        }
+    }
+
+    fn pull_more(&mut self, peer: NodeId) {
+        let Some(neighbour) = self.neighbours.admitted.get_mut(&peer) else { return };
+        neighbour.asked = !neighbour.wanted.is_empty();
+        if neighbour.asked {
+            let request = SyncRequest::Pull(neighbour.wanted.clone());
+            self.out.push(Effect::AskSync { peer, request });
+        }
+    }
+}

@@ -1,0 +1,147 @@
+//! What this node knows of the others: their newest reports, and whether they have been heard of lately.
+
+use super::effect::Member;
+use shared::{MAX_SYNC_BYTES, NodeId, NodeReport, NodeView, RealmId, ReportRefused, SignedReport};
+use std::collections::BTreeMap;
+
+/// The most nodes that are known: ten times the largest realm that is planned for.
+const MAX_NODES: usize = 10_000;
+
+/// A node is away when it has missed this many reports in a row; one or two get lost on a bad link.
+const MISSED_REPORTS: u64 = 3;
+
+/// Allowed on top for the way, in milliseconds.
+const GRACE_MS: u64 = 2_000;
+
+struct Known {
+    signed: SignedReport,
+    report: NodeReport,
+    /// Until when it counts as alive; `None` when it does not.
+    alive_until: Option<u64>,
+}
+
+impl Known {
+    fn view(&self) -> NodeView {
+        NodeView { report: self.signed.clone(), alive: self.alive_until.is_some() }
+    }
+}
+
+/// What a report brought.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Heard {
+    /// Something else than was known.
+    News {
+        /// The node as it is seen from here.
+        view: Box<NodeView>,
+        /// Whether what the disk holds about it is out of date: a new node, other tags.
+        to_be_saved: bool,
+    },
+    /// Older than what is known, or the same.
+    Old,
+    /// Does not count.
+    Refused(ReportRefused),
+}
+
+/// See the module.
+#[derive(Default)]
+pub struct Roster {
+    nodes: BTreeMap<NodeId, Known>,
+}
+
+impl Roster {
+    /// Takes up what the disk holds; nobody has been heard of yet.
+    pub fn restore(&mut self, realm: &RealmId, members: &[Member]) {
+        for member in members.iter().take(MAX_NODES) {
+            if let Ok(report) = member.report.open(realm) {
+                let known = Known { signed: member.report.clone(), report, alive_until: None };
+                self.nodes.insert(known.report.node, known);
+            }
+        }
+    }
+
+    /// Takes a report; only the newest of each node counts. `alive` says whether whoever passes it on has heard of
+    /// the node lately.
+    pub fn heard(&mut self, realm: &RealmId, signed: SignedReport, alive: bool, now_ms: u64) -> Heard {
+        let report = match signed.open(realm) {
+            Ok(report) => report,
+            Err(refused) => return Heard::Refused(refused),
+        };
+        let before = self.nodes.get(&report.node);
+        if before.is_some_and(|before| before.report.rank() >= report.rank()) {
+            return Heard::Old;
+        }
+        if before.is_none() && self.nodes.len() >= MAX_NODES {
+            return Heard::Old;
+        }
+        let to_be_saved = before.is_none_or(|before| before.report.tags != report.tags);
+        let patience = u64::from(report.heartbeat_ms) * MISSED_REPORTS + GRACE_MS;
+        let alive_until = (alive && !report.leaving).then_some(now_ms + patience);
+        let known = Known { signed, report, alive_until };
+        let view = Box::new(known.view());
+        self.nodes.insert(known.report.node, known);
+        Heard::News { view, to_be_saved }
+    }
+
+    /// The connection to a node broke. It is away until somebody hears of it again.
+    pub fn gone(&mut self, node: &NodeId) -> Option<NodeView> {
+        let known = self.nodes.get_mut(node)?;
+        known.alive_until.take()?;
+        Some(known.view())
+    }
+
+    /// Nodes that have not been heard of for too long, and count as away from here on.
+    pub fn expire(&mut self, me: &NodeId, now_ms: u64) -> Vec<NodeView> {
+        let late = self.nodes.values_mut().filter(|known| {
+            known.report.node != *me && known.alive_until.is_some_and(|until| until <= now_ms)
+        });
+        late.map(|known| {
+            known.alive_until = None;
+            known.view()
+        })
+        .collect()
+    }
+
+    /// When the next node may have to count as away.
+    pub fn next_wake(&self, me: &NodeId) -> Option<u64> {
+        let others = self.nodes.values().filter(|known| known.report.node != *me);
+        others.filter_map(|known| known.alive_until).min()
+    }
+
+    /// How many nodes are alive.
+    pub fn alive(&self) -> usize {
+        self.nodes.values().filter(|known| known.alive_until.is_some()).count()
+    }
+
+    /// Every node, as it is seen from here.
+    pub fn views(&self) -> impl Iterator<Item = NodeView> + '_ {
+        self.nodes.values().map(Known::view)
+    }
+
+    /// The newest report of a node.
+    pub fn report(&self, node: &NodeId) -> Option<&NodeReport> {
+        self.nodes.get(node).map(|known| &known.report)
+    }
+
+    /// The newest report of every node, as many as fit an answer.
+    pub fn reports(&self) -> Vec<NodeView> {
+        /// What a report takes beside its body: node, signature and heads.
+        const AROUND: usize = 160;
+        let mut room = MAX_SYNC_BYTES - 1024;
+        let mut reports = Vec::new();
+        for known in self.nodes.values() {
+            let size = known.signed.body.len() + AROUND;
+            if size > room {
+                break;
+            }
+            room -= size;
+            reports.push(known.view());
+        }
+        reports
+    }
+
+    /// All others, as the disk should hold them.
+    pub fn members(&self, me: &NodeId, addrs_of: impl Fn(&NodeId) -> Vec<String>) -> Vec<Member> {
+        let others = self.nodes.values().filter(|known| known.report.node != *me);
+        others.map(|known| Member { report: known.signed.clone(), addrs: addrs_of(&known.report.node) }).collect()
+    }
+}

@@ -1,0 +1,86 @@
+//! What edges report about artifacts, compiled code and instances, handed to the workloads that it concerns.
+
+use super::Node;
+use super::effect::Effect;
+use super::input::{Instance, Now, PrepareError};
+use super::workload::{Surroundings, Workload};
+use shared::{Digest, Outcome};
+
+impl Node {
+    pub(super) fn stored(&mut self, digest: Digest) {
+        self.blobs.insert(digest);
+        for work in self.works.values_mut().filter(|work| work.spec.artifact.digest == digest) {
+            work.stored(&mut self.out);
+        }
+    }
+
+    pub(super) fn fetched(&mut self, digest: &Digest, bytes: u64) {
+        for work in self.works.values_mut().filter(|work| work.spec.artifact.digest == *digest) {
+            work.fetched(bytes);
+        }
+    }
+
+    pub(super) fn fetch_failed(&mut self, digest: &Digest, reason: &str) {
+        for work in self.works.values_mut().filter(|work| work.spec.artifact.digest == *digest && work.is_fetching()) {
+            work.refuse(reason.to_owned(), &mut self.out);
+        }
+    }
+
+    pub(super) fn prepared(&mut self, digest: &Digest, fuel: bool, result: &Result<(), PrepareError>, now: Now) {
+        let concerned =
+            |work: &Workload| work.spec.artifact.digest == *digest && work.needs_fuel() == fuel && work.is_preparing();
+        self.each_work(now, |work, around| {
+            if !concerned(work) {
+                return;
+            }
+            match result {
+                Ok(()) => work.prepared(around),
+                Err(PrepareError::Refused(reason)) => work.refuse(reason.clone(), around.out),
+                Err(PrepareError::Unable(reason)) => work.unable(reason.clone(), around),
+            }
+        });
+    }
+
+    pub(super) fn started(&mut self, instance: Instance, now: Now) {
+        self.works.values_mut().any(|work| work.started(instance, now));
+    }
+
+    pub(super) fn exited(&mut self, instance: Instance, outcome: &Outcome, memory_peak_bytes: u64, now: Now) {
+        if self.orphans.remove(&instance) {
+            return;
+        }
+        self.each_work(now, |work, around| {
+            if work.exited(instance, outcome, around) {
+                work.memory_peak_bytes = work.memory_peak_bytes.max(memory_peak_bytes);
+            }
+        });
+    }
+
+    pub(super) fn runner_lost(&mut self, instances: &[Instance], reason: &str, now: Now) {
+        self.orphans.retain(|orphan| !instances.contains(orphan));
+        self.each_work(now, |work, around| work.lost(instances, reason, around));
+    }
+
+    pub(super) fn start_due(&mut self, now: Now) {
+        self.each_work(now, Workload::start_due);
+    }
+
+    fn each_work(&mut self, now: Now, mut act: impl FnMut(&mut Workload, &mut Surroundings<'_>)) {
+        if self.leaving {
+            return;
+        }
+        let from = self.out.len();
+        let (random, next_instance, out) = (&mut self.random, &mut self.next_instance, &mut self.out);
+        let mut around = Surroundings { now, random, next_instance, out };
+        for work in self.works.values_mut() {
+            act(work, &mut around);
+        }
+        let saved = self.out[from..].iter().filter_map(|effect| match effect {
+            Effect::SaveRun { name, record } => Some((name.clone(), record.clone())),
+            _ => None,
+        });
+        for (name, record) in saved.collect::<Vec<_>>() {
+            self.save_run(&name, &record);
+        }
+    }
+}

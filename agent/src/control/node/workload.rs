@@ -1,0 +1,362 @@
+//! One component on this node: from the wish in an intent to its instances, their restarts and their end.
+
+use super::effect::{Effect, RunRecord};
+use super::input::{Instance, Now};
+use super::random::{Random, backoff_ms};
+use shared::{ComponentReport, ComponentSpec, IntentId, MAX_DETAIL_BYTES, Outcome, Phase, Restart};
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+/// The first pause before a run is started again.
+const BACKOFF_FIRST_MS: u64 = 1_000;
+
+/// The longest pause between two runs: a component that needs another one to be there is back within minutes.
+const BACKOFF_MOST_MS: u64 = 5 * 60 * 1_000;
+
+/// A run this long was healthy: what fails after it begins with the first pause again.
+const HEALTHY_MS: u64 = 60_000;
+
+/// How far the way to a first instance has come.
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Stage {
+    /// Its bytes are on their way.
+    Fetching { bytes: u64 },
+    /// It is being compiled.
+    Preparing,
+    /// Preparing could not be done this time; again at this time.
+    Retrying { at_ms: u64, reason: String },
+    /// It can be started.
+    Ready,
+    /// It never will be.
+    Broken { reason: String },
+}
+
+/// One of its replicas.
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Slot {
+    /// Has not been started.
+    Idle,
+    /// Was ordered to start; until it runs it shows the phase from `before`.
+    Starting { instance: Instance, before: Phase },
+    /// Runs.
+    Running { instance: Instance, since_ms: u64 },
+    /// Starts again at `at_ms`; `failed` when its last run ended in error.
+    Waiting { at_ms: u64, failed: bool },
+    /// Ended for good.
+    Ended(Outcome),
+}
+
+/// See the module.
+pub struct Workload {
+    /// The intent that wants it.
+    pub intent: IntentId,
+    /// What is wanted.
+    pub spec: Arc<ComponentSpec>,
+    /// The cap of each instance in bytes, with the node's default filled in.
+    pub memory_max_bytes: u64,
+    stage: Stage,
+    slots: Vec<(Slot, u32)>,
+    retiring: BTreeSet<Instance>,
+    restarts: u32,
+    last_outcome: Option<Outcome>,
+    /// The most memory that an instance had, in bytes.
+    pub memory_peak_bytes: u64,
+    prepare_failures: u32,
+}
+
+/// What a workload needs from the node around it.
+pub struct Surroundings<'a> {
+    /// The clocks.
+    pub now: Now,
+    /// Jitter.
+    pub random: &'a mut Random,
+    /// Where the next instance gets its name from.
+    pub next_instance: &'a mut Instance,
+    /// Orders.
+    pub out: &'a mut Vec<Effect>,
+}
+
+impl Workload {
+    /// A wish whose bytes are not here yet. `retiring` are instances of the wish that it replaces.
+    pub fn new(
+        intent: IntentId,
+        spec: Arc<ComponentSpec>,
+        memory_max_bytes: u64,
+        retiring: BTreeSet<Instance>,
+    ) -> Workload {
+        let slots = vec![(Slot::Idle, 0); usize::from(spec.replicas.get())];
+        Workload {
+            intent,
+            spec,
+            memory_max_bytes,
+            stage: Stage::Fetching { bytes: 0 },
+            slots,
+            retiring,
+            restarts: 0,
+            last_outcome: None,
+            memory_peak_bytes: 0,
+            prepare_failures: 0,
+        }
+    }
+
+    /// Takes up how it ended before the agent was restarted: it is not run again.
+    pub fn resume_ended(&mut self, record: &RunRecord) {
+        self.stage = Stage::Ready;
+        self.last_outcome = record.outcomes.last().cloned();
+        for ((slot, _), outcome) in self.slots.iter_mut().zip(&record.outcomes) {
+            *slot = Slot::Ended(outcome.clone());
+        }
+    }
+
+    /// Whether a record of its end means that it is not run again after a restart of the agent.
+    pub fn stays_ended(spec: &ComponentSpec, record: &RunRecord) -> bool {
+        spec.restart != Restart::Always && record.outcomes.len() == usize::from(spec.replicas.get())
+    }
+
+    /// Bytes of memory that its instances may take together.
+    pub fn memory_claim(&self) -> u64 {
+        if !self.spec.start || matches!(self.stage, Stage::Broken { .. }) {
+            return 0;
+        }
+        let live = self.slots.iter().filter(|(slot, _)| !matches!(slot, Slot::Ended(_))).count() as u64;
+        self.memory_max_bytes.saturating_mul(live)
+    }
+
+    /// Gives up on it; what it replaces is stopped too, for that is not wanted any more either.
+    pub fn refuse(&mut self, reason: String, out: &mut Vec<Effect>) {
+        out.push(Effect::Note(self.spec.name.clone(), reason.clone()));
+        self.stage = Stage::Broken { reason };
+        self.retire_old(out);
+    }
+
+    /// So many bytes are here.
+    pub fn fetched(&mut self, bytes: u64) {
+        if let Stage::Fetching { bytes: here } = &mut self.stage {
+            *here = bytes;
+        }
+    }
+
+    /// Whether its bytes are awaited.
+    pub fn is_fetching(&self) -> bool {
+        matches!(self.stage, Stage::Fetching { .. })
+    }
+
+    /// Its bytes are here: have them compiled.
+    pub fn stored(&mut self, out: &mut Vec<Effect>) {
+        if self.is_fetching() {
+            self.prepare(out);
+        }
+    }
+
+    fn prepare(&mut self, out: &mut Vec<Effect>) {
+        self.stage = Stage::Preparing;
+        out.push(Effect::Prepare { digest: self.spec.artifact.digest, fuel: self.needs_fuel() });
+    }
+
+    /// Whether its runs are metered, which takes code of its own.
+    pub fn needs_fuel(&self) -> bool {
+        self.spec.limits.fuel.is_some()
+    }
+
+    /// Compiled code is at hand: the old instances give way to those of this wish.
+    pub fn prepared(&mut self, around: &mut Surroundings<'_>) {
+        if self.stage != Stage::Preparing {
+            return;
+        }
+        self.stage = Stage::Ready;
+        self.prepare_failures = 0;
+        self.retire_old(around.out);
+        self.start_due(around);
+    }
+
+    /// Compiled code could not be had this time; tried again after a pause.
+    pub fn unable(&mut self, reason: String, around: &mut Surroundings<'_>) {
+        if self.stage == Stage::Preparing {
+            self.prepare_failures += 1;
+            let pause = backoff_ms(around.random, self.prepare_failures, BACKOFF_FIRST_MS, BACKOFF_MOST_MS);
+            self.stage = Stage::Retrying { at_ms: around.now.mono_ms + pause, reason };
+        }
+    }
+
+    /// Whether compiled code is awaited.
+    pub fn is_preparing(&self) -> bool {
+        self.stage == Stage::Preparing
+    }
+
+    fn retire_old(&mut self, out: &mut Vec<Effect>) {
+        out.extend(self.retiring.iter().map(|instance| Effect::Stop(*instance)));
+    }
+
+    /// Starts what should run by now: all that never ran, and what has paused long enough.
+    pub fn start_due(&mut self, around: &mut Surroundings<'_>) {
+        if let Stage::Retrying { at_ms, .. } = self.stage
+            && at_ms <= around.now.mono_ms
+        {
+            self.prepare(around.out);
+        }
+        if self.stage != Stage::Ready || !self.spec.start || !self.retiring.is_empty() {
+            return;
+        }
+        for (slot, _) in &mut self.slots {
+            match slot {
+                Slot::Idle => {}
+                Slot::Waiting { at_ms, .. } if *at_ms <= around.now.mono_ms => self.restarts += 1,
+                _ => continue,
+            }
+            *around.next_instance += 1;
+            *slot = Slot::Starting { instance: *around.next_instance, before: slot.phase() };
+            around.out.push(Effect::Start {
+                instance: *around.next_instance,
+                spec: Arc::clone(&self.spec),
+                memory_max_bytes: self.memory_max_bytes,
+            });
+        }
+    }
+
+    /// When it wants to be called again.
+    pub fn next_wake(&self) -> Option<u64> {
+        let slots = self.slots.iter().filter_map(|(slot, _)| match slot {
+            Slot::Waiting { at_ms, .. } => Some(*at_ms),
+            _ => None,
+        });
+        let retry = match self.stage {
+            Stage::Retrying { at_ms, .. } => Some(at_ms),
+            _ => None,
+        };
+        slots.chain(retry).min()
+    }
+
+    /// An instance runs. Gives whether it is one of this workload's.
+    pub fn started(&mut self, instance: Instance, now: Now) -> bool {
+        for (slot, _) in &mut self.slots {
+            if matches!(slot, Slot::Starting { instance: other, .. } if *other == instance) {
+                *slot = Slot::Running { instance, since_ms: now.mono_ms };
+                return true;
+            }
+        }
+        false
+    }
+
+    /// An instance has ended. Gives whether it was one of this workload's.
+    pub fn exited(&mut self, instance: Instance, outcome: &Outcome, around: &mut Surroundings<'_>) -> bool {
+        if self.retiring.remove(&instance) {
+            self.start_due(around);
+            return true;
+        }
+        let Some(at) = self.slots.iter().position(|(slot, _)| slot.instance() == Some(instance)) else { return false };
+        let (slot, failures) = &mut self.slots[at];
+        let healthy = matches!(slot, Slot::Running { since_ms, .. } if around.now.mono_ms - *since_ms >= HEALTHY_MS);
+        *failures = if healthy { 1 } else { *failures + 1 };
+        let again = match self.spec.restart {
+            Restart::Never => false,
+            Restart::OnFailure => outcome.is_failure(),
+            Restart::Always => true,
+        };
+        *slot = if again {
+            let pause = backoff_ms(around.random, *failures, BACKOFF_FIRST_MS, BACKOFF_MOST_MS);
+            Slot::Waiting { at_ms: around.now.mono_ms + pause, failed: outcome.is_failure() }
+        } else {
+            Slot::Ended(outcome.clone())
+        };
+        self.last_outcome = Some(outcome.clone());
+        self.save_if_ended(around.out);
+        true
+    }
+
+    /// Keeps on disk that every replica has ended for good.
+    fn save_if_ended(&self, out: &mut Vec<Effect>) {
+        let ended = |(slot, _): &(Slot, u32)| match slot {
+            Slot::Ended(outcome) => Some(outcome.clone()),
+            _ => None,
+        };
+        if let Some(outcomes) = self.slots.iter().map(ended).collect::<Option<Vec<Outcome>>>() {
+            let record = RunRecord { intent: self.intent, outcomes };
+            out.push(Effect::SaveRun { name: self.spec.name.clone(), record });
+        }
+    }
+
+    /// The runner took these instances with it. They are started again, whatever the policy on failure, unless the
+    /// component is to run only once.
+    pub fn lost(&mut self, instances: &[Instance], reason: &str, around: &mut Surroundings<'_>) {
+        let outcome = Outcome::Trap(clip(format!("the runner ended: {reason}")));
+        for instance in instances {
+            self.exited(*instance, &outcome, around);
+        }
+    }
+
+    /// Everything of it that lives, to be stopped by whoever replaces it.
+    pub fn into_retiring(self) -> BTreeSet<Instance> {
+        let live = self.slots.iter().filter_map(|(slot, _)| slot.instance());
+        live.chain(self.retiring.iter().copied()).collect()
+    }
+
+    /// Where it stands.
+    pub fn report(&self) -> ComponentReport {
+        let phase = match &self.stage {
+            Stage::Fetching { .. } => Phase::Fetching,
+            Stage::Preparing | Stage::Retrying { .. } => Phase::Compiling,
+            Stage::Broken { .. } => Phase::Failed,
+            Stage::Ready if !self.spec.start => Phase::Staged,
+            Stage::Ready => self.slots.iter().map(|(slot, _)| slot.phase()).max().unwrap_or(Phase::Stopped),
+        };
+        let reason = match &self.stage {
+            Stage::Broken { reason } | Stage::Retrying { reason, .. } => Some(clip(reason.clone())),
+            _ => None,
+        };
+        let running = self.slots.iter().filter(|(slot, _)| matches!(slot, Slot::Running { .. })).count();
+        let fetched = match self.stage {
+            Stage::Fetching { bytes } => Some(bytes),
+            _ => None,
+        };
+        ComponentReport {
+            name: self.spec.name.clone(),
+            intent: self.intent,
+            digest: self.spec.artifact.digest,
+            phase,
+            replicas: self.spec.replicas.get(),
+            running: u16::try_from(running).unwrap_or(u16::MAX),
+            restarts: self.restarts,
+            last_outcome: self.last_outcome.clone().map(clip_outcome),
+            reason,
+            fetched,
+        }
+    }
+}
+
+impl Slot {
+    fn instance(&self) -> Option<Instance> {
+        match self {
+            Slot::Starting { instance, .. } | Slot::Running { instance, .. } => Some(*instance),
+            Slot::Idle | Slot::Waiting { .. } | Slot::Ended(_) => None,
+        }
+    }
+
+    fn phase(&self) -> Phase {
+        match self {
+            Slot::Starting { before, .. } => *before,
+            Slot::Idle => Phase::Compiling,
+            Slot::Running { .. } => Phase::Running,
+            Slot::Waiting { failed: true, .. } => Phase::Backoff,
+            Slot::Waiting { failed: false, .. } => Phase::Completed,
+            Slot::Ended(Outcome::Stopped) => Phase::Stopped,
+            Slot::Ended(outcome) if outcome.is_failure() => Phase::Failed,
+            Slot::Ended(_) => Phase::Completed,
+        }
+    }
+}
+
+fn clip(mut text: String) -> String {
+    if text.len() > MAX_DETAIL_BYTES {
+        let end = (0..=MAX_DETAIL_BYTES - '…'.len_utf8()).rev().find(|at| text.is_char_boundary(*at));
+        text.truncate(end.unwrap_or(0));
+        text.push('…');
+    }
+    text
+}
+
+fn clip_outcome(outcome: Outcome) -> Outcome {
+    match outcome {
+        Outcome::Trap(why) => Outcome::Trap(clip(why)),
+        other => other,
+    }
+}

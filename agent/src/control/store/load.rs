@@ -1,0 +1,218 @@
+//! Reading a data directory at start. What is torn or foreign is named and set aside; a torn trust file or key ends
+//! the agent instead, because going on without would mean a node that obeys the next stranger.
+
+use super::files::{INTENT, RUN, StorePaths};
+use crate::control::disk::{MemberFile, RunRecord};
+use shared::files::{AgentConfig, TrustFile, make_private_dir, replace, sync_dir};
+use shared::{ComponentName, MAX_SEALED_BYTES, OwnerId};
+use std::collections::BTreeMap;
+use std::fs;
+use std::io::{self, Read};
+use std::path::{Path, PathBuf};
+
+/// The largest file that is read whole; the list of members is the only one that comes near.
+const MAX_FILE: u64 = 64 * 1024 * 1024;
+
+/// Why an agent cannot use its data directory. `Display` has the next step.
+#[derive(Debug)]
+pub struct StoreError(String);
+
+impl std::fmt::Display for StoreError {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl std::error::Error for StoreError {}
+
+/// What a data directory held.
+pub struct Loaded {
+    /// The secret seed of the node's key; made at the first start.
+    pub seed: [u8; 32],
+    /// Who commands the node, if somebody does.
+    pub owner: Option<OwnerId>,
+    /// How the agent is configured.
+    pub config: AgentConfig,
+    /// How often it has been started, this time included.
+    pub boot: u64,
+    /// Sealed intents, not opened yet: the file and its bytes.
+    pub intents: Vec<(PathBuf, Vec<u8>)>,
+    /// How components ended for good.
+    pub runs: BTreeMap<ComponentName, RunRecord>,
+    /// Other nodes.
+    pub members: MemberFile,
+    /// What was set aside, and why.
+    pub warnings: Vec<String>,
+}
+
+/// Reads everything, and makes what is not there yet.
+///
+/// # Errors
+/// When the directory cannot be written, or key, trust or configuration are unreadable.
+pub fn load(paths: &StorePaths) -> Result<Loaded, StoreError> {
+    for dir in [paths.intents(), paths.runs(), paths.blobs(), paths.cwasm(), paths.logs()] {
+        make_private_dir(&dir).map_err(|error| cannot("make", &dir, &error))?;
+    }
+    let mut warnings = Vec::new();
+    let seed = load_key(&paths.key())?;
+    let owner = load_trust(&paths.trust())?;
+    let config = load_config(&paths.config())?;
+    let boot = next_boot(paths, &mut warnings)?;
+    let intents = load_intents(paths, &mut warnings)?;
+    let runs = load_runs(paths, &mut warnings)?;
+    let members = load_cbor(paths, &paths.peers(), &mut warnings)?.unwrap_or_default();
+    Ok(Loaded { seed, owner, config, boot, intents, runs, members, warnings })
+}
+
+/// Moves a file out of the way, into `set-aside/`, and gives the sentence about it.
+pub fn set_aside(paths: &StorePaths, path: &Path, why: &str) -> String {
+    let dir = paths.set_aside();
+    let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+    let free = (0..1000).map(|number| dir.join(format!("{name}.{number}"))).find(|to| !to.exists());
+    let moved = make_private_dir(&dir).and_then(|()| match &free {
+        Some(to) => fs::rename(path, to).and_then(|()| sync_dir(&dir)),
+        None => Err(io::Error::other("a thousand of them are there")),
+    });
+    match (moved, free) {
+        (Ok(()), Some(to)) => format!("`{}` is unreadable ({why}) and was set aside as `{}`", path.display(), to.display()),
+        (Err(error), _) => format!("`{}` is unreadable ({why}) and could not be set aside: {error}", path.display()),
+        (Ok(()), None) => String::new(),
+    }
+}
+
+fn cannot(what: &str, path: &Path, error: &io::Error) -> StoreError {
+    StoreError(format!("cannot {what} `{}`: {error}\nhint: check its permissions and the space on the disk", path.display()))
+}
+
+/// The bytes of a file; `None` when it is not there.
+fn read(path: &Path) -> Result<Option<Vec<u8>>, StoreError> {
+    let mut bytes = Vec::new();
+    match fs::File::open(path).and_then(|file| file.take(MAX_FILE).read_to_end(&mut bytes)) {
+        Ok(_) => Ok(Some(bytes)),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(cannot("read", path, &error)),
+    }
+}
+
+fn read_text(path: &Path) -> Result<Option<String>, StoreError> {
+    Ok(read(path)?.map(|bytes| String::from_utf8_lossy(&bytes).into_owned()))
+}
+
+fn load_key(path: &Path) -> Result<[u8; 32], StoreError> {
+    if let Some(bytes) = read(path)? {
+        // A power cut on a file system without journal can leave a file of the right length full of zeros.
+        let seed = <[u8; 32]>::try_from(bytes).ok().filter(|seed| *seed != [0; 32]);
+        return seed.ok_or_else(|| {
+            StoreError(format!(
+                "`{}` does not hold a key of 32 bytes\nhint: restore it from a backup, or remove it: \
+                 the node then gets a new identity",
+                path.display()
+            ))
+        });
+    }
+    let mut seed = [0; 32];
+    fs::File::open("/dev/urandom")
+        .and_then(|mut source| source.read_exact(&mut seed))
+        .map_err(|error| cannot("read", Path::new("/dev/urandom"), &error))?;
+    replace(path, &seed, 0o600).map_err(|error| cannot("write", path, &error))?;
+    Ok(seed)
+}
+
+fn load_trust(path: &Path) -> Result<Option<OwnerId>, StoreError> {
+    let Some(text) = read_text(path)? else { return Ok(None) };
+    TrustFile::parse(&text).map(|trust| Some(trust.owner)).map_err(|error| {
+        StoreError(format!(
+            "`{}` is unreadable, and without it this node would obey the next stranger:\n{error}\n\
+             hint: `realm configure --owner KEY --force` writes it anew",
+            path.display()
+        ))
+    })
+}
+
+fn load_config(path: &Path) -> Result<AgentConfig, StoreError> {
+    let Some(text) = read_text(path)? else { return Ok(AgentConfig::default()) };
+    AgentConfig::parse(&text).map_err(|error| {
+        StoreError(format!("`{}`: {error}\nhint: correct it, or remove it to use the defaults", path.display()))
+    })
+}
+
+/// Counts this start. Of two reports of a node the one of the later start is newer, so the number never goes back:
+/// when it was lost, seconds since 1970 are more than any count.
+fn next_boot(paths: &StorePaths, warnings: &mut Vec<String>) -> Result<u64, StoreError> {
+    let path = paths.boot();
+    let boot = match read_text(&path)? {
+        None => 1,
+        Some(text) => match text.trim().parse::<u64>() {
+            Ok(boot) => boot.saturating_add(1),
+            Err(error) => {
+                warnings.push(set_aside(paths, &path, &error.to_string()));
+                std::time::SystemTime::UNIX_EPOCH.elapsed().map_or(1 << 32, |since| since.as_secs())
+            }
+        },
+    };
+    replace(&path, format!("{boot}\n").as_bytes(), 0o600).map_err(|error| cannot("write", &path, &error))?;
+    Ok(boot)
+}
+
+/// Files of a directory with an extension, in the order of their names. What a crash left half written is removed.
+fn files_in(dir: &Path, extension: &str) -> Result<Vec<PathBuf>, StoreError> {
+    let entries = fs::read_dir(dir).map_err(|error| cannot("read", dir, &error))?;
+    let mut files = Vec::new();
+    for entry in entries {
+        let path = entry.map_err(|error| cannot("read", dir, &error))?.path();
+        match path.extension().and_then(|extension| extension.to_str()) {
+            Some(other) if other == extension => files.push(path),
+            Some("new") => {
+                let _ = fs::remove_file(&path);
+            }
+            _ => {}
+        }
+    }
+    files.sort();
+    Ok(files)
+}
+
+fn load_intents(paths: &StorePaths, warnings: &mut Vec<String>) -> Result<Vec<(PathBuf, Vec<u8>)>, StoreError> {
+    let mut intents = Vec::new();
+    for path in files_in(&paths.intents(), INTENT)? {
+        match read(&path)? {
+            Some(bytes) if bytes.len() <= MAX_SEALED_BYTES => intents.push((path, bytes)),
+            Some(_) => warnings.push(set_aside(paths, &path, "too large for an intent")),
+            None => {}
+        }
+    }
+    Ok(intents)
+}
+
+fn load_runs(
+    paths: &StorePaths,
+    warnings: &mut Vec<String>,
+) -> Result<BTreeMap<ComponentName, RunRecord>, StoreError> {
+    let mut runs = BTreeMap::new();
+    for path in files_in(&paths.runs(), RUN)? {
+        let name = path.file_stem().and_then(|stem| stem.to_str()).and_then(|stem| stem.parse().ok());
+        let Some(name) = name else {
+            warnings.push(set_aside(paths, &path, "not named after a component"));
+            continue;
+        };
+        if let Some(run) = load_cbor(paths, &path, warnings)? {
+            runs.insert(name, run);
+        }
+    }
+    Ok(runs)
+}
+
+fn load_cbor<T: serde::de::DeserializeOwned>(
+    paths: &StorePaths,
+    path: &Path,
+    warnings: &mut Vec<String>,
+) -> Result<Option<T>, StoreError> {
+    let Some(bytes) = read(path)? else { return Ok(None) };
+    match shared::frame::decode(&bytes) {
+        Ok(value) => Ok(Some(value)),
+        Err(error) => {
+            warnings.push(set_aside(paths, path, &error.to_string()));
+            Ok(None)
+        }
+    }
+}

@@ -1,0 +1,301 @@
+//! The guard: starts control, runners and compile children, and restarts control when it dies. It has no network and
+//! parses nothing that comes from outside this machine.
+
+mod children;
+mod lock;
+
+use crate::args::AgentArgs;
+use crate::ipc::{self, FromGuard, ToGuard};
+pub(crate) use lock::wait_for_former_control;
+
+use children::{Compile, Spawned, spawn_compile, spawn_control, spawn_runner};
+use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
+use signal_hook::iterator::Signals;
+use std::collections::BTreeMap;
+use std::io;
+use std::os::fd::AsFd;
+use std::os::unix::net::UnixStream;
+use std::process::ExitCode;
+use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
+use std::thread;
+use std::time::{Duration, Instant};
+
+/// How long guests and control have to end after a signal.
+const GRACE: Duration = Duration::from_secs(5);
+
+/// What control gets on top of the guests' grace, before it is killed.
+const CONTROL_GRACE: Duration = Duration::from_secs(2);
+
+/// Signals this close together are one request to end.
+const SAME_SIGNAL: Duration = Duration::from_secs(1);
+
+/// The first and the longest pause before a control that died is started again.
+const RESTART_FIRST: Duration = Duration::from_millis(500);
+const RESTART_MOST: Duration = Duration::from_secs(30);
+
+/// A control that lived this long was healthy.
+const HEALTHY: Duration = Duration::from_secs(60);
+
+/// Events that may wait for the guard; control, the only talkative one, waits when it is full.
+const EVENTS: usize = 64;
+
+/// Compile children at once: control asks for one at a time, and a control that was restarted for one more.
+const MAX_COMPILES: usize = 4;
+
+/// What happens to the guard. Children are named by their process id, so that the end of an old one is not taken
+/// for that of its successor.
+pub(crate) enum Event {
+    Signal,
+    Control { pid: u32, order: ToGuard },
+    Ended { pid: u32, status: String },
+    CompileEnded { pid: u32, status: String, stdout: Vec<u8> },
+}
+
+struct Guard {
+    args: AgentArgs,
+    events: SyncSender<Event>,
+    control: Option<Control>,
+    runners: BTreeMap<u64, Spawned>,
+    compiles: BTreeMap<u64, Compile>,
+    ever_ready: bool,
+    failures: u32,
+    restart_at: Option<Instant>,
+    end_by: Option<Instant>,
+}
+
+struct Control {
+    child: Spawned,
+    socket: UnixStream,
+    since: Instant,
+}
+
+/// Runs until a signal ends the agent, or control cannot be started at all.
+///
+/// # Errors
+/// When the data directory cannot be used or no process can be started.
+pub fn run(args: AgentArgs) -> Result<ExitCode, String> {
+    let _lock = lock::take(&args.data_dir)?;
+    let (events, inbox) = sync_channel(EVENTS);
+    watch_signals(events.clone()).map_err(|error| format!("cannot watch signals: {error}"))?;
+    let mut guard = Guard {
+        args,
+        events,
+        control: None,
+        runners: BTreeMap::new(),
+        compiles: BTreeMap::new(),
+        ever_ready: false,
+        failures: 0,
+        restart_at: None,
+        end_by: None,
+    };
+    guard.start_control().map_err(|error| format!("cannot start the control process: {error}"))?;
+    let code = guard.serve(&inbox);
+    guard.end_children();
+    Ok(code)
+}
+
+fn watch_signals(events: SyncSender<Event>) -> io::Result<()> {
+    let mut signals = Signals::new([SIGTERM, SIGINT, SIGHUP])?;
+    // Lives as long as the process: there is nothing to join it for.
+    thread::Builder::new().name("signals".into()).spawn(move || {
+        for _ in signals.forever() {
+            if events.send(Event::Signal).is_err() {
+                return;
+            }
+        }
+    })?;
+    Ok(())
+}
+
+impl Guard {
+    fn serve(&mut self, inbox: &Receiver<Event>) -> ExitCode {
+        loop {
+            let deadline = self.end_by.into_iter().chain(self.restart_at).min();
+            let event = match deadline {
+                None => inbox.recv().map_err(|_| RecvTimeoutError::Disconnected),
+                Some(at) => inbox.recv_timeout(at.saturating_duration_since(Instant::now())),
+            };
+            let done = match event {
+                Ok(event) => self.take(event),
+                Err(RecvTimeoutError::Timeout) => self.timed_out(),
+                Err(RecvTimeoutError::Disconnected) => Some(ExitCode::FAILURE),
+            };
+            if let Some(code) = done {
+                return code;
+            }
+        }
+    }
+
+    fn take(&mut self, event: Event) -> Option<ExitCode> {
+        match event {
+            Event::Signal => return self.begin_shutdown(),
+            Event::Control { pid, order } if self.is_control(pid) => self.obey(order),
+            Event::Control { .. } => {}
+            Event::Ended { pid, status } if self.is_control(pid) => return self.control_ended(&status),
+            Event::Ended { pid, status } => self.runner_ended(pid, &status),
+            Event::CompileEnded { pid, status, stdout } => self.compile_ended(pid, status, stdout),
+        }
+        None
+    }
+
+    fn is_control(&self, pid: u32) -> bool {
+        self.control.as_ref().is_some_and(|control| control.child.pid() == pid)
+    }
+
+    fn begin_shutdown(&mut self) -> Option<ExitCode> {
+        if self.control.is_none() {
+            return Some(ExitCode::SUCCESS);
+        }
+        let now = Instant::now();
+        if let Some(end_by) = self.end_by {
+            // A second signal means: now. Some supervisors send one to the process and one to its group, in one go.
+            if end_by.saturating_duration_since(now) + SAME_SIGNAL < GRACE + CONTROL_GRACE {
+                self.end_by = Some(now);
+            }
+            return None;
+        }
+        self.end_by = Some(now + GRACE + CONTROL_GRACE);
+        let grace_ms = u64::try_from(GRACE.as_millis()).unwrap_or(u64::MAX);
+        self.tell(&FromGuard::Shutdown { grace_ms });
+        None
+    }
+
+    fn timed_out(&mut self) -> Option<ExitCode> {
+        let now = Instant::now();
+        if self.end_by.is_some_and(|at| at <= now) {
+            eprintln!("realm-agent: control did not end in time and is killed");
+            return Some(ExitCode::FAILURE);
+        }
+        if self.restart_at.is_some_and(|at| at <= now) {
+            self.restart_at = None;
+            if let Err(error) = self.start_control() {
+                eprintln!("realm-agent: cannot start the control process: {error}");
+                self.plan_restart();
+            }
+        }
+        None
+    }
+
+    fn start_control(&mut self) -> io::Result<()> {
+        let (socket, theirs) = UnixStream::pair()?;
+        let child = spawn_control(&self.args, theirs, &self.events)?;
+        let (reader, events, pid) = (socket.try_clone()?, self.events.clone(), child.pid());
+        // Ends with the socket, which ends with control.
+        thread::Builder::new().name("from-control".into()).spawn(move || {
+            let mut reader = reader;
+            while let Ok(Some(order)) = ipc::read_frame(&mut reader) {
+                if events.send(Event::Control { pid, order }).is_err() {
+                    return;
+                }
+            }
+        })?;
+        self.control = Some(Control { child, socket, since: Instant::now() });
+        Ok(())
+    }
+
+    fn control_ended(&mut self, status: &str) -> Option<ExitCode> {
+        let control = self.control.take()?;
+        let code = control.child.reap();
+        self.end_children();
+        if self.end_by.is_some() {
+            return Some(ExitCode::SUCCESS);
+        }
+        if !self.ever_ready {
+            // It said why on stderr: a port that is taken, a file that is torn. Trying again would say it again.
+            return Some(ExitCode::from(code.unwrap_or(1)));
+        }
+        eprintln!("realm-agent: the control process ended ({status}) and is started again");
+        if control.since.elapsed() >= HEALTHY {
+            self.failures = 0;
+        }
+        self.plan_restart();
+        None
+    }
+
+    fn plan_restart(&mut self) {
+        let pause = RESTART_FIRST.saturating_mul(1 << self.failures.min(10)).min(RESTART_MOST);
+        self.failures = self.failures.saturating_add(1);
+        self.restart_at = Some(Instant::now() + pause);
+    }
+
+    fn obey(&mut self, order: ToGuard) {
+        match order {
+            ToGuard::Ready => self.ever_ready = true,
+            ToGuard::StartRunner { runner } => self.start_runner(runner),
+            ToGuard::StopRunner { runner } => {
+                if let Some(child) = self.runners.get(&runner) {
+                    child.kill();
+                }
+            }
+            ToGuard::Compile { job, input, output, fuel } => {
+                let started = if self.compiles.len() >= MAX_COMPILES {
+                    Err(io::Error::other("too many are running"))
+                } else {
+                    spawn_compile(&input, &output, fuel, &self.events)
+                };
+                match started {
+                    Ok(compile) => {
+                        self.compiles.insert(job, compile);
+                    }
+                    Err(error) => {
+                        let status = format!("not started: {error}");
+                        self.tell(&FromGuard::Compiled { job, status, stdout: Vec::new() });
+                    }
+                }
+            }
+        }
+    }
+
+    fn start_runner(&mut self, runner: u64) {
+        let started = UnixStream::pair().and_then(|(ours, theirs)| Ok((ours, spawn_runner(theirs, &self.events)?)));
+        match started {
+            Ok((socket, child)) => {
+                self.runners.insert(runner, child);
+                if let Some(control) = &self.control
+                    && let Err(error) =
+                        ipc::send_with_fd(&control.socket, &FromGuard::Runner { runner }, socket.as_fd())
+                {
+                    eprintln!("realm-agent: cannot hand a runner to control: {error}");
+                }
+            }
+            Err(error) => self.tell(&FromGuard::RunnerFailed { runner, reason: error.to_string() }),
+        }
+    }
+
+    fn runner_ended(&mut self, pid: u32, status: &str) {
+        let Some(runner) = self.runners.iter().find(|(_, child)| child.pid() == pid).map(|(runner, _)| *runner) else {
+            return;
+        };
+        if let Some(child) = self.runners.remove(&runner) {
+            child.reap();
+        }
+        self.tell(&FromGuard::RunnerExited { runner, how: status.to_owned() });
+    }
+
+    fn compile_ended(&mut self, pid: u32, status: String, stdout: Vec<u8>) {
+        let Some(job) = self.compiles.iter().find(|(_, compile)| compile.child.pid() == pid).map(|(job, _)| *job) else {
+            return;
+        };
+        if let Some(compile) = self.compiles.remove(&job) {
+            compile.child.reap();
+        }
+        self.tell(&FromGuard::Compiled { job, status, stdout });
+    }
+
+    /// Control reads with a thread of its own, so this does not wait long; when it is gone, its end is on the way.
+    fn tell(&self, word: &FromGuard) {
+        if let Some(control) = &self.control {
+            let _ = ipc::write_frame(&mut &control.socket, word);
+        }
+    }
+
+    fn end_children(&mut self) {
+        let compiles = std::mem::take(&mut self.compiles).into_values().map(|compile| compile.child);
+        let runners = std::mem::take(&mut self.runners).into_values();
+        let control = self.control.take().map(|control| control.child);
+        for child in runners.chain(compiles).chain(control) {
+            child.kill();
+            child.reap();
+        }
+    }
+}

@@ -1,0 +1,209 @@
+//! What the processes of one node say to one another: frames of CBOR over Unix stream sockets, read and written by
+//! threads that may block. It is apart from `shared` because nothing here ever leaves the machine.
+
+mod channel;
+
+pub use channel::{IpcError, read_frame, recv_with_fd, send_with_fd, write_frame};
+
+use serde::{Deserialize, Serialize};
+use shared::Outcome;
+use std::path::PathBuf;
+
+/// The largest frame, in bytes. The largest message is a `Start` with its arguments and environment, of a few KiB; the
+/// rest is room for later fields. Anything above it is a broken peer, and is refused before memory is taken for it.
+pub const FRAME_CAP: usize = 1024 * 1024;
+
+/// From control to a runner.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub enum ToRunner {
+    /// Start one run. Answered by `Started` and `Exited`, or by `Exited` alone when it cannot be started.
+    Start {
+        /// Chosen by control; not used again while the instance lives.
+        instance: u64,
+        /// The component's name; its argument zero.
+        name: String,
+        /// The compiled component.
+        cwasm: PathBuf,
+        /// SHA-256 of that file; other contents are not loaded.
+        cwasm_sha256: [u8; 32],
+        /// Limits and inputs.
+        spec: RunSpec,
+    },
+    /// End one run; it exits as `stopped`. An instance that has exited, or never was, is ignored.
+    Stop {
+        /// Which one.
+        instance: u64,
+    },
+    /// End all runs, report them, and end.
+    Shutdown,
+}
+
+/// Limits and inputs of one run.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RunSpec {
+    /// All linear memories and tables together, in bytes.
+    pub memory_max_bytes: u64,
+    /// Units of fuel; left out, unlimited, and the component is one compiled without fuel.
+    pub fuel: Option<u64>,
+    /// Ceiling of one stretch of compute, in milliseconds.
+    pub epoch_ms: u32,
+    /// Wall clock of the run, in milliseconds.
+    pub deadline_ms: Option<u64>,
+    /// Arguments after argument zero.
+    pub args: Vec<String>,
+    /// The whole environment.
+    pub env: Vec<(String, String)>,
+}
+
+/// From a runner to control.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub enum FromRunner {
+    /// The first frame. Compatibility hashes of components compiled without and with fuel, in hexadecimal.
+    Ready {
+        /// Without fuel.
+        compat: String,
+        /// With fuel.
+        compat_fuel: String,
+    },
+    /// The component is loaded, and the run begins.
+    Started {
+        /// Which one.
+        instance: u64,
+    },
+    /// The run has ended. The last frame about this instance.
+    Exited {
+        /// Which one.
+        instance: u64,
+        /// How it ended.
+        outcome: Outcome,
+        /// Lines for its log: a wasm backtrace, or what else explains the outcome.
+        detail: Vec<String>,
+        /// What it used.
+        usage: Usage,
+    },
+    /// Bytes that the guest wrote, in order.
+    Output {
+        /// Which one.
+        instance: u64,
+        /// Where to.
+        stream: OutputStream,
+        /// What.
+        #[serde(with = "serde_bytes")]
+        bytes: Vec<u8>,
+    },
+    /// Output that is missing at this point, because the guest wrote faster than it may.
+    Dropped {
+        /// Which one.
+        instance: u64,
+        /// How many bytes.
+        bytes: u64,
+    },
+}
+
+/// What one run used.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Usage {
+    /// The most that memories and tables took together, in bytes.
+    pub memory_peak_bytes: u64,
+    /// Units of fuel; 0 when the run had no limit of fuel.
+    pub fuel_used: u64,
+    /// Time on a core, in milliseconds.
+    pub cpu_ms: u64,
+}
+
+/// Which output of a guest.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum OutputStream {
+    /// Standard output.
+    Stdout,
+    /// Standard error.
+    Stderr,
+}
+
+/// From control to the guard.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub enum ToGuard {
+    /// Control serves.
+    Ready,
+    /// Start a runner; answered by `Runner` with its socket, or by `RunnerFailed`.
+    StartRunner {
+        /// Chosen by control.
+        runner: u64,
+    },
+    /// End a runner, at once.
+    StopRunner {
+        /// Which one.
+        runner: u64,
+    },
+    /// Compile; answered by `Compiled`.
+    Compile {
+        /// Chosen by control.
+        job: u64,
+        /// The component.
+        input: PathBuf,
+        /// Where its compiled form goes.
+        output: PathBuf,
+        /// Whether it shall count fuel.
+        fuel: bool,
+    },
+}
+
+/// From the guard to control.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub enum FromGuard {
+    /// A runner is there; its socket comes with this frame.
+    Runner {
+        /// Which one.
+        runner: u64,
+    },
+    /// A runner could not be started.
+    RunnerFailed {
+        /// Which one.
+        runner: u64,
+        /// Why.
+        reason: String,
+    },
+    /// A runner has ended.
+    RunnerExited {
+        /// Which one.
+        runner: u64,
+        /// `exit 1`, `killed by signal 9`.
+        how: String,
+    },
+    /// A compile child has ended.
+    Compiled {
+        /// Which one.
+        job: u64,
+        /// `exit 0`, `killed by signal 9`.
+        status: String,
+        /// What it wrote: one frame with a [`CompileReport`], when all went well.
+        #[serde(with = "serde_bytes")]
+        stdout: Vec<u8>,
+    },
+    /// Stop all guests and end.
+    Shutdown {
+        /// Within this time.
+        grace_ms: u64,
+    },
+}
+
+/// What a compile child says on its standard output.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub enum CompileReport {
+    /// The compiled component is in place and synced.
+    Ok {
+        /// Compatibility hash of the engine that it was compiled for.
+        compat: String,
+        /// Size of the compiled component in bytes.
+        size: u64,
+        /// Its SHA-256.
+        sha256: [u8; 32],
+    },
+    /// This agent does not run such a component.
+    Refused {
+        /// Why.
+        reason: String,
+        /// What to do about it; may be empty.
+        hint: String,
+    },
+}

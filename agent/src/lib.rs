@@ -1,0 +1,10 @@
+//! `realm-agent`: runs WebAssembly components under hard limits, as a peer of a mesh.
+//!
+//! One binary, four kinds of process: [`guard`] starts and restarts the others, [`control`] holds keys, mesh and
+//! policy, [`runner`] hosts the guests, and its compile child turns components into machine code.
+
+pub mod args;
+pub mod control;
+pub mod guard;
+pub mod ipc;
+pub mod runner;

@@ -1,0 +1,140 @@
+//! The compile child: wasm in, compiled code out, in a process of its own that may be killed. Compiling takes memory and
+//! time in proportion to what a stranger wrote, and Wasmtime does not count that as a fault of its own.
+
+mod refuse;
+
+use super::NICENESS;
+use super::engine::Flavour;
+use super::linking;
+use crate::ipc::{self, CompileReport};
+use argh::FromArgs;
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+use shared::Digest;
+use std::fs::File;
+use std::io::{self, Read as _, Write as _};
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::thread;
+use wasmtime::component::Component;
+
+pub use refuse::Refusal;
+
+/// The largest component, in bytes. The largest known one (yosys) has 69 MB and takes a minute; this is one artifact's
+/// worth of headroom above it.
+pub const MAX_WASM_BYTES: u64 = 128 * 1024 * 1024;
+
+/// Address space of the child, in bytes. A 20 MB Go program takes 0.5 GB and the 128 MiB that are allowed four times as
+/// much; the compiler reserves nothing beyond what it uses.
+const MAX_ADDRESS_SPACE: u64 = 2 * 1024 * 1024 * 1024;
+
+/// Processor time of the child, in seconds: twice what the largest known component takes on a PC.
+const MAX_CPU_SECONDS: u64 = 120;
+
+/// Arguments of `realm-agent compile`.
+#[derive(Debug, Clone, PartialEq, Eq, FromArgs)]
+#[argh(subcommand, name = "compile")]
+/// compile one component (started by the agent itself)
+pub struct CompileArgs {
+    /// the component
+    #[argh(option)]
+    pub input: PathBuf,
+    /// where its compiled form goes; what is there is replaced
+    #[argh(option)]
+    pub output: PathBuf,
+    /// count fuel
+    #[argh(switch)]
+    pub fuel: bool,
+}
+
+/// A compiled component.
+#[derive(Debug)]
+pub struct Compiled {
+    /// What a runner loads.
+    pub cwasm: Vec<u8>,
+    /// Name of the engine configuration that it was compiled for.
+    pub compat: String,
+}
+
+/// The process `realm-agent compile`. Its standard input is held open by the guard, and it ends with it; its standard
+/// output gets one frame with a [`CompileReport`]. A refusal is a report; exit code 1 is a failure of the machine.
+#[must_use]
+pub fn run(args: &CompileArgs) -> ExitCode {
+    match confine().and_then(|()| end_with_stdin()).and_then(|()| report(args)) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("compile: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// Compiles `wasm`, to count fuel or not.
+///
+/// # Errors
+/// When it is no component, or one that this agent does not run.
+pub fn compile(wasm: &[u8], fuel: bool) -> Result<Compiled, Refusal> {
+    refuse::before_compiling(wasm)?;
+    let flavour = Flavour::new(fuel).map_err(|error| Refusal::invalid(&error))?;
+    let component = Component::from_binary(&flavour.engine, wasm).map_err(|error| Refusal::invalid(&error))?;
+    if let [name, others @ ..] = &linking::missing(&component)[..] {
+        return Err(Refusal::missing_import(name, others.len()));
+    }
+    // What is left are functions that a release of WASI which is not known here may have added.
+    linking::with_stubs(&flavour.linker, &component)
+        .and_then(|linker| linker.instantiate_pre(&component))
+        .map_err(|error| Refusal::mismatch(&error))?;
+    let cwasm = component.serialize().map_err(|error| Refusal::invalid(&error))?;
+    Ok(Compiled { cwasm, compat: flavour.compat })
+}
+
+fn report(args: &CompileArgs) -> io::Result<()> {
+    let report = match read(&args.input)? {
+        Some(wasm) => match compile(&wasm, args.fuel) {
+            Ok(compiled) => place(&args.output, compiled)?,
+            Err(Refusal { reason, hint }) => CompileReport::Refused { reason, hint },
+        },
+        None => {
+            let Refusal { reason, hint } = Refusal::too_large(MAX_WASM_BYTES);
+            CompileReport::Refused { reason, hint }
+        }
+    };
+    ipc::write_frame(&mut io::stdout().lock(), &report).map_err(io::Error::other)
+}
+
+/// The file, or `None` when it is too large.
+fn read(path: &Path) -> io::Result<Option<Vec<u8>>> {
+    let mut bytes = Vec::new();
+    File::open(path)?.take(MAX_WASM_BYTES + 1).read_to_end(&mut bytes)?;
+    Ok((bytes.len() as u64 <= MAX_WASM_BYTES).then_some(bytes))
+}
+
+fn place(path: &Path, Compiled { cwasm, compat }: Compiled) -> io::Result<CompileReport> {
+    let mut file = File::create(path)?;
+    file.write_all(&cwasm)?;
+    file.sync_all()?;
+    Ok(CompileReport::Ok { compat, size: cwasm.len() as u64, sha256: *Digest::of(&cwasm).as_bytes() })
+}
+
+fn confine() -> io::Result<()> {
+    limit(Resource::As, MAX_ADDRESS_SPACE)?;
+    limit(Resource::Cpu, MAX_CPU_SECONDS)?;
+    // At the default priority it is still of use.
+    let _ = rustix::process::nice(NICENESS);
+    Ok(())
+}
+
+/// Lowers a limit for good; one that is lower already stays.
+fn limit(resource: Resource, most: u64) -> io::Result<()> {
+    let most = getrlimit(resource).maximum.map_or(most, |set| set.min(most));
+    Ok(setrlimit(resource, Rlimit { current: Some(most), maximum: Some(most) })?)
+}
+
+/// Nobody waits for the result once the guard is gone.
+fn end_with_stdin() -> io::Result<()> {
+    let watch = || {
+        // Nothing is ever written to it, so this returns at its end or when it fails.
+        let _ = io::copy(&mut io::stdin().lock(), &mut io::sink());
+        std::process::exit(1);
+    };
+    thread::Builder::new().name("guard".to_owned()).spawn(watch).map(drop)
+}

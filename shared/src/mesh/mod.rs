@@ -1,0 +1,291 @@
+//! The mesh: connections, hello and the gate, gossip and streams. The only place that names libp2p.
+//!
+//! An edge in four parts: [`Mesh`] is the handle, `Command` the message, and `Node` in `node` waits for the next input
+//! and runs. Events go up through a bounded channel, and the mesh waits when it is full; commands go down through
+//! another, and nobody waits for that one: when it is full, they are refused with [`MeshError::Busy`].
+
+mod addr;
+mod dials;
+mod error;
+mod gate;
+mod gated;
+mod gossip;
+mod handler;
+mod hello;
+mod limits;
+mod node;
+mod peer;
+mod peers;
+mod stream;
+mod streams;
+mod task;
+#[cfg(test)]
+mod tests;
+mod topics;
+mod transport;
+
+pub use error::MeshError;
+pub use limits::Limits;
+pub use stream::MeshStream;
+pub use task::MeshTask;
+
+use crate::protocol::{MAX_GOSSIP_BYTES, Protocol, Topic};
+use crate::{Hello, NodeId};
+use addr::Addr;
+use async_compat::Compat;
+use futures::channel::oneshot;
+use futures::{FutureExt, future};
+use handler::Reply;
+use libp2p::PeerId;
+use libp2p::gossipsub::MessageId;
+use node::Node;
+use smol::channel::{Receiver, Sender, TrySendError, bounded};
+use smol::{Executor, Timer};
+use std::fmt;
+use std::sync::Arc;
+
+/// Whether a text is an address that can be dialled or listened on.
+///
+/// # Errors
+/// [`MeshError::BadAddr`] says what is wrong.
+pub fn check_addr(text: &str) -> Result<(), MeshError> {
+    Addr::parse(text).map(drop)
+}
+
+/// What a mesh is started with.
+pub struct MeshConfig {
+    /// The secret of the node's ed25519 key; the peer id follows from it.
+    pub seed: [u8; 32],
+    /// What is said of us to every peer. Version and tags also go into identify, which is public.
+    pub hello: Hello,
+    /// Addresses to listen on, such as `/ip4/0.0.0.0/udp/0/quic-v1`; an operator has none.
+    pub listen: Vec<String>,
+    /// Bounds that depend on the machine.
+    pub limits: Limits,
+}
+
+impl fmt::Debug for MeshConfig {
+    /// Leaves the secret out.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let MeshConfig { seed: _, hello, listen, limits } = self;
+        f.debug_struct("MeshConfig").field("hello", hello).field("listen", listen).field("limits", limits).finish()
+    }
+}
+
+/// The handle. Everything but [`Mesh::open`] returns at once.
+#[derive(Debug, Clone)]
+pub struct Mesh {
+    local: NodeId,
+    commands: Sender<Command>,
+}
+
+/// What happened in the mesh.
+#[derive(Debug)]
+pub enum MeshEvent {
+    /// Hello has passed in both directions, and what it says or means is not what the last `Met` of this peer said.
+    /// The peer's gate stands as ours does: what `admitted` allows can be used at once in both directions.
+    Met {
+        /// The peer.
+        peer: NodeId,
+        /// Where it is: the address that was dialled, or the one that it came from, with `/p2p/`. The latter need not
+        /// be one that it listens on.
+        addr: String,
+        /// What it said.
+        hello: Hello,
+        /// Whether it is a member of our realm.
+        admitted: bool,
+    },
+    /// The last connection to a peer that was [`MeshEvent::Met`] is closed.
+    Gone {
+        /// The peer.
+        peer: NodeId,
+    },
+    /// A dial did not lead to a hello.
+    DialFailed {
+        /// The text that was given to [`Mesh::dial`].
+        addr: String,
+        /// A sentence for the operator.
+        reason: String,
+    },
+    /// A message; it is passed on once [`Mesh::verdict`] accepts it, which must happen within 20 s.
+    Gossip {
+        /// For the verdict.
+        id: GossipId,
+        /// The neighbour that handed it to us; not necessarily its author.
+        from: NodeId,
+        /// Its topic.
+        topic: Topic,
+        /// At most [`MAX_GOSSIP_BYTES`].
+        data: Vec<u8>,
+    },
+    /// What was published reached nobody: no admitted neighbour listens to the topic, or all their queues are full.
+    PublishUnheard {
+        /// The topic.
+        topic: Topic,
+    },
+    /// An admitted peer listens to a topic of our realm. Comes after its [`MeshEvent::Met`].
+    Subscribed {
+        /// The peer.
+        peer: NodeId,
+        /// The topic.
+        topic: Topic,
+    },
+    /// A peer opened a stream that the gate allows.
+    Stream {
+        /// The peer.
+        peer: NodeId,
+        /// The protocol, never [`Protocol::Hello`].
+        protocol: Protocol,
+        /// The stream. It holds one of the peer's places until it is dropped.
+        stream: MeshStream,
+    },
+    /// A listener has one more address, with `/p2p/`: an interface came up.
+    NewAddr {
+        /// The address.
+        addr: String,
+    },
+}
+
+/// A message that waits for its verdict.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct GossipId {
+    message: MessageId,
+    source: PeerId,
+}
+
+/// What becomes of a gossip message.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Verdict {
+    /// Pass it on.
+    Accept,
+    /// Drop it; nobody is to blame.
+    Ignore,
+    /// Drop it: it is invalid.
+    Reject,
+}
+
+/// What the handle asks of the swarm task.
+#[derive(Debug)]
+enum Command {
+    Dial(Box<Addr>),
+    Publish { topic: Topic, data: Vec<u8> },
+    Verdict { id: GossipId, verdict: Verdict },
+    SetHello(Box<Hello>),
+    DropPeer(NodeId),
+    Open { peer: NodeId, protocol: Protocol, reply: Reply },
+}
+
+impl Mesh {
+    /// Binds every listen address and starts. Gives the handle, the bound addresses with `/p2p/`, and the task: when
+    /// it is dropped, everything ends. `events` should be bounded; the mesh waits when it is full, so its consumer
+    /// must never wait for the mesh.
+    ///
+    /// # Errors
+    /// [`MeshError::Listen`] when an address is taken or not ours, [`MeshError::BadAddr`] when it is none.
+    pub async fn start(
+        config: MeshConfig,
+        executor: Arc<Executor<'static>>,
+        events: Sender<MeshEvent>,
+    ) -> Result<(Mesh, Vec<String>, MeshTask), MeshError> {
+        let (commands, inbox) = bounded(limits::COMMAND_QUEUE);
+        // libp2p's sockets are made and polled within a Tokio context, which `Compat` provides.
+        let (local, addrs, task) = Compat::new(Box::pin(start(config, executor, inbox, events))).await?;
+        Ok((Mesh { local, commands }, addrs, task))
+    }
+
+    /// Who we are.
+    #[must_use]
+    pub fn local(&self) -> NodeId {
+        self.local
+    }
+
+    /// Connects to an address, with or without `/p2p/PEER`. The result comes as [`MeshEvent::Met`] or
+    /// [`MeshEvent::DialFailed`]; nothing is done, and nothing comes, when the peer is connected already, or was
+    /// reached at this very address.
+    ///
+    /// # Errors
+    /// [`MeshError::BadAddr`], [`MeshError::Busy`], [`MeshError::Stopped`].
+    pub fn dial(&self, addr: &str) -> Result<(), MeshError> {
+        self.send(Command::Dial(Box::new(Addr::parse(addr)?)))
+    }
+
+    /// Floods `data` through the realm. A message that was published or received within the last minute is not sent
+    /// again.
+    ///
+    /// # Errors
+    /// [`MeshError::TooLong`] above [`MAX_GOSSIP_BYTES`], [`MeshError::Busy`], [`MeshError::Stopped`].
+    pub fn publish(&self, topic: Topic, data: Vec<u8>) -> Result<(), MeshError> {
+        if data.len() > MAX_GOSSIP_BYTES {
+            return Err(MeshError::TooLong { size: data.len(), cap: MAX_GOSSIP_BYTES });
+        }
+        self.send(Command::Publish { topic, data })
+    }
+
+    /// Says what becomes of a message; each one should get a verdict.
+    ///
+    /// # Errors
+    /// [`MeshError::Busy`], [`MeshError::Stopped`].
+    pub fn verdict(&self, id: GossipId, verdict: Verdict) -> Result<(), MeshError> {
+        self.send(Command::Verdict { id, verdict })
+    }
+
+    /// Replaces what is said of us. Takes effect on every gate at once; peers that are connected are told when realm
+    /// or role have changed, and peers that connect later in any case.
+    ///
+    /// # Errors
+    /// [`MeshError::Busy`], [`MeshError::Stopped`].
+    pub fn set_hello(&self, hello: Hello) -> Result<(), MeshError> {
+        self.send(Command::SetHello(Box::new(hello)))
+    }
+
+    /// Closes all connections to a peer.
+    ///
+    /// # Errors
+    /// [`MeshError::Busy`], [`MeshError::Stopped`].
+    pub fn drop_peer(&self, peer: NodeId) -> Result<(), MeshError> {
+        self.send(Command::DropPeer(peer))
+    }
+
+    /// Opens a stream to a connected peer, within 10 s. Not for the loop that consumes the events.
+    ///
+    /// # Errors
+    /// [`MeshError::NotConnected`], [`MeshError::Refused`] when the peer does not offer the protocol (to us),
+    /// [`MeshError::TimedOut`], [`MeshError::Io`], [`MeshError::Busy`], [`MeshError::Stopped`].
+    pub async fn open(&self, peer: NodeId, protocol: Protocol) -> Result<MeshStream, MeshError> {
+        if protocol == Protocol::Hello {
+            // The mesh says hello itself, and a peer would take another opening for it.
+            return Err(MeshError::Refused { protocol });
+        }
+        let (reply, answer) = oneshot::channel();
+        self.send(Command::Open { peer, protocol, reply })?;
+        // A dropped reply means that the connection closed meanwhile.
+        let answer = answer.map(|opened| opened.unwrap_or(Err(MeshError::NotConnected)));
+        let late = Timer::after(limits::OPEN_TIMEOUT).map(|_| Err(MeshError::TimedOut));
+        let opened = future::select(answer, late).await.factor_first().0;
+        Ok(MeshStream::new(opened?, None))
+    }
+
+    fn send(&self, command: Command) -> Result<(), MeshError> {
+        self.commands.try_send(command).map_err(|error| match error {
+            TrySendError::Full(_) => MeshError::Busy,
+            TrySendError::Closed(_) => MeshError::Stopped,
+        })
+    }
+}
+
+async fn start(
+    config: MeshConfig,
+    executor: Arc<Executor<'static>>,
+    commands: Receiver<Command>,
+    events: Sender<MeshEvent>,
+) -> Result<(NodeId, Vec<String>, MeshTask), MeshError> {
+    let connections = task::Connections::new(&executor);
+    let (stop, stopped) = bounded(1);
+    let swarm = node::swarm(&config, connections.clone())?;
+    let listen = config.listen.clone();
+    let mut node = Box::new(Node::new(swarm, config, commands, stopped, events));
+    let addrs = node.listen(&listen).await?;
+    let local = node.local;
+    let task = executor.spawn(Compat::new(async move { node.run().await }));
+    Ok((local, addrs, MeshTask::new(task, stop, connections)))
+}

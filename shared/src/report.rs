@@ -1,0 +1,208 @@
+//! What a node says about itself. A report counts only when the node it is about has signed it.
+
+use crate::digest::Digest;
+use crate::frame;
+use crate::name::{ComponentName, Tag};
+use crate::node_id::NodeId;
+use crate::outcome::{Outcome, Phase};
+use crate::owner::{OwnerKey, Signature};
+use crate::realm_id::RealmId;
+use crate::seal::{IntentId, pae};
+use crate::sync::Summary;
+use crate::text::clip;
+use serde::{Deserialize, Serialize};
+use std::fmt;
+
+/// The type string inside a report's signature.
+const REPORT_TYPE: &str = "realm/report/v1";
+
+/// The most components that a report lists: 128 with short names and no reasons stay below a gossip message of 32 KiB.
+pub const MAX_REPORT_COMPONENTS: usize = 128;
+
+/// The longest reason or trap text in a report, in bytes.
+pub const MAX_DETAIL_BYTES: usize = 96;
+
+/// The longest version or platform in a report, in bytes; as in a hello.
+const MAX_WORD_BYTES: usize = 64;
+
+/// The largest encoded report.
+const MAX_REPORT_BYTES: usize = 31 * 1024;
+
+/// One component on one node.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ComponentReport {
+    /// Its name.
+    pub name: ComponentName,
+    /// The intent that wants it.
+    pub intent: IntentId,
+    /// Its artifact.
+    pub digest: Digest,
+    /// Where it stands.
+    pub phase: Phase,
+    /// Instances that are wanted.
+    pub replicas: u16,
+    /// Instances that run.
+    pub running: u16,
+    /// Runs after the first of each instance, since this intent was accepted or the agent was started.
+    pub restarts: u32,
+    /// How the last run ended.
+    pub last_outcome: Option<Outcome>,
+    /// Why it stands where it stands, when that is not plain; at most [`MAX_DETAIL_BYTES`].
+    pub reason: Option<String>,
+    /// Bytes of the artifact that are here, while fetching.
+    pub fetched: Option<u64>,
+}
+
+impl ComponentReport {
+    fn cut(&mut self) {
+        if let Some(Outcome::Trap(text)) = &mut self.last_outcome {
+            text.truncate(clip(text, MAX_DETAIL_BYTES).len());
+        }
+        if let Some(text) = &mut self.reason {
+            text.truncate(clip(text, MAX_DETAIL_BYTES).len());
+        }
+    }
+
+    fn is_bounded(&self) -> bool {
+        let trap = match &self.last_outcome {
+            Some(Outcome::Trap(text)) => text.len(),
+            _ => 0,
+        };
+        trap.max(self.reason.as_ref().map_or(0, String::len)) <= MAX_DETAIL_BYTES
+    }
+}
+
+/// A node's state, as it says itself.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct NodeReport {
+    /// Who says so.
+    pub node: NodeId,
+    /// In which realm.
+    pub realm: RealmId,
+    /// How often the agent has been started: of two reports the one with the higher (boot, count) is newer,
+    /// whatever any clock says.
+    pub boot: u64,
+    /// How many reports came before it since that start.
+    pub count: u64,
+    /// Unix milliseconds by the node's own clock. For people only.
+    pub at: u64,
+    /// After how many milliseconds the next report follows at the latest.
+    pub heartbeat_ms: u32,
+    /// The node's tags.
+    pub tags: Vec<Tag>,
+    /// Version of the agent.
+    pub version: String,
+    /// `os/arch`.
+    pub platform: String,
+    /// Whether its clock is behind what is known to have passed, so that it could not judge the future.
+    pub clock_behind: bool,
+    /// Whether the agent is about to end.
+    pub leaving: bool,
+    /// What it holds: peers whose summary differs pull what is newer.
+    pub summary: Summary,
+    /// Components that are meant for this node, at most [`MAX_REPORT_COMPONENTS`].
+    pub components: Vec<ComponentReport>,
+    /// How many further components there was no room for.
+    pub omitted: u32,
+}
+
+impl NodeReport {
+    /// Its place in the order of this node's reports.
+    #[must_use]
+    pub fn rank(&self) -> (u64, u64) {
+        (self.boot, self.count)
+    }
+}
+
+/// Why a report does not count.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum ReportRefused {
+    /// Not a report.
+    Malformed(String),
+    /// Not signed by the node that it is about.
+    BadSignature,
+    /// About a node of another realm.
+    OtherRealm,
+}
+
+impl fmt::Display for ReportRefused {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            ReportRefused::Malformed(why) => f.write_str(why),
+            ReportRefused::BadSignature => f.write_str("not signed by the node that it is about"),
+            ReportRefused::OtherRealm => f.write_str("about a node of another realm"),
+        }
+    }
+}
+
+impl std::error::Error for ReportRefused {}
+
+/// A report as it travels.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SignedReport {
+    /// Who signed it.
+    pub node: NodeId,
+    /// The CBOR of a [`NodeReport`].
+    #[serde(with = "serde_bytes")]
+    pub body: Vec<u8>,
+    /// Ed25519 by the node's key.
+    pub sig: Signature,
+}
+
+impl SignedReport {
+    /// Signs `report` with the node's secret seed. Components for which there is no room are left out and counted;
+    /// reasons and trap texts are cut to [`MAX_DETAIL_BYTES`].
+    #[must_use]
+    pub fn sign(seed: &[u8; 32], report: &NodeReport) -> SignedReport {
+        let mut report = report.clone();
+        report.components.iter_mut().for_each(ComponentReport::cut);
+        let listed = report.components.len().min(MAX_REPORT_COMPONENTS);
+        let mut keep = listed;
+        let body = loop {
+            let total = report.components.len();
+            report.components.truncate(keep);
+            let left_out = u32::try_from(total - report.components.len()).unwrap_or(u32::MAX);
+            report.omitted = report.omitted.saturating_add(left_out);
+            match frame::to_bytes(&report, MAX_REPORT_BYTES) {
+                Ok(body) => break body,
+                // Without components every field is bounded far below the cap.
+                Err(_) if keep == 0 => break Vec::new(),
+                Err(_) => keep -= keep.div_ceil(8),
+            }
+        };
+        let key = OwnerKey::of_seed(seed);
+        let sig = key.sign(&pae(REPORT_TYPE, &body));
+        SignedReport { node: NodeId::of_seed(seed), body, sig }
+    }
+
+    /// Checks signature and realm and gives what was signed.
+    ///
+    /// # Errors
+    /// The first of these that does not hold.
+    pub fn open(&self, realm: &RealmId) -> Result<NodeReport, ReportRefused> {
+        if self.body.len() > MAX_REPORT_BYTES {
+            return Err(ReportRefused::Malformed(format!("a report of {} bytes", self.body.len())));
+        }
+        if !self.node.verify(&pae(REPORT_TYPE, &self.body), &self.sig) {
+            return Err(ReportRefused::BadSignature);
+        }
+        let report: NodeReport =
+            frame::decode(&self.body).map_err(|error| ReportRefused::Malformed(error.to_string()))?;
+        if report.node != self.node {
+            return Err(ReportRefused::BadSignature);
+        }
+        if report.realm != *realm {
+            return Err(ReportRefused::OtherRealm);
+        }
+        if report.components.len() > MAX_REPORT_COMPONENTS || report.tags.len() > crate::hello::MAX_NODE_TAGS {
+            return Err(ReportRefused::Malformed("a list in the report is too long".into()));
+        }
+        let words = [&report.version, &report.platform].map(String::len);
+        if words.iter().any(|length| *length > MAX_WORD_BYTES)
+            || !report.components.iter().all(ComponentReport::is_bounded)
+        {
+            return Err(ReportRefused::Malformed("a text in the report is too long".into()));
+        }
+        Ok(report)
+    }
+}

@@ -1,0 +1,108 @@
+//! A component as an operator specifies it: which artifact, under which limits, started how.
+
+use crate::blob::Artifact;
+use crate::limits::{Limits, Replicas};
+use crate::name::ComponentName;
+use serde::{Deserialize, Serialize};
+use std::fmt;
+
+/// The most arguments of a component.
+pub const MAX_ARGS: usize = 64;
+
+/// The most environment variables of a component.
+pub const MAX_ENV: usize = 64;
+
+/// The most bytes of arguments and environment together: a spec must fit a gossip message with room to spare.
+pub const MAX_TEXT_BYTES: usize = 8 * 1024;
+
+/// When a run that has ended is followed by another.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Restart {
+    /// One run, whatever its outcome.
+    Never,
+    /// Another run unless the last one completed.
+    #[default]
+    OnFailure,
+    /// Another run after every outcome.
+    Always,
+}
+
+impl std::str::FromStr for Restart {
+    type Err = SpecError;
+
+    fn from_str(text: &str) -> Result<Restart, SpecError> {
+        match text {
+            "never" => Ok(Restart::Never),
+            "on-failure" => Ok(Restart::OnFailure),
+            "always" => Ok(Restart::Always),
+            other => Err(SpecError(format!(
+                "restart is `{}`; expected `never`, `on-failure` or `always`",
+                crate::text::excerpt(other)
+            ))),
+        }
+    }
+}
+
+/// Why a spec is refused.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SpecError(String);
+
+impl fmt::Display for SpecError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl std::error::Error for SpecError {}
+
+/// What should run. A capability that is not given here is denied.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ComponentSpec {
+    /// Its name, one per realm.
+    pub name: ComponentName,
+    /// The component's bytes, pinned.
+    pub artifact: Artifact,
+    /// Limits of each instance.
+    pub limits: Limits,
+    /// Instances on each matching node.
+    pub replicas: Replicas,
+    /// What follows a run that has ended.
+    pub restart: Restart,
+    /// Whether to start it; otherwise it is fetched, compiled and left `staged`.
+    pub start: bool,
+    /// Arguments after the component's name.
+    pub args: Vec<String>,
+    /// Environment variables: the guest sees these and no others.
+    pub env: Vec<(String, String)>,
+}
+
+impl ComponentSpec {
+    /// Checks the bounds that the field types do not.
+    ///
+    /// # Errors
+    /// Names the field, its size and what is allowed.
+    pub fn check(&self) -> Result<(), SpecError> {
+        self.artifact.check().map_err(SpecError)?;
+        let fault = |fault: String| Err(SpecError(fault));
+        if self.args.len() > MAX_ARGS {
+            return fault(format!("{} arguments, at most {MAX_ARGS} are allowed", self.args.len()));
+        }
+        if self.env.len() > MAX_ENV {
+            return fault(format!("{} environment variables, at most {MAX_ENV} are allowed", self.env.len()));
+        }
+        if let Some((name, _)) = self.env.iter().find(|(name, _)| name.is_empty() || name.contains('=')) {
+            let name = crate::text::excerpt(name);
+            return fault(format!("environment variable `{name}` has no name or a `=` in it"));
+        }
+        let texts = || self.args.iter().chain(self.env.iter().flat_map(|(name, value)| [name, value]));
+        if texts().any(|text| text.contains('\0')) {
+            return fault("an argument or environment variable contains a NUL byte".into());
+        }
+        let bytes: usize = texts().map(String::len).sum();
+        if bytes > MAX_TEXT_BYTES {
+            return fault(format!("arguments and environment have {bytes} bytes, at most {MAX_TEXT_BYTES} are allowed"));
+        }
+        Ok(())
+    }
+}

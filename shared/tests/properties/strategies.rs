@@ -1,0 +1,298 @@
+//! Arbitrary values of everything that travels, within the bounds that its types and its readers set.
+
+use proptest::collection::vec;
+use proptest::option;
+use proptest::prelude::*;
+use shared::*;
+use std::fmt::Debug;
+use std::ops::{Range, RangeInclusive};
+
+pub(crate) fn digest() -> impl Strategy<Value = Digest> {
+    any::<[u8; 32]>().prop_map(Digest::from_bytes)
+}
+
+pub(crate) fn realm() -> impl Strategy<Value = RealmId> {
+    any::<[u8; 32]>().prop_map(RealmId::from_bytes)
+}
+
+pub(crate) fn intent_id() -> impl Strategy<Value = IntentId> {
+    any::<[u8; 32]>().prop_map(IntentId::from_bytes)
+}
+
+pub(crate) fn signature() -> impl Strategy<Value = Signature> {
+    any::<[u8; 64]>().prop_map(Signature::from_bytes)
+}
+
+pub(crate) fn node() -> impl Strategy<Value = NodeId> {
+    any::<[u8; 32]>().prop_map(NodeId::from_bytes)
+}
+
+pub(crate) fn owner() -> impl Strategy<Value = OwnerId> {
+    any::<[u8; 32]>().prop_map(|seed| OwnerKey::of_seed(&seed).id())
+}
+
+pub(crate) fn name() -> impl Strategy<Value = ComponentName> {
+    "[a-z0-9][a-z0-9._-]{0,62}".prop_map(|text| text.parse().unwrap())
+}
+
+pub(crate) fn tag() -> impl Strategy<Value = Tag> {
+    "[a-z0-9][a-z0-9._-]{0,62}".prop_map(|text| text.parse().unwrap())
+}
+
+pub(crate) fn key() -> impl Strategy<Value = IntentKey> {
+    name().prop_map(IntentKey::Component)
+}
+
+fn limit<T: TryFrom<u64, Error = LimitError> + Debug>(range: RangeInclusive<u64>) -> impl Strategy<Value = T> {
+    range.prop_map(|number| T::try_from(number).unwrap())
+}
+
+pub(crate) fn limits() -> impl Strategy<Value = Limits> {
+    let fields = (
+        option::of(limit::<Mebibytes>(1..=65_536_u64)),
+        option::of(limit::<Fuel>(1..=u64::MAX)),
+        limit::<EpochMs>(10..=60_000_u64),
+        option::of(limit::<DeadlineMs>(1..=31_536_000_000_u64)),
+        limit::<LogMaxKb>(16..=1_048_576_u64),
+    );
+    fields.prop_map(|(memory_max_mb, fuel, epoch_ms, deadline_ms, log_max_kb)| Limits {
+        memory_max_mb,
+        fuel,
+        epoch_ms,
+        deadline_ms,
+        log_max_kb,
+    })
+}
+
+pub(crate) fn replicas() -> impl Strategy<Value = Replicas> {
+    limit(1..=1_000_u64)
+}
+
+pub(crate) fn restart() -> impl Strategy<Value = Restart> {
+    prop_oneof![Just(Restart::Never), Just(Restart::OnFailure), Just(Restart::Always)]
+}
+
+pub(crate) fn artifact() -> impl Strategy<Value = Artifact> {
+    (digest(), 0..=MAX_ARTIFACT_BYTES, digest()).prop_map(|(digest, size, chunks)| Artifact { digest, size, chunks })
+}
+
+fn spec() -> impl Strategy<Value = ComponentSpec> {
+    let texts = (vec("[^\0]{0,20}", 0..8), vec(("[^\0=]{1,10}", "[^\0]{0,20}"), 0..8));
+    let fields = (name(), artifact(), limits(), replicas(), restart(), any::<bool>(), texts);
+    fields.prop_map(|(name, artifact, limits, replicas, restart, start, (args, env))| ComponentSpec {
+        name,
+        artifact,
+        limits,
+        replicas,
+        restart,
+        start,
+        args,
+        env,
+    })
+}
+
+fn audience() -> impl Strategy<Value = Audience> {
+    (vec(node(), 0..6), vec(tag(), 0..=MAX_AUDIENCE_TAGS), option::of(".{0,16}"))
+        .prop_map(|(peers, tags, platform)| Audience { peers, tags, platform })
+}
+
+/// A body that its owner may sign; `realm` is the one of the owner.
+pub(crate) fn body(realm: RealmId) -> impl Strategy<Value = Body> {
+    let fields = (any::<u64>(), any::<u64>(), option::of(any::<u64>()), audience(), ".{0,128}", spec());
+    fields.prop_map(move |(seq, issued_at, not_after, audience, note, component)| Body {
+        realm,
+        seq,
+        issued_at,
+        not_after,
+        audience,
+        note,
+        payload: Push { component },
+    })
+}
+
+/// Any envelope, signed by nobody.
+pub(crate) fn sealed() -> impl Strategy<Value = Sealed> {
+    (".{0,30}", owner(), vec(any::<u8>(), 0..300), signature()).prop_map(|(typ, key, body, sig)| Sealed {
+        typ,
+        key,
+        body,
+        sig,
+    })
+}
+
+pub(crate) fn receipt() -> impl Strategy<Value = Receipt> {
+    let verdict = prop_oneof![
+        Just(Verdict::Accepted),
+        Just(Verdict::AlreadyHeld),
+        ("[a-z-]{0,20}", ".{0,60}").prop_map(|(code, reason)| Verdict::Refused { code, reason }),
+    ];
+    (node(), verdict).prop_map(|(node, verdict)| Receipt { node, verdict })
+}
+
+pub(crate) fn outcome() -> impl Strategy<Value = Outcome> {
+    prop_oneof![
+        Just(Outcome::Completed),
+        any::<i32>().prop_map(Outcome::Exit),
+        "(?s).{0,24}".prop_map(Outcome::Trap),
+        Just(Outcome::OutOfMemory),
+        Just(Outcome::OutOfFuel),
+        Just(Outcome::DeadlineExceeded),
+        Just(Outcome::Stopped),
+    ]
+}
+
+fn phase() -> impl Strategy<Value = Phase> {
+    prop::sample::select(vec![
+        Phase::Stopped,
+        Phase::Completed,
+        Phase::Running,
+        Phase::Staged,
+        Phase::Fetching,
+        Phase::Compiling,
+        Phase::Backoff,
+        Phase::Failed,
+    ])
+}
+
+pub(crate) fn summary() -> impl Strategy<Value = Summary> {
+    (digest(), any::<u32>(), any::<u64>()).prop_map(|(digest, count, highest_seq)| Summary {
+        digest,
+        count,
+        highest_seq,
+    })
+}
+
+/// A component whose reason and trap text have up to `detail` characters.
+fn component(detail: usize) -> impl Strategy<Value = ComponentReport> {
+    let text = move || vec(any::<char>(), 0..=detail).prop_map(String::from_iter);
+    let trap = text().prop_map(Outcome::Trap);
+    let counts = (any::<u16>(), any::<u16>(), any::<u32>(), option::of(any::<u64>()));
+    let fields = (name(), intent_id(), digest(), phase(), counts, option::of(prop_oneof![outcome(), trap]));
+    (fields, option::of(text())).prop_map(|((name, intent, digest, phase, counts, last_outcome), reason)| {
+        ComponentReport {
+            name,
+            intent,
+            digest,
+            phase,
+            replicas: counts.0,
+            running: counts.1,
+            restarts: counts.2,
+            last_outcome,
+            reason,
+            fetched: counts.3,
+        }
+    })
+}
+
+/// A report of the node of `seed`, with a number of components out of `components`.
+pub(crate) fn report(seed: [u8; 32], components: Range<usize>, detail: usize) -> impl Strategy<Value = NodeReport> {
+    let rank = (any::<u64>(), any::<u64>(), any::<u64>(), any::<u32>(), any::<u32>());
+    let facts = (vec(tag(), 0..=MAX_NODE_TAGS), "[ -~]{0,64}", "[ -~]{0,64}", any::<bool>(), any::<bool>());
+    (realm(), rank, facts, summary(), vec(component(detail), components)).prop_map(
+        move |(realm, rank, facts, summary, components)| NodeReport {
+            node: NodeId::of_seed(&seed),
+            realm,
+            boot: rank.0,
+            count: rank.1,
+            at: rank.2,
+            heartbeat_ms: rank.3,
+            tags: facts.0,
+            version: facts.1,
+            platform: facts.2,
+            clock_behind: facts.3,
+            leaving: facts.4,
+            summary,
+            components,
+            omitted: rank.4,
+        },
+    )
+}
+
+pub(crate) fn signed_report() -> impl Strategy<Value = SignedReport> {
+    (node(), vec(any::<u8>(), 0..300), signature()).prop_map(|(node, body, sig)| SignedReport { node, body, sig })
+}
+
+fn view() -> impl Strategy<Value = NodeView> {
+    (signed_report(), any::<bool>()).prop_map(|(report, alive)| NodeView { report, alive })
+}
+
+pub(crate) fn hello() -> impl Strategy<Value = Hello> {
+    let role = prop_oneof![Just(Role::Node), Just(Role::Operator)];
+    let lists = (vec(tag(), 0..=MAX_NODE_TAGS), vec("[ -~]{0,320}", 0..=MAX_HELLO_ADDRS));
+    let fields = (option::of(realm()), role, "[ -~]{0,64}", "[ -~]{0,64}", lists, any::<u64>());
+    fields.prop_map(|(realm, role, version, platform, (tags, addrs), highest_seq)| Hello {
+        realm,
+        role,
+        version,
+        platform,
+        tags,
+        addrs,
+        highest_seq,
+    })
+}
+
+pub(crate) fn sync_request() -> impl Strategy<Value = SyncRequest> {
+    prop_oneof![
+        summary().prop_map(SyncRequest::Compare),
+        vec(key(), 0..8).prop_map(SyncRequest::Pull),
+        Just(SyncRequest::Reports),
+    ]
+}
+
+pub(crate) fn index(entries: impl Into<prop::collection::SizeRange>) -> impl Strategy<Value = Vec<IndexEntry>> {
+    vec((key(), any::<u64>(), intent_id()).prop_map(|(key, seq, id)| IndexEntry { key, seq, id }), entries)
+}
+
+pub(crate) fn sync_reply() -> impl Strategy<Value = SyncReply> {
+    let intents = vec(vec(any::<u8>(), 0..60).prop_map(serde_bytes::ByteBuf::from), 0..6);
+    prop_oneof![
+        Just(SyncReply::Same),
+        index(0..8).prop_map(SyncReply::Index),
+        intents.prop_map(SyncReply::Intents),
+        vec(view(), 0..4).prop_map(SyncReply::Reports),
+    ]
+}
+
+pub(crate) fn blob_request() -> impl Strategy<Value = BlobRequest> {
+    prop_oneof![
+        artifact().prop_map(BlobRequest::Open),
+        Just(BlobRequest::List),
+        any::<u32>().prop_map(BlobRequest::Chunk),
+    ]
+}
+
+pub(crate) fn blob_reply() -> impl Strategy<Value = BlobReply> {
+    let bytes = || vec(any::<u8>(), 0..400);
+    prop_oneof![
+        Just(BlobReply::Unknown),
+        (any::<bool>(), bytes()).prop_map(|(complete, have)| BlobReply::Have { complete, have }),
+        bytes().prop_map(BlobReply::List),
+        bytes().prop_map(BlobReply::Chunk),
+        Just(BlobReply::Missing),
+    ]
+}
+
+pub(crate) fn watch_request() -> impl Strategy<Value = WatchRequest> {
+    prop_oneof![
+        any::<bool>().prop_map(|follow| WatchRequest::Status { follow }),
+        (option::of(name()), any::<u32>(), any::<bool>()).prop_map(|(component, tail, local)| WatchRequest::Logs {
+            component,
+            tail,
+            local
+        }),
+    ]
+}
+
+pub(crate) fn watch_reply() -> impl Strategy<Value = WatchReply> {
+    let stream = prop_oneof![Just(Stream::Stdout), Just(Stream::Stderr), Just(Stream::Agent)];
+    let line = (node(), name(), any::<u64>(), stream, "(?s).{0,80}");
+    prop_oneof![
+        view().prop_map(WatchReply::Node),
+        Just(WatchReply::Current),
+        line.prop_map(|(node, component, at, stream, text)| {
+            WatchReply::Log(LogLine { node, component, at, stream, text })
+        }),
+        (node(), ".{0,60}").prop_map(|(node, reason)| WatchReply::Problem { node, reason }),
+        Just(WatchReply::End),
+    ]
+}

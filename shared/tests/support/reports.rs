@@ -1,0 +1,151 @@
+//! Vectors of reports: what a node says about itself, and what somebody else says in its name.
+
+use super::cbor::{Cbor, array, bytes, filled, map, text};
+use super::fields::{OWNER, STRANGER, key_of, pae, push_body, realm_of, sign};
+use super::vector::{Vector, hex};
+use shared::Digest;
+
+const NODE: [u8; 32] = [11; 32];
+const OTHER_NODE: [u8; 32] = [12; 32];
+const REPORT: &str = "realm/report/v1";
+
+fn peer_id(seed: [u8; 32]) -> String {
+    let prefix = [0x00, 0x24, 0x08, 0x01, 0x12, 0x20];
+    bs58::encode([prefix.as_slice(), &key_of(seed)].concat()).into_string()
+}
+
+fn component(name: &str, phase: &str) -> Cbor {
+    map([
+        ("name", text(name)),
+        ("intent", bytes(&[21; 32])),
+        ("digest", bytes(Digest::of(b"hello").as_bytes())),
+        ("phase", text(phase)),
+        ("replicas", Cbor::Uint(1)),
+        ("running", Cbor::Uint(0)),
+        ("restarts", Cbor::Uint(2)),
+        ("last_outcome", text("exit 3")),
+        ("reason", Cbor::Null),
+        ("fetched", Cbor::Null),
+    ])
+}
+
+fn report_body() -> Cbor {
+    let summary =
+        map([("digest", bytes(Digest::of(b"").as_bytes())), ("count", Cbor::Uint(0)), ("highest_seq", Cbor::Uint(0))]);
+    map([
+        ("node", bytes(&key_of(NODE))),
+        ("realm", bytes(&realm_of(&key_of(OWNER)))),
+        ("boot", Cbor::Uint(3)),
+        ("count", Cbor::Uint(17)),
+        ("at", Cbor::Uint(1_800_000_000_000)),
+        ("heartbeat_ms", Cbor::Uint(10_000)),
+        ("tags", array([text("dev")])),
+        ("version", text("0.1.0")),
+        ("platform", text("linux/aarch64")),
+        ("clock_behind", Cbor::Bool(false)),
+        ("leaving", Cbor::Bool(false)),
+        ("summary", summary),
+        ("components", array([component("hello", "backoff")])),
+        ("omitted", Cbor::Uint(0)),
+    ])
+}
+
+fn signed_by(seed: [u8; 32], typ: &str, body: &[u8]) -> Cbor {
+    map([("node", bytes(&key_of(seed))), ("body", bytes(body)), ("sig", bytes(&sign(seed, &pae(typ, body))))])
+}
+
+fn signed(body: &Cbor) -> Cbor {
+    signed_by(NODE, REPORT, &body.encode())
+}
+
+fn vector(name: &str, what: &str, report: Cbor) -> Vector {
+    let mut vector = Vector::new(name, what, "report", report.encode());
+    vector.push("realm", &hex(&realm_of(&key_of(OWNER))));
+    vector
+}
+
+fn ok(name: &str, what: &str, report: Cbor, components: &str) -> Vector {
+    let mut vector = vector(&format!("ok_report_{name}"), what, report);
+    vector.push("node", &peer_id(NODE));
+    vector.push("rank", "3 17");
+    vector.push("components", components);
+    vector
+}
+
+fn fail(name: &str, code: &str, what: &str, report: Cbor) -> Vector {
+    let mut vector = vector(&format!("fail_report_{name}"), what, report);
+    vector.push("code", code);
+    vector
+}
+
+pub(crate) fn reports() -> Vec<Vector> {
+    let good = signed(&report_body());
+    let flipped = |field: &str, at: usize| {
+        let mut report = good.clone();
+        match report.at(field) {
+            Cbor::Bytes(bytes) => bytes[at] ^= 1,
+            other => panic!("no bits in {other:?}"),
+        }
+        report
+    };
+    let in_component = |field: &str, item: Cbor| {
+        signed(&report_body().with("components", array([component("hello", "failed").with(field, item)])))
+    };
+    let many = |count: usize| report_body().with("components", array((0..count).map(|_| component("a", "running"))));
+    let names = ["a running"; 128].join(", ");
+    let newer = report_body().and("", "temperature", Cbor::Raw(vec![0xf9, 0x51, 0x10]));
+    let of_other = report_body().with("node", bytes(&key_of(OTHER_NODE)));
+    let strangers_realm = report_body().with("realm", bytes(&realm_of(&key_of(STRANGER))));
+    let nothing = report_body().with("components", array([])).with("tags", array([]));
+    vec![
+        ok("one_component", "a component that failed and will be started again", good.clone(), "hello backoff"),
+        ok("nothing", "no component and no tag", signed(&nothing), ""),
+        ok("unknown_field", "a field of a later version is skipped", signed(&newer), "hello backoff"),
+        ok("many_components", "128 components", signed(&many(128)), &names),
+        ok("at_cap", "a body of 31 KiB", signed(&filled(&report_body(), 31 * 1024)), "hello backoff"),
+        ok("longest_reason", "a reason of 96 bytes", in_component("reason", text(&"r".repeat(96))), "hello failed"),
+        fail("flip_node", "bad-signature", "one bit of the key", flipped("node", 5)),
+        fail("flip_body", "bad-signature", "one bit of the body", flipped("body", 60)),
+        fail("flip_sig", "bad-signature", "one bit of the signature", flipped("sig", 40)),
+        fail("by_other_node", "bad-signature", "another node's correct signature under what we said", {
+            signed_by(OTHER_NODE, REPORT, &report_body().encode())
+        }),
+        fail("about_other_node", "bad-signature", "a node speaks about another", signed(&of_other)),
+        fail("other_realm", "other-realm", "a node of another realm", signed(&strangers_realm)),
+        fail("signed_body_only", "bad-signature", "the signature is over the body without its type", {
+            good.clone().with("sig", bytes(&sign(NODE, &report_body().encode())))
+        }),
+        fail("signed_as_push", "bad-signature", "signed as another kind", {
+            signed_by(NODE, "realm/push/v1", &report_body().encode())
+        }),
+        fail("a_push", "bad-signature", "the signed bytes of a push", {
+            signed_by(OWNER, "realm/push/v1", &push_body().encode())
+        }),
+        fail("trailing", "malformed", "a byte behind the signed body", {
+            signed_by(NODE, REPORT, &[report_body().encode(), vec![0]].concat())
+        }),
+        fail("empty_body", "malformed", "a signed body without bytes", signed_by(NODE, REPORT, &[])),
+        fail("too_long", "malformed", "a body of 31 KiB and a byte", {
+            signed(&filled(&report_body(), 31 * 1024 + 1))
+        }),
+        fail("components_too_many", "malformed", "129 components", signed(&many(129))),
+        fail("tags_too_many", "malformed", "17 tags", {
+            signed(&report_body().with("tags", array((0..17).map(|_| text("t")))))
+        }),
+        fail("reason_too_long", "malformed", "a reason of 97 bytes", in_component("reason", text(&"r".repeat(97)))),
+        fail("trap_too_long", "malformed", "a trap text of 97 bytes", {
+            in_component("last_outcome", text(&format!("trap: {}", "t".repeat(97))))
+        }),
+        fail("version_too_long", "malformed", "a version of 65 bytes", {
+            signed(&report_body().with("version", text(&"1".repeat(65))))
+        }),
+        fail("phase_unknown", "malformed", "a phase that nobody knows", in_component("phase", text("asleep"))),
+        fail(
+            "outcome_unknown",
+            "malformed",
+            "an outcome that nobody knows",
+            in_component("last_outcome", text("exit")),
+        ),
+        fail("missing_count", "malformed", "half a rank", signed(&report_body().without("count"))),
+    ]
+}

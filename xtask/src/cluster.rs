@@ -1,0 +1,217 @@
+//! A few agents on this machine, in one temporary folder: started, found by their own words, and ended.
+//! Demo, bench and the guests' check share it. Whatever goes wrong, nothing of it stays behind.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::time::{Duration, SystemTime};
+
+use crate::Failure;
+use crate::command::{self, Echo, Finished};
+use crate::sweeper::Sweeper;
+use crate::workspace::Programs;
+
+mod agent;
+
+pub(crate) use agent::Agent;
+
+/// How long an agent may take to end after SIGTERM: its own grace period for guests is shorter.
+const STOPPED_WITHIN: Duration = Duration::from_secs(20);
+/// How long one `realm` command may take; it bounds itself to five minutes at most.
+const COMMAND_WITHIN: Duration = Duration::from_secs(330);
+
+/// The agents, the operator's folder, and the temporary folder around them.
+pub(crate) struct Cluster {
+    /// Holds everything: `operator/`, `node-1/`…, `node-1.log`….
+    pub(crate) folder: PathBuf,
+    /// In the order of their start.
+    pub(crate) agents: Vec<Agent>,
+    programs: Programs,
+    sweeper: Sweeper,
+}
+
+impl Cluster {
+    /// A new temporary folder and no agent yet.
+    pub(crate) fn new(programs: Programs) -> Result<Self, Failure> {
+        // Short: Unix sockets in it have to stay under 108 bytes. The time, because process ids come back.
+        let nanos = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default().subsec_nanos();
+        let folder = std::env::temp_dir().join(format!("realm-{}-{nanos}", std::process::id()));
+        fs::create_dir(&folder).map_err(|error| format!("cannot make `{}`: {error}", folder.display()))?;
+        let sweeper = Sweeper::start(&folder)?;
+        Ok(Self { folder, agents: Vec::new(), programs, sweeper })
+    }
+
+    /// Makes the owner key, and says its public half (`ed25519:…`).
+    pub(crate) fn init(&self, echo: Echo) -> Result<String, Failure> {
+        self.expect(&["init"], 0, echo)?;
+        let shown = self.expect(&["key", "show"], 0, echo)?.stdout;
+        let key = shown.split_whitespace().last().unwrap_or_default();
+        if key.starts_with("ed25519:") {
+            Ok(key.to_owned())
+        } else {
+            Err(format!("the last word of `realm key show` is no key: `{key}`"))
+        }
+    }
+
+    /// Starts one more agent that trusts `owner`, has the tag `dev`, and meets the others through the first.
+    pub(crate) fn add(&mut self, owner: &str, echo: Echo) -> Result<(), Failure> {
+        let number = self.agents.len() + 1;
+        let mut agent = Command::new(&self.programs.agent);
+        agent.args(["--listen", "/ip4/127.0.0.1/udp/0/quic-v1", "--http", "127.0.0.1:0", "--role", "dev"]);
+        agent.args(["--owner", owner, "--data-dir"]).arg(self.folder.join(format!("node-{number}")));
+        if let Some(first) = self.agents.first() {
+            agent.args(["--bootstrap", &first.address]);
+        }
+        if echo == Echo::Shown {
+            println!("$ {} &", command::display(&agent));
+        }
+        let log = self.folder.join(format!("node-{number}.log"));
+        let started = Agent::start(agent, &log, &mut self.sweeper)?;
+        if echo == Echo::Shown {
+            println!("listening {}", started.address);
+        }
+        self.agents.push(started);
+        Ok(())
+    }
+
+    /// `realm` with the operator's folder and all agents as entry nodes.
+    pub(crate) fn realm(&self, words: &[&str]) -> Command {
+        let mut realm = Command::new(&self.programs.realm);
+        realm.args(words);
+        agent::without_own_settings(&mut realm);
+        realm.env("REALM_HOME", self.operator()).env("REALM_VIA", self.via());
+        if let Ok(root) = crate::workspace::root() {
+            realm.current_dir(root);
+        }
+        realm
+    }
+
+    /// Runs `realm` and insists on its exit code.
+    pub(crate) fn expect(&self, words: &[&str], code: i32, echo: Echo) -> Result<Finished, Failure> {
+        let mut realm = self.realm(words);
+        let shown = command::display(&realm);
+        if echo == Echo::Shown {
+            println!("$ {shown}");
+        }
+        let done = command::bounded(&mut realm, COMMAND_WITHIN, echo)?;
+        if done.code == Some(code) {
+            return Ok(done);
+        }
+        let ended = done.code.map_or("a signal".to_owned(), |code| format!("exit code {code}"));
+        let said = if echo == Echo::Shown { String::new() } else { format!("\n{}{}", done.stdout, done.stderr) };
+        Err(format!("`{shown}` ended with {ended} instead of {code}{said}{}", self.log_tails()))
+    }
+
+    /// `realm status --json` without spaces between its tokens, so that a member can be found as text.
+    pub(crate) fn status_json(&self) -> Result<String, Failure> {
+        let json = self.expect(&["status", "--json"], 0, Echo::Quiet)?.stdout;
+        Ok(compact(&json))
+    }
+
+    /// Ends every agent with SIGTERM, insists that each ends well, and removes the folder.
+    pub(crate) fn stop(mut self) -> Result<(), Failure> {
+        for agent in &self.agents {
+            command::signal("TERM", agent.pid)?;
+        }
+        let mut failures = Vec::new();
+        for agent in &self.agents {
+            match agent.ended.recv_timeout(STOPPED_WITHIN) {
+                Ok(Ok(status)) if status.success() => {}
+                Ok(Ok(status)) => failures.push(format!("an agent ended with {}", command::how(status))),
+                Ok(Err(error)) => failures.push(format!("cannot wait for an agent: {error}")),
+                Err(_) => failures.push(format!("agent {} did not end after SIGTERM", agent.pid)),
+            }
+        }
+        if !failures.is_empty() {
+            return Err(format!("{}{}", failures.join("\n"), self.log_tails()));
+        }
+        self.agents.clear();
+        let left = left_behind(&self.folder);
+        if !left.is_empty() {
+            return Err(format!("the agents have ended, but these processes are left:\n{}", left.join("\n")));
+        }
+        fs::remove_dir_all(&self.folder)
+            .map_err(|error| format!("cannot remove `{}`: {error}", self.folder.display()))?;
+        self.sweeper.release()
+    }
+
+    /// Leaves the agents running, and says how to talk to them and how to end them.
+    pub(crate) fn keep(self) -> Result<(), Failure> {
+        let pids: Vec<String> = self.agents.iter().map(|agent| agent.pid.to_string()).collect();
+        println!("the agents go on running. To talk to them:\n");
+        println!("  export REALM_HOME='{}'", self.operator().display());
+        println!("  export REALM_VIA='{}'", self.via());
+        println!("  export PATH=\"{}:$PATH\"", self.programs.realm.parent().unwrap_or(Path::new(".")).display());
+        println!("  realm status\n");
+        for agent in &self.agents {
+            println!("  http://{}/status   log: {}", agent.http, agent.log.display());
+        }
+        println!("\nto end them:\n\n  kill {} && rm -r '{}'\n", pids.join(" "), self.folder.display());
+        self.sweeper.release()
+    }
+
+    fn operator(&self) -> PathBuf {
+        self.folder.join("operator")
+    }
+
+    fn via(&self) -> String {
+        self.agents.iter().map(|agent| agent.address.as_str()).collect::<Vec<_>>().join(",")
+    }
+
+    fn log_tails(&self) -> String {
+        self.agents.iter().map(|agent| agent.log_tail()).collect()
+    }
+}
+
+fn compact(json: &str) -> String {
+    let (mut inside, mut escaped) = (false, false);
+    let keep = |letter: &char| {
+        match letter {
+            '"' if !escaped => inside = !inside,
+            _ if !inside && letter.is_whitespace() => return false,
+            _ => {}
+        }
+        escaped = inside && *letter == '\\' && !escaped;
+        true
+    };
+    json.chars().filter(keep).collect()
+}
+
+/// Processes whose command line names the folder; only Linux can tell.
+fn left_behind(folder: &Path) -> Vec<String> {
+    let folder = folder.to_string_lossy();
+    let processes = fs::read_dir("/proc").into_iter().flatten().flatten();
+    let lines = processes.filter_map(|entry| fs::read_to_string(entry.path().join("cmdline")).ok());
+    // The sweeper names the folder too, and is meant to be there still.
+    let ours = lines.filter(|line| line.contains(&*folder) && !line.contains("sweeper"));
+    ours.map(|line| line.replace('\0', " ")).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Read;
+    use std::process::Stdio;
+
+    use super::*;
+
+    #[test]
+    fn compact_json_loses_spaces_outside_of_strings_only() {
+        assert_eq!(compact("{ \"a\" : \"b \\\" c\",\n \"d\": [ 1 ] }"), "{\"a\":\"b \\\" c\",\"d\":[1]}");
+        assert_eq!(compact(r#"{"a\\": "b"}"#), r#"{"a\\":"b"}"#);
+    }
+
+    #[test]
+    fn finds_processes_that_name_the_folder() {
+        let folder = std::env::temp_dir().join(format!("xtask-left-{}", std::process::id()));
+        let mut stray = Command::new("sh");
+        stray.args(["-c", "echo up; read _", "stray"]).arg(&folder);
+        let mut child = stray.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
+        // Its command line can be read for certain once it has said something.
+        child.stdout.take().unwrap().read_exact(&mut [0; 3]).unwrap();
+        let found = left_behind(&folder);
+        drop(child.stdin.take());
+        child.wait().unwrap();
+        assert_eq!(found.len(), usize::from(cfg!(target_os = "linux")));
+        assert!(left_behind(&folder).is_empty());
+    }
+}

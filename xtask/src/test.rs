@@ -1,0 +1,48 @@
+//! `cargo xtask test`: every test of the workspace, by nextest where it is installed.
+//! Builds the programs first: tests of one package start the programs of another, which Cargo would not build for them.
+
+use std::process::{Command, Stdio};
+
+use argh::FromArgs;
+
+use crate::Failure;
+use crate::command::{cargo, run as run_command};
+use crate::workspace::{self, Profile};
+
+/// Run the tests. Without arguments: all, then the doc tests, then `shared` without its default features.
+#[derive(FromArgs, Default)]
+#[argh(subcommand, name = "test")]
+pub(crate) struct Args {
+    /// passed on to `cargo nextest run` or, where that is not installed, to `cargo test`
+    #[argh(positional, greedy)]
+    rest: Vec<String>,
+}
+
+/// Builds and tests; the first failure ends it.
+pub(crate) fn run(args: &Args) -> Result<(), Failure> {
+    workspace::build(Profile::Dev)?;
+    let nextest = has_nextest();
+    let mut tests = cargo();
+    if nextest {
+        // A virtual workspace: without `--package`, all members are meant.
+        tests.args(["nextest", "run"]);
+    } else {
+        tests.arg("test");
+    }
+    run_command(tests.args(&args.rest))?;
+    if !args.rest.is_empty() {
+        return Ok(());
+    }
+    if nextest {
+        // `cargo test` has run them already.
+        run_command(cargo().args(["test", "--workspace", "--doc"]))?;
+    }
+    // The protocol has to stand without mesh, files and clock.
+    run_command(cargo().args(["test", "--package", "shared", "--no-default-features"]))
+}
+
+fn has_nextest() -> bool {
+    let mut version = Command::new("cargo-nextest");
+    version.args(["nextest", "--version"]).stdout(Stdio::null()).stderr(Stdio::null());
+    version.status().is_ok_and(|status| status.success())
+}
