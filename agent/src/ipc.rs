@@ -105,7 +105,7 @@ pub enum FromRunner {
 pub struct Usage {
     /// The most that memories and tables took together, in bytes.
     pub memory_peak_bytes: u64,
-    /// Units of fuel; 0 when the run had no limit of fuel.
+    /// Units of fuel; 0 when the run had no limit of fuel. Of a run that was ended from outside, up to its last call.
     pub fuel_used: u64,
     /// Time on a core, in milliseconds.
     pub cpu_ms: u64,

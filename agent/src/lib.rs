@@ -7,4 +7,5 @@ pub mod args;
 pub mod control;
 pub mod guard;
 pub mod ipc;
+mod lock;
 pub mod runner;

@@ -96,11 +96,7 @@ impl std::error::Error for UsageError {}
 ///
 /// # Errors
 /// A switch with a value, or a switch's variable with a value that is neither yes nor no.
-pub fn prepare(
-    table: &Table,
-    typed: &[String],
-    env: &dyn Fn(&str) -> Option<String>,
-) -> Result<Prepared, UsageError> {
+pub fn prepare(table: &Table, typed: &[String], env: &dyn Fn(&str) -> Option<String>) -> Result<Prepared, UsageError> {
     let mut pass = Pass { table, verb: None, seen: Vec::new(), program: Vec::new(), rest: Vec::new() };
     pass.read(typed)?;
     let Pass { verb, seen, program, rest, .. } = pass;
@@ -194,7 +190,9 @@ fn fill(
             Kind::Switch if !is_yes(variable, &value)? => continue,
             Kind::Switch => add(None),
             Kind::One => add(Some(&value)),
-            Kind::Many => value.split(',').map(str::trim).filter(|part| !part.is_empty()).for_each(|part| add(Some(part))),
+            Kind::Many => {
+                value.split(',').map(str::trim).filter(|part| !part.is_empty()).for_each(|part| add(Some(part)))
+            }
         }
         prepared.from_env.push((flag.name, variable));
     }

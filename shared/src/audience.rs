@@ -44,10 +44,16 @@ impl Audience {
 
     pub(crate) fn check(&self) -> Result<(), String> {
         if self.peers.len() > MAX_AUDIENCE_PEERS {
-            return Err(format!("the audience names {} peers, at most {MAX_AUDIENCE_PEERS} are allowed", self.peers.len()));
+            return Err(format!(
+                "the audience names {} peers, at most {MAX_AUDIENCE_PEERS} are allowed",
+                self.peers.len()
+            ));
         }
         if self.tags.len() > MAX_AUDIENCE_TAGS {
-            return Err(format!("the audience names {} tags, at most {MAX_AUDIENCE_TAGS} are allowed", self.tags.len()));
+            return Err(format!(
+                "the audience names {} tags, at most {MAX_AUDIENCE_TAGS} are allowed",
+                self.tags.len()
+            ));
         }
         if self.platform.as_ref().is_some_and(|platform| platform.len() > 64) {
             return Err("the audience's platform is longer than 64 bytes".into());

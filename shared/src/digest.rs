@@ -56,7 +56,8 @@ impl FromStr for Digest {
     type Err = ParseError;
 
     fn from_str(text: &str) -> Result<Digest, ParseError> {
-        let fault = || ParseError::new("`sha256:` and 64 hexadecimal digits", format!("`{}` is no digest", excerpt(text)));
+        let fault =
+            || ParseError::new("`sha256:` and 64 hexadecimal digits", format!("`{}` is no digest", excerpt(text)));
         text.strip_prefix("sha256:").and_then(unhex).map(Digest).ok_or_else(fault)
     }
 }

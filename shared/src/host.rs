@@ -53,7 +53,9 @@ fn split(name: &str) -> Option<(&str, &str, &str)> {
 
 /// Whether `version` is `prefix` and a number: a draft such as `0.2.0-rc-2023-11-10` is another interface.
 fn is_version(version: &str, prefix: &str) -> bool {
-    version.strip_prefix(prefix).is_some_and(|patch| !patch.is_empty() && patch.bytes().all(|byte| byte.is_ascii_digit()))
+    version
+        .strip_prefix(prefix)
+        .is_some_and(|patch| !patch.is_empty() && patch.bytes().all(|byte| byte.is_ascii_digit()))
 }
 
 #[cfg(test)]
@@ -62,7 +64,9 @@ mod tests {
 
     #[test]
     fn every_release_of_wasi_02_is_offered() {
-        for name in ["wasi:cli/exit@0.2.0", "wasi:cli/environment@0.2.12", "wasi:http/types@0.2.3", "wasi:io/poll@0.2.6"] {
+        for name in
+            ["wasi:cli/exit@0.2.0", "wasi:cli/environment@0.2.12", "wasi:http/types@0.2.3", "wasi:io/poll@0.2.6"]
+        {
             assert!(offers(name), "{name}");
         }
     }

@@ -123,7 +123,13 @@ pub struct Limits {
 
 impl Default for Limits {
     fn default() -> Limits {
-        Limits { memory_max_mb: None, fuel: None, epoch_ms: EpochMs(100), deadline_ms: None, log_max_kb: LogMaxKb(1024) }
+        Limits {
+            memory_max_mb: None,
+            fuel: None,
+            epoch_ms: EpochMs(100),
+            deadline_ms: None,
+            log_max_kb: LogMaxKb(1024),
+        }
     }
 }
 

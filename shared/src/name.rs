@@ -18,7 +18,10 @@ pub struct NameError {
 impl fmt::Display for NameError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let NameError { what, text, fault } = self;
-        write!(f, "{what} `{text}` {fault}; names are 1 to {MAX_NAME} of `a-z 0-9 - _ .` and start with a letter or digit")
+        write!(
+            f,
+            "{what} `{text}` {fault}; names are 1 to {MAX_NAME} of `a-z 0-9 - _ .` and start with a letter or digit"
+        )
     }
 }
 

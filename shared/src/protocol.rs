@@ -19,8 +19,7 @@ pub enum Protocol {
 
 impl Protocol {
     /// All of them.
-    pub const ALL: [Protocol; 5] =
-        [Protocol::Hello, Protocol::Intent, Protocol::Sync, Protocol::Blob, Protocol::Watch];
+    pub const ALL: [Protocol; 5] = [Protocol::Hello, Protocol::Intent, Protocol::Sync, Protocol::Blob, Protocol::Watch];
 
     /// The name that is negotiated.
     #[must_use]

@@ -101,7 +101,9 @@ impl ComponentSpec {
         }
         let bytes: usize = texts().map(String::len).sum();
         if bytes > MAX_TEXT_BYTES {
-            return fault(format!("arguments and environment have {bytes} bytes, at most {MAX_TEXT_BYTES} are allowed"));
+            return fault(format!(
+                "arguments and environment have {bytes} bytes, at most {MAX_TEXT_BYTES} are allowed"
+            ));
         }
         Ok(())
     }

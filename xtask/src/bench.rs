@@ -10,6 +10,7 @@ use argh::FromArgs;
 use crate::Failure;
 use crate::cluster::Cluster;
 use crate::command::Echo;
+use crate::guests::sha256;
 use crate::workspace::{self, Profile};
 
 mod idle;
@@ -57,6 +58,7 @@ pub(crate) fn run(args: &Args) -> Result<(), Failure> {
     for _ in 0..AGENTS {
         cluster.add(&owner, Echo::Quiet)?;
     }
+    cluster.formed()?;
     let rows = pushes(&cluster, args.runs)?;
     println!("watching idle agents for {} s", IDLE_FOR.as_secs());
     std::thread::sleep(SETTLE_FOR);
@@ -77,23 +79,15 @@ pub(crate) fn run(args: &Args) -> Result<(), Failure> {
 fn pushes(cluster: &Cluster, runs: usize) -> Result<Vec<Row>, Failure> {
     let hello = workspace::root()?.join("guests/hello.wasm");
     let component = fs::read(&hello).map_err(|error| format!("cannot read `{}`: {error}", hello.display()))?;
-    let file = cluster.folder.join("bench.wasm");
-    let write = |bytes: &[u8]| fs::write(&file, bytes).map_err(|error| format!("`{}`: {error}", file.display()));
-    let push = |runs: usize, each: &dyn Fn(usize) -> Result<(), Failure>| -> Result<Samples, Failure> {
-        let mut samples = Samples::default();
-        for run in 0..runs {
-            each(run)?;
-            let name = file.to_string_lossy();
-            let started = Instant::now();
-            cluster.expect(&["push", "--name", "bench", "--file", &*name, "--tag", "dev"], 0, Echo::Quiet)?;
-            samples.add(started.elapsed());
-            everywhere(cluster)?;
-        }
-        Ok(samples)
-    };
     println!("{runs} pushes that have to be compiled, then {runs} that have not");
-    let first = push(runs, &|run| write(&with_section(&component, &format!("bench run {run}"))))?;
-    let warm = push(runs, &|_| Ok(()))?;
+    let (mut first, mut warm) = (Samples::default(), Samples::default());
+    let changed = |run: usize| with_section(&component, &format!("bench run {run}"));
+    for run in 0..runs {
+        first.add(push(cluster, &changed(run))?);
+    }
+    for _ in 0..runs {
+        warm.add(push(cluster, &changed(0))?);
+    }
     let mut version = Samples::default();
     let mut durable = Samples::default();
     for _ in 0..runs {
@@ -110,13 +104,25 @@ fn pushes(cluster: &Cluster, runs: usize) -> Result<Vec<Row>, Failure> {
     ])
 }
 
+/// From the start of `realm push` to its end.
+fn push(cluster: &Cluster, component: &[u8]) -> Result<Duration, Failure> {
+    let file = cluster.folder.join("bench.wasm");
+    fs::write(&file, component).map_err(|error| format!("cannot write `{}`: {error}", file.display()))?;
+    let name = file.to_string_lossy();
+    let started = Instant::now();
+    cluster.expect(&["push", "--name", "bench", "--file", &*name, "--tag", "dev"], 0, Echo::Quiet)?;
+    let took = started.elapsed();
+    everywhere(cluster, &sha256(component))?;
+    Ok(took)
+}
+
 /// A push that ended with 0 has to be found on every node: otherwise its time says nothing.
-fn everywhere(cluster: &Cluster) -> Result<(), Failure> {
-    let status = cluster.status_json()?;
-    if status.matches("\"last_outcome\":\"completed\"").count() == AGENTS {
-        return Ok(());
-    }
-    Err(format!("the push ended with 0, but has not completed on {AGENTS} nodes:\n{status}"))
+fn everywhere(cluster: &Cluster, digest: &str) -> Result<(), Failure> {
+    let done = format!("\"digest\":\"sha256:{digest}\"");
+    let on_all = |status: &str| {
+        status.matches(&done).count() == AGENTS && status.matches("\"last_outcome\":\"completed\"").count() == AGENTS
+    };
+    cluster.await_status(&format!("the push completed on {AGENTS} nodes"), on_all).map(drop)
 }
 
 /// The same component with one more custom section: another digest, so it is compiled anew.

@@ -4,19 +4,23 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
-use std::time::{Duration, SystemTime};
+use std::time::{Duration, Instant, SystemTime};
 
 use crate::Failure;
 use crate::command::{self, Echo, Finished};
 use crate::sweeper::Sweeper;
 use crate::workspace::Programs;
 
-mod agent;
+mod process;
 
-pub(crate) use agent::Agent;
+pub(crate) use process::Agent;
 
 /// How long an agent may take to end after SIGTERM: its own grace period for guests is shorter.
 const STOPPED_WITHIN: Duration = Duration::from_secs(20);
+/// How long news may take from one node to the others: gossip is a matter of milliseconds, a missed one of a sync.
+const SETTLED_WITHIN: Duration = Duration::from_secs(30);
+/// Pause between two questions that were answered too early.
+const ASK_AGAIN_AFTER: Duration = Duration::from_millis(100);
 /// How long one `realm` command may take; it bounds itself to five minutes at most.
 const COMMAND_WITHIN: Duration = Duration::from_secs(330);
 
@@ -78,7 +82,7 @@ impl Cluster {
     pub(crate) fn realm(&self, words: &[&str]) -> Command {
         let mut realm = Command::new(&self.programs.realm);
         realm.args(words);
-        agent::without_own_settings(&mut realm);
+        process::without_own_settings(&mut realm);
         realm.env("REALM_HOME", self.operator()).env("REALM_VIA", self.via());
         if let Ok(root) = crate::workspace::root() {
             realm.current_dir(root);
@@ -106,6 +110,32 @@ impl Cluster {
     pub(crate) fn status_json(&self) -> Result<String, Failure> {
         let json = self.expect(&["status", "--json"], 0, Echo::Quiet)?.stdout;
         Ok(compact(&json))
+    }
+
+    /// Asks for the status until it is as wished; `what` says in words what was waited for.
+    ///
+    /// What one node knows reaches the next a moment later, and any of them may answer. Nothing tells an operator when all
+    /// know it, so this asks again, as one would by hand.
+    pub(crate) fn await_status(&self, what: &str, wished: impl Fn(&str) -> bool) -> Result<String, Failure> {
+        let deadline = Instant::now() + SETTLED_WITHIN;
+        loop {
+            let status = self.status_json()?;
+            if wished(&status) {
+                return Ok(status);
+            }
+            if Instant::now() > deadline {
+                let seconds = SETTLED_WITHIN.as_secs();
+                return Err(format!("{what}: not within {seconds} s\n{status}{}", self.log_tails()));
+            }
+            std::thread::sleep(ASK_AGAIN_AFTER);
+        }
+    }
+
+    /// Waits until any node knows all of them.
+    pub(crate) fn formed(&self) -> Result<(), Failure> {
+        let nodes = self.agents.len();
+        let all = |status: &str| status.matches("\"alive\":true").count() == nodes;
+        self.await_status(&format!("a realm of {nodes} live nodes"), all).map(drop)
     }
 
     /// Ends every agent with SIGTERM, insists that each ends well, and removes the folder.

@@ -55,6 +55,7 @@ fn show(cluster: &mut Cluster, agents: usize) -> Result<(), Failure> {
     for _ in 0..agents {
         cluster.add(&owner, Echo::Shown)?;
     }
+    cluster.formed()?;
     say("they have formed a realm; any of them can be asked");
     cluster.expect(&["status"], 0, Echo::Shown)?;
     push_hello(cluster, agents)?;
@@ -66,14 +67,9 @@ fn push_hello(cluster: &Cluster, agents: usize) -> Result<(), Failure> {
     say("one push; `--tag dev` matches all of them");
     let words = ["push", "--name", "hello", "--file", "guests/hello.wasm", "--tag", "dev", "--arg", GREETING];
     cluster.expect(&words, 0, Echo::Shown)?;
+    let completed = |status: &str| count(status, "\"last_outcome\":\"completed\"") == agents;
+    cluster.await_status("`hello` completed on every node", completed)?;
     cluster.expect(&["status"], 0, Echo::Shown)?;
-    let status = cluster.status_json()?;
-    require(count(&status, "\"alive\":true") == agents, "not every node is alive", &status)?;
-    require(
-        count(&status, "\"last_outcome\":\"completed\"") == agents,
-        "`hello` is not completed everywhere",
-        &status,
-    )?;
     say("what it printed");
     let logs = cluster.expect(&["logs", "hello"], 0, Echo::Shown)?.stdout;
     require(logs.contains(GREETING), "`realm logs hello` lacks what was printed", &logs)?;
@@ -94,10 +90,11 @@ fn push_crash(cluster: &Cluster, agents: usize) -> Result<(), Failure> {
     println!("(exit code 3)");
     let said = format!("{}{}", done.stdout, done.stderr);
     require(said.contains("this component always fails"), "the reason is not among what `push` said", &said)?;
-    cluster.expect(&["status"], 0, Echo::Shown)?;
-    let status = cluster.status_json()?;
-    require(count(&status, "\"last_outcome\":\"trap:") == agents, "`crash` has not trapped everywhere", &status)?;
-    require(count(&status, "\"phase\":\"failed\"") == agents, "`crash` is not failed everywhere", &status)
+    let failed = |status: &str| {
+        count(status, "\"last_outcome\":\"trap:") == agents && count(status, "\"phase\":\"failed\"") == agents
+    };
+    cluster.await_status("`crash` trapped and failed on every node", failed)?;
+    cluster.expect(&["status"], 0, Echo::Shown).map(drop)
 }
 
 fn require(holds: bool, otherwise: &str, evidence: &str) -> Result<(), Failure> {

@@ -17,6 +17,7 @@ mod digests;
 mod expect;
 
 use digests::Digests;
+pub(crate) use digests::sha256;
 
 /// Names a program that is called as `PROGRAM FOLDER COMMAND` and runs COMMAND in FOLDER where a toolchain for guests is.
 const SHELL_VARIABLE: &str = "REALM_GUEST_SHELL";

@@ -109,9 +109,7 @@ fn write(paths: &StorePaths, queue: &Receiver<StoreOrder>, events: &Sender<Store
                 let result = persist(paths, &key, &bytes, claim).map_err(|error| error.to_string());
                 Some(StoreEvent::Persisted { ticket, result })
             }
-            StoreOrder::SaveRun { name, run } => {
-                failed("how a component ended", write_cbor(&paths.run(&name), &run))
-            }
+            StoreOrder::SaveRun { name, run } => failed("how a component ended", write_cbor(&paths.run(&name), &run)),
             StoreOrder::SaveMembers(members) => failed("who is known", write_cbor(&paths.peers(), &members)),
         };
         // After the loop has ended nobody wants the answer, but the rest is still written.

@@ -2,12 +2,10 @@
 //! parses nothing that comes from outside this machine.
 
 mod children;
-mod lock;
 
 use crate::args::AgentArgs;
 use crate::ipc::{self, FromGuard, ToGuard};
-pub(crate) use lock::wait_for_former_control;
-
+use crate::lock;
 use children::{Compile, Spawned, spawn_compile, spawn_control, spawn_runner};
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
@@ -273,7 +271,8 @@ impl Guard {
     }
 
     fn compile_ended(&mut self, pid: u32, status: String, stdout: Vec<u8>) {
-        let Some(job) = self.compiles.iter().find(|(_, compile)| compile.child.pid() == pid).map(|(job, _)| *job) else {
+        let Some(job) = self.compiles.iter().find(|(_, compile)| compile.child.pid() == pid).map(|(job, _)| *job)
+        else {
             return;
         };
         if let Some(compile) = self.compiles.remove(&job) {

@@ -101,7 +101,8 @@ impl Bucket {
 
     fn take(&mut self, cost: u64, now: Instant) -> bool {
         let elapsed = now.saturating_duration_since(self.filled_at);
-        let gained = u64::try_from(elapsed.as_micros()).unwrap_or(u64::MAX).saturating_mul(BYTES_PER_SECOND) / 1_000_000;
+        let gained =
+            u64::try_from(elapsed.as_micros()).unwrap_or(u64::MAX).saturating_mul(BYTES_PER_SECOND) / 1_000_000;
         // Not for a byte at a time, where the fraction that is cut off would halve the rate.
         if gained >= WRITE_COST {
             self.tokens = self.tokens.saturating_add(gained).min(BURST_BYTES);

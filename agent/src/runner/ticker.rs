@@ -45,7 +45,11 @@ impl Ticker {
             wake: Condvar::new(),
         });
         let ticker = Ticker { computing: Computing { shared: shared.clone() } };
-        thread::Builder::new().name("ticker".to_owned()).spawn(move || while shared.park() { shared.run(&tick) })?;
+        thread::Builder::new().name("ticker".to_owned()).spawn(move || {
+            while shared.park() {
+                shared.run(&tick)
+            }
+        })?;
         Ok(ticker)
     }
 

@@ -1,12 +1,12 @@
 //! Peers that lie, stall, leave, or have nothing: a fetch goes on without them.
 
-use crate::support::{Node, Peer, Sample, has_all, run};
+use crate::support::{Node, Peer, Sample, Spawner, has_all, run};
 use agent::control::artifacts::ArtifactEvent;
 use shared::{BlobReply, BlobRequest};
 use std::collections::BTreeSet;
 
 /// A node that fetches `sample`, and a peer that it is told to ask.
-async fn asked(executor: &crate::support::Spawner, sample: &Sample) -> (Node, Peer) {
+async fn asked(executor: &Spawner, sample: &Sample) -> (Node, Peer) {
     let (to, peer) = (Node::start(executor, 1).await, Peer::start(executor, 2).await);
     to.link.connect(&peer.link).await;
     to.fetch(sample, &[peer.id()]);
@@ -21,8 +21,9 @@ async fn misbehaved(to: &Node, peer: &Peer, what: &'static str) {
     );
 }
 
-/// An honest node comes; the other is not asked again.
-async fn recovers(executor: &crate::support::Spawner, to: &Node, sample: &Sample, peer: &Peer) {
+/// An honest node comes; the other is not asked again, though it is named once more.
+async fn recovers(executor: &Spawner, to: &Node, sample: &Sample, peer: &Peer) {
+    to.fetch(sample, &[peer.id()]);
     let honest = Node::with(executor, 3, sample).await;
     to.link.connect(&honest.link).await;
     to.stored(sample).await;

@@ -36,7 +36,7 @@ impl Digests {
             if path.extension().is_some_and(|extension| extension == "wasm") {
                 let bytes = fs::read(&path).map_err(failed)?;
                 let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
-                files.insert(name, hex(&Sha256::digest(&bytes)));
+                files.insert(name, sha256(&bytes));
             }
         }
         Ok(Self { toolchain, files })
@@ -93,6 +93,11 @@ impl Digests {
         }
         text
     }
+}
+
+/// SHA-256 in hex.
+pub(crate) fn sha256(bytes: &[u8]) -> String {
+    hex(&Sha256::digest(bytes))
 }
 
 fn hex(bytes: &[u8]) -> String {

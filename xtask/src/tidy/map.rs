@@ -25,8 +25,11 @@ pub(super) fn check(map: &str, tree: &Tree) -> Vec<Finding> {
     let finding = |line: usize, message: String| Finding { path: MAP.to_owned(), line, message, warning: false };
     let mut findings = Vec::new();
     let terms: Vec<(usize, &str)> = terms(map).collect();
-    let says =
-        |name: &str| terms.iter().any(|(_, term)| term.trim_end_matches('/') == name) || names_in_text(map, name);
+    let says = |name: &str| {
+        terms.iter().any(|(_, term)| term.trim_end_matches('/') == name)
+            || is_folder_in(map, name)
+            || is_drawn(map, name)
+    };
     for name in tree.folders.union(&tree.crates) {
         if !says(name) {
             findings.push(finding(1, format!("`{name}` is missing on the map")));
@@ -66,8 +69,15 @@ fn terms(map: &str) -> impl Iterator<Item = (usize, &str)> {
     lines.flat_map(|(index, line)| line.split('`').skip(1).step_by(2).map(move |term| (index + 1, term)))
 }
 
-/// A folder named in running text or in a drawing: as a word, or with a slash behind it.
-fn names_in_text(map: &str, name: &str) -> bool {
+/// Named in a drawing: the first word of a line in a fenced block.
+fn is_drawn(map: &str, name: &str) -> bool {
+    let fenced = map.split("```").skip(1).step_by(2).flat_map(str::lines);
+    let start = |line: &str| line.find(char::is_alphanumeric).unwrap_or(line.len());
+    fenced.filter_map(|line| line[start(line)..].split(' ').next()).any(|first| first == name)
+}
+
+/// Named as the folder of a path: a word with a slash behind it.
+fn is_folder_in(map: &str, name: &str) -> bool {
     let part_of_word = |letter: char| letter.is_alphanumeric() || "_-".contains(letter);
     map.match_indices(name).any(|(at, _)| {
         let (before, after) = (map[..at].chars().next_back(), map[at + name.len()..].chars().next());
@@ -114,6 +124,9 @@ mod tests {
         let findings: Vec<_> = check(GOOD, &tree()).into_iter().map(|finding| finding.message).collect();
         assert!(findings.is_empty(), "{findings:?}");
         assert!(check(&GOOD.replace("`docs/`", "docs/"), &tree()).is_empty());
+        let drawn = "```\n ├─ realm-agent control\n```\n".to_owned() + &GOOD.replace("`realm-agent`", "it");
+        assert!(check(&drawn, &tree()).is_empty());
+        assert_eq!(check(&drawn.replace("```", ""), &tree()).len(), 1);
     }
 
     #[test]

@@ -1,8 +1,6 @@
 //! One artifact that is wanted: finds sources among the peers, gives each a task, and goes on until everything is here.
 
-use super::limits::{
-    DISTRUST, MAX_HINTS, MAX_PROBES, MAX_SOURCES, PROGRESS_EVERY, RETRY_FIRST, RETRY_MOST,
-};
+use super::limits::{DISTRUST, MAX_HINTS, MAX_PROBES, MAX_SOURCES, PROGRESS_EVERY, RETRY_FIRST, RETRY_MOST};
 use super::partial::{Partial, Unfinished, random};
 use super::source::{self, End, Note};
 use super::{ArtifactEvent, Context};
@@ -147,7 +145,8 @@ impl Fetch {
             Some(Ok(())) => return Ok(true),
             Some(Err((size, path))) => {
                 self.context.lists.forget(&artifact.digest);
-                let reason = format!("it has {size} bytes and not {}: set aside as `{}`", artifact.size, path.display());
+                let reason =
+                    format!("it has {size} bytes and not {}: set aside as `{}`", artifact.size, path.display());
                 self.context.tell(ArtifactEvent::Torn { digest: artifact.digest, reason }).await;
             }
             None => {}

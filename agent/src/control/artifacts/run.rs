@@ -5,7 +5,7 @@ use super::limits::{MAX_PEERS, MAX_SERVED, MAX_SERVED_PER_PEER, MAX_WANTED};
 use super::partial::Partial;
 use super::{ArtifactEvent, Context, Message, serve};
 use shared::mesh::MeshStream;
-use shared::{Artifact, Digest, NodeId};
+use shared::{Artifact, Digest, MAX_ARTIFACT_BYTES, NodeId};
 use smol::channel::{Receiver, Sender, bounded};
 use smol::{Task, unblock};
 use std::collections::BTreeMap;
@@ -70,6 +70,11 @@ impl Edge {
         }
         if self.fetches.len() >= MAX_WANTED {
             let reason = format!("{MAX_WANTED} artifacts are wanted already");
+            return self.context.tell(ArtifactEvent::Failed { digest, reason }).await;
+        }
+        if artifact.size > MAX_ARTIFACT_BYTES {
+            // Intents are checked for it too; but here memory is taken for each chunk.
+            let reason = format!("it has {} bytes, at most {MAX_ARTIFACT_BYTES} are allowed", artifact.size);
             return self.context.tell(ArtifactEvent::Failed { digest, reason }).await;
         }
         let partial = Partial::new(artifact, Arc::clone(&self.context.store));

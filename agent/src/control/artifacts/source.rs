@@ -47,8 +47,7 @@ pub(super) async fn run(mesh: Mesh, peer: NodeId, partial: Arc<Partial>, notes: 
         Ok(stream) => {
             let (offer, asked) = (Offer::default(), VecDeque::new());
             let (notes, complete) = (notes.clone(), None);
-            let mut source =
-                Source { peer, partial, stream, notes, offer, asked, complete, misses: 0, useful: false };
+            let mut source = Source { peer, partial, stream, notes, offer, asked, complete, misses: 0, useful: false };
             let end = source.work().await.err().unwrap_or(End::Complete);
             // Dropped here: what it was asked for is free for others before they hear of its end.
             (source.useful, end)

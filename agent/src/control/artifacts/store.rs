@@ -67,8 +67,7 @@ impl Store {
             files::make_private_dir(dir)?;
             files::sync_dir(&self.root)?;
         }
-        let file =
-            OpenOptions::new().read(true).write(true).create(true).truncate(false).mode(0o600).open(&path)?;
+        let file = OpenOptions::new().read(true).write(true).create(true).truncate(false).mode(0o600).open(&path)?;
         if file.metadata()?.len() > artifact.size {
             file.set_len(artifact.size)?;
         }

@@ -87,9 +87,7 @@ impl Daemon {
                         let (me, mesh, logs) = (self.node.me(), self.mesh.clone(), Arc::clone(&self.logs));
                         self.crew.spawn(watch::serve(stream, watch::Watching { me, mesh, logs, words }))
                     }
-                    Protocol::Blob => {
-                        self.artifacts.serve(peer, stream).is_ok()
-                    }
+                    Protocol::Blob => self.artifacts.serve(peer, stream).is_ok(),
                     Protocol::Hello => true,
                 };
             }

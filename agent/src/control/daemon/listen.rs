@@ -39,7 +39,8 @@ pub(super) async fn start(
     let wanted = if wanted.is_empty() { &defaults[..] } else { wanted };
     let mut remembered = remembered(ports_file);
     for _ in 0..=wanted.len() {
-        config.listen = wanted.iter().map(|addr| remembered.get(addr).map_or(addr.clone(), |port| with_port(addr, port))).collect();
+        config.listen =
+            wanted.iter().map(|addr| remembered.get(addr).map_or(addr.clone(), |port| with_port(addr, port))).collect();
         let copy = MeshConfig {
             seed: config.seed,
             hello: config.hello.clone(),
@@ -52,13 +53,18 @@ pub(super) async fn start(
                 return Ok((mesh, bound, task));
             }
             Err(MeshError::Listen { addr, reason }) => {
-                let given_up = wanted.iter().find(|wanted| {
-                    remembered.get(*wanted).is_some_and(|port| with_port(wanted, port) == addr)
-                });
+                let given_up = wanted
+                    .iter()
+                    .find(|wanted| remembered.get(*wanted).is_some_and(|port| with_port(wanted, port) == addr));
                 let Some(given_up) = given_up else {
-                    return Err(format!("cannot listen on `{addr}`: {reason}\nhint: choose another port with `--listen`"));
+                    return Err(format!(
+                        "cannot listen on `{addr}`: {reason}\nhint: choose another port with `--listen`"
+                    ));
                 };
-                log(Level::Warn, &format!("`{addr}`, used the last time, cannot be had ({reason}); another port is used"));
+                log(
+                    Level::Warn,
+                    &format!("`{addr}`, used the last time, cannot be had ({reason}); another port is used"),
+                );
                 remembered.remove(given_up);
             }
             Err(error) => return Err(format!("cannot start the mesh: {error}")),
@@ -88,7 +94,9 @@ fn remember(file: &Path, wanted: &[String], bound: &[String]) {
         let same = |bound: &&String| {
             split_port(bound).is_some_and(|(start, _, rest)| start.ends_with(transport) && rest.starts_with(behind))
         };
-        let port = bound.iter().filter(|bound| before.contains("0.0.0.0") || before.contains("/ip6/::") || bound.starts_with(before));
+        let port = bound
+            .iter()
+            .filter(|bound| before.contains("0.0.0.0") || before.contains("/ip6/::") || bound.starts_with(before));
         if let Some((_, port, _)) = port.filter(same).find_map(|bound| split_port(bound)) {
             text.push_str(&format!("{addr} {port}\n"));
         }

@@ -101,7 +101,7 @@ pub fn main(args: AgentArgs) -> Result<(), String> {
     use std::os::fd::AsFd;
     let guard = std::io::stdin().as_fd().try_clone_to_owned().map(std::os::unix::net::UnixStream::from);
     let guard = guard.map_err(|error| format!("cannot use the socket to the guard: {error}"))?;
-    let _lock = crate::guard::wait_for_former_control(&args.data_dir)
+    let _lock = crate::lock::wait_for_former_control(&args.data_dir)
         .map_err(|error| format!("cannot lock `{}`: {error}", args.data_dir.display()))?;
     let executor = Arc::new(Executor::new());
     let paths = StorePaths::new(&args.data_dir);
@@ -146,11 +146,7 @@ impl Daemon {
     /// The clocks, read once per input.
     fn now(&self) -> Now {
         let unix = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-        Now {
-            mono_ms: millis(self.started.elapsed()),
-            unix_ms: millis(unix),
-            synchronised: self.clock_marker.exists(),
-        }
+        Now { mono_ms: millis(self.started.elapsed()), unix_ms: millis(unix), synchronised: self.clock_marker.exists() }
     }
 
     fn ticket(&mut self, waiting: Waiting) -> Ticket {

@@ -7,7 +7,7 @@ use crate::control::host::HostOrder;
 use crate::control::node::{Effect, Input, Level, PrepareError, Verdict};
 use crate::control::store::StoreOrder;
 use shared::protocol::{MAX_GOSSIP_BYTES, Topic};
-use shared::{ComponentSpec, Outcome, frame, mesh};
+use shared::{ComponentSpec, Digest, Outcome, frame, mesh};
 use std::sync::Arc;
 
 impl Daemon {
@@ -33,12 +33,7 @@ impl Daemon {
             }
             Effect::Judge { ticket, verdict } => {
                 if let Some(Waiting::Gossip(id)) = self.waiting.remove(&ticket) {
-                    let verdict = match verdict {
-                        Verdict::Forward => mesh::Verdict::Accept,
-                        Verdict::Ignore => mesh::Verdict::Ignore,
-                        Verdict::Reject => mesh::Verdict::Reject,
-                    };
-                    let _ = self.mesh.verdict(id, verdict);
+                    let _ = self.mesh.verdict(id, in_the_mesh(verdict));
                 }
             }
             Effect::Announce(bytes) => self.publish(Topic::Intents, bytes.to_vec()),
@@ -69,13 +64,7 @@ impl Daemon {
                 let _ = self.artifacts.remove(digest);
                 let _ = self.host.order(HostOrder::Forget(digest));
             }
-            Effect::Prepare { digest, fuel } => {
-                let input = self.artifacts.path(&digest);
-                if self.host.order(HostOrder::Prepare { digest, input, fuel }).is_err() {
-                    let result = Err(PrepareError::Unable("too many runs are being prepared".into()));
-                    self.backlog.push_back(Input::Prepared { digest, fuel, result });
-                }
-            }
+            Effect::Prepare { digest, fuel } => self.prepare(digest, fuel),
             Effect::Start { instance, spec, memory_max_bytes } => self.start_run(instance, spec, memory_max_bytes),
             Effect::Stop(instance) => {
                 if self.host.order(HostOrder::Stop(instance)).is_err() {
@@ -92,6 +81,14 @@ impl Daemon {
             }
             Effect::Log(level, text) => log(level, &text),
             Effect::Note(name, text) => self.note(name, text),
+        }
+    }
+
+    fn prepare(&mut self, digest: Digest, fuel: bool) {
+        let input = self.artifacts.path(&digest);
+        if self.host.order(HostOrder::Prepare { digest, input, fuel }).is_err() {
+            let result = Err(PrepareError::Unable("too many runs are being prepared".into()));
+            self.backlog.push_back(Input::Prepared { digest, fuel, result });
         }
     }
 
@@ -115,5 +112,13 @@ impl Daemon {
         if let Err(error) = self.mesh.publish(topic, bytes) {
             log(Level::Warn, &format!("could not be published: {error}"));
         }
+    }
+}
+
+fn in_the_mesh(verdict: Verdict) -> mesh::Verdict {
+    match verdict {
+        Verdict::Forward => mesh::Verdict::Accept,
+        Verdict::Ignore => mesh::Verdict::Ignore,
+        Verdict::Reject => mesh::Verdict::Reject,
     }
 }

@@ -53,7 +53,8 @@ pub(super) async fn start(
     let (mesh_events, mesh) = bounded(MAX_EVENTS);
     let hello = first_hello(&config, &trust);
     let mesh_config = MeshConfig { seed: loaded.seed, hello, listen: Vec::new(), limits: Limits::default() };
-    let (mesh_edge, bound, mesh_task) = listen::start(&wanted, &paths.ports(), mesh_config, executor, &mesh_events).await?;
+    let (mesh_edge, bound, mesh_task) =
+        listen::start(&wanted, &paths.ports(), mesh_config, executor, &mesh_events).await?;
     let (artifact_events, artifacts) = bounded(MAX_EVENTS);
     let artifacts_edge = Artifacts::start(&paths.blobs(), executor, mesh_edge.clone(), artifact_events)
         .map_err(|error| format!("cannot use `{}`: {error}", paths.blobs().display()))?;
@@ -64,7 +65,10 @@ pub(super) async fn start(
     let node = Node::new(config, restored);
     let (http_requests, http) = bounded(MAX_EVENTS);
     let (http_edge, http_addr) = Http::start(args.http, &args.data_dir, http_requests).map_err(|error| {
-        format!("cannot serve HTTP on `{}`: {error}\nhint: choose another address with `--http`, or `--http 127.0.0.1:0`", args.http)
+        format!(
+            "cannot serve HTTP on `{}`: {error}\nhint: choose another address with `--http`, or `--http 127.0.0.1:0`",
+            args.http
+        )
     })?;
     let (word_sender, words) = bounded(MAX_EVENTS);
     let mut daemon = Daemon {
@@ -174,7 +178,8 @@ fn restore(paths: &StorePaths, trust: Trust, loaded: &mut Loaded, here: &Artifac
         }
     }
     let artifacts = intents.iter().map(|held| held.opened.body().payload.component.artifact);
-    let blobs: BTreeSet<_> = artifacts.filter(|artifact| here.holds(artifact)).map(|artifact| artifact.digest).collect();
+    let blobs: BTreeSet<_> =
+        artifacts.filter(|artifact| here.holds(artifact)).map(|artifact| artifact.digest).collect();
     let runs = std::mem::take(&mut loaded.runs);
     let members = std::mem::take(&mut loaded.members.members);
     Restored { trust, intents, runs, members, blobs }

@@ -2,10 +2,10 @@
 //! on a peer is bounded, so that a silent one holds a place for seconds and no longer.
 
 use super::Word;
+use serde_bytes::ByteBuf;
 use shared::mesh::{Mesh, MeshError, MeshStream};
 use shared::protocol::{MAX_INTENT_FRAME, Protocol};
 use shared::{MAX_SYNC_BYTES, NodeId, Receipt, SyncReply, SyncRequest};
-use serde_bytes::ByteBuf;
 use smol::channel::{Sender, bounded};
 use smol::future::FutureExt;
 use std::future::Future;

@@ -211,7 +211,10 @@ impl Actor {
             Ok(Some(CompileReport::Ok { compat, sha256, .. })) => {
                 let sha256 = Digest::from_bytes(sha256);
                 let kept = cwasm::keep(&self.config.cwasm, &self.config.seed, &compat, &wish.digest, &output, sha256);
-                kept.map_err(|error| PrepareFailed { for_good: false, reason: format!("cannot keep the code: {error}") })
+                kept.map_err(|error| PrepareFailed {
+                    for_good: false,
+                    reason: format!("cannot keep the code: {error}"),
+                })
             }
             Ok(Some(CompileReport::Refused { reason, hint })) => {
                 let reason = if hint.is_empty() { reason } else { format!("{reason} (hint: {hint})") };

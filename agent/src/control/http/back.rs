@@ -110,7 +110,9 @@ fn serve(request: Request, state: &State, requests: &Sender<HttpRequest>) {
             response.add_header(header);
         }
     }
-    if answer.status == 405 && let Ok(header) = Header::from_bytes("Allow", "GET, HEAD") {
+    if answer.status == 405
+        && let Ok(header) = Header::from_bytes("Allow", "GET, HEAD")
+    {
         response.add_header(header);
     }
     // The client may be gone.

@@ -88,7 +88,8 @@ mod tests {
 
     #[test]
     fn a_head_is_reduced_to_its_first_line() {
-        let bytes = b"GET /logs?tail=3 HTTP/1.0\r\nHost: x\r\nExpect: 100-continue\r\nContent-Length: 9\r\n\r\nsome body";
+        let bytes =
+            b"GET /logs?tail=3 HTTP/1.0\r\nHost: x\r\nExpect: 100-continue\r\nContent-Length: 9\r\n\r\nsome body";
         assert_eq!(is_complete(bytes), Ok(true));
         let head = parse(bytes).unwrap();
         assert_eq!(head.to_bytes(), b"GET /logs?tail=3 HTTP/1.0\r\nConnection: close\r\n\r\n");

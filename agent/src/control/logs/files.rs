@@ -23,7 +23,12 @@ impl Files {
 
     /// Writes `lines`, each with its end, and starts a new file whenever the current one would grow beyond `half`.
     /// Gives how many bytes could not be written, and why.
-    pub(super) fn append(&self, component: &ComponentName, half: u64, lines: &[Vec<u8>]) -> Result<(), (u64, io::Error)> {
+    pub(super) fn append(
+        &self,
+        component: &ComponentName,
+        half: u64,
+        lines: &[Vec<u8>],
+    ) -> Result<(), (u64, io::Error)> {
         let mut rest = lines;
         while !rest.is_empty() {
             match self.append_some(component, half, rest) {

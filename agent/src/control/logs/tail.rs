@@ -96,7 +96,8 @@ mod tests {
         let component = "hello".parse().unwrap();
         for text in ["", " two  spaces ", "O E A", "\u{FFFD}"] {
             let line = String::from_utf8(format(7, Stream::Stderr, text)).unwrap();
-            let entry = LogEntry { component: "hello".parse().unwrap(), at: 7, stream: Stream::Stderr, text: text.into() };
+            let entry =
+                LogEntry { component: "hello".parse().unwrap(), at: 7, stream: Stream::Stderr, text: text.into() };
             assert_eq!(parse(&component, line.trim_end_matches('\n')), Some(entry));
         }
         for torn in ["", "17", "17 O", "17 X text", "x O text"] {

@@ -135,7 +135,8 @@ impl Writer<'_> {
     }
 
     fn begun(&self, component: Option<&ComponentName>) -> Vec<LogEntry> {
-        let wanted = self.unfinished.iter().filter(|(source, _)| component.is_none_or(|name| *name == source.component));
+        let wanted =
+            self.unfinished.iter().filter(|(source, _)| component.is_none_or(|name| *name == source.component));
         let line = |(source, line): (&Source, &Unfinished)| {
             let (at, text) = line.peek()?;
             Some(LogEntry { component: source.component.clone(), at, stream: source.stream(), text })

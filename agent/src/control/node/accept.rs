@@ -4,7 +4,7 @@ use super::effect::{Effect, Level, Verdict};
 use super::input::{Now, Source, Ticket};
 use super::ledger::{Settled, Word};
 use super::{Node, RunRecord, Workload};
-use shared::{ComponentName, Digest, IntentKey, NodeFacts, NodeId, Receipt, RealmId, Refused, Verdict as Given};
+use shared::{ComponentName, Digest, IntentKey, NodeFacts, NodeId, RealmId, Receipt, Refused, Verdict as Given};
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
@@ -14,14 +14,21 @@ const DIRECT_HANDOVERS: usize = 8;
 
 impl Node {
     pub(super) fn offered(&mut self, source: Source, bytes: &[u8], now: Now) {
-        match self.ledger.offer(source, bytes, now, &mut self.out) {
+        let word = self.ledger.offer(source, bytes, now, &mut self.out);
+        if let Some(alarm) = self.ledger.take_alarm() {
+            self.say(Level::Warn, alarm, now);
+        }
+        match word {
             Word::Later => {}
-            Word::AlreadyHeld => self.answer(source, Given::AlreadyHeld, Verdict::Ignore),
-            Word::Refused(refused) => self.refuse(source, &refused),
+            Word::AlreadyHeld(key) => {
+                self.answer(source, Given::AlreadyHeld, Verdict::Ignore);
+                self.fetch_from_operator(&key, &[source]);
+            }
+            Word::Refused(refused) => self.refuse(source, &refused, now),
         }
     }
 
-    fn refuse(&mut self, source: Source, refused: &Refused) {
+    fn refuse(&mut self, source: Source, refused: &Refused, now: Now) {
         // A late message is nobody's fault; one that no honest node forwards is held against the sender.
         let verdict = match refused {
             Refused::Stale { .. }
@@ -35,7 +42,7 @@ impl Node {
         };
         if !matches!(refused, Refused::Stale { .. }) {
             let text = format!("refused an intent from {}: {refused}", source.peer());
-            self.out.push(Effect::Log(Level::Warn, text));
+            self.say(Level::Warn, text, now);
         }
         self.answer(source, Given::from(refused), verdict);
     }
@@ -56,33 +63,41 @@ impl Node {
             Settled::Unknown => {}
             Settled::Failed { waiting, refused } => {
                 for source in waiting {
-                    self.refuse(source, &refused);
+                    self.refuse(source, &refused, now);
                 }
             }
-            Settled::Stored { key, waiting, claimed } => {
+            Settled::Stored { key, waiting, claimed, replaced } => {
                 for source in &waiting {
                     self.answer(*source, Given::Accepted, Verdict::Forward);
                 }
                 if claimed {
-                    self.claimed();
+                    self.claimed(now);
                 }
+                // Operators number their next intent by what hello says.
+                self.say_hello();
                 self.spread(&key, &waiting);
                 let hints: Vec<NodeId> = waiting.iter().map(Source::peer).collect();
                 self.act_on(&key, &hints, now);
-                self.fetch_for_others(&key, &waiting);
+                self.fetch_from_operator(&key, &waiting);
+                if let Some(replaced) = replaced {
+                    self.drop_unused(replaced.opened.body().payload.component.artifact.digest);
+                }
             }
         }
     }
 
     /// The first valid intent has bound the node to its signer.
-    fn claimed(&mut self) {
+    fn claimed(&mut self, now: Now) {
         let Some(owner) = self.ledger.owner() else { return };
         let realm = RealmId::of_owner(&owner);
         self.out.push(Effect::Log(
             Level::Warn,
-            format!("CLAIMED: this node had no owner and now obeys `{owner}` (realm {realm}); it will obey nobody else"),
+            format!(
+                "CLAIMED: this node had no owner and now obeys `{owner}` (realm {realm}); it will obey nobody else"
+            ),
         ));
-        self.say_hello();
+        self.dialer.retry_bootstrap(now.mono_ms);
+        self.dial_due(now);
     }
 
     /// Passes a stored intent on: by gossip, and directly to a few neighbours that did not bring it.
@@ -94,8 +109,12 @@ impl Node {
             self.out.push(Effect::Announce(Arc::clone(&bytes)));
         }
         let brought: BTreeSet<NodeId> = waiting.iter().map(Source::peer).collect();
-        let to = self.neighbours.nodes().filter(|peer| !brought.contains(peer)).take(DIRECT_HANDOVERS);
-        self.out.extend(to.map(|peer| Effect::HandOver { peer, bytes: Arc::clone(&bytes) }));
+        let mut others: Vec<NodeId> = self.neighbours.nodes().filter(|peer| !brought.contains(peer)).collect();
+        // At random, so that it spreads although every node knows the same few.
+        for left in (0..others.len()).rev().take(DIRECT_HANDOVERS) {
+            let peer = others.swap_remove(self.random.below(left as u64 + 1) as usize);
+            self.out.push(Effect::HandOver { peer, bytes: Arc::clone(&bytes) });
+        }
     }
 
     /// Makes what runs here follow from the entry of the state map under `key`.
@@ -108,11 +127,10 @@ impl Node {
         }
         let body = held.opened.body();
         let spec = Arc::new(body.payload.component.clone());
-        let facts =
-            NodeFacts { node: self.me, tags: &self.config.tags, platform: &self.config.platform };
+        let facts = NodeFacts { node: self.me, tags: &self.config.tags, platform: &self.config.platform };
         let meant = body.audience.matches(&facts);
         let before = self.works.remove(&name);
-        let dropped = before.as_ref().map(|work| work.spec.artifact.digest);
+        let was_here = before.is_some();
         let retiring = before.map(Workload::into_retiring).unwrap_or_default();
         if meant {
             let memory_max_mb = spec.limits.memory_max_mb.map_or(self.config.default_memory_mb, |limit| limit.get());
@@ -121,11 +139,10 @@ impl Node {
         } else {
             self.out.extend(retiring.iter().map(|instance| Effect::Stop(*instance)));
             self.orphans.extend(retiring);
-            if dropped.is_some() {
+            if was_here {
                 self.out.push(Effect::Note(name, "stopped: a later push means other nodes".into()));
             }
         }
-        self.drop_unused(dropped);
     }
 
     fn begin(&mut self, name: ComponentName, mut work: Workload, hints: &[NodeId], now: Now) {
@@ -144,6 +161,7 @@ impl Node {
             work.stored(&mut self.out);
         } else {
             self.out.push(Effect::Fetch { artifact: work.spec.artifact, hints: hints.to_vec() });
+            self.seek_soon(now);
         }
         self.works.insert(name, work);
         self.start_due(now);
@@ -151,24 +169,27 @@ impl Node {
 
     /// The entry node fetches what an operator hands to it, target or not: the operator may leave, and the
     /// targets may know nobody else who has it.
-    fn fetch_for_others(&mut self, key: &IntentKey, waiting: &[Source]) {
-        let operator = |source: &&Source| {
-            matches!(source, Source::Stream { .. }) && self.neighbours.is_operator(&source.peer())
-        };
+    fn fetch_from_operator(&mut self, key: &IntentKey, waiting: &[Source]) {
+        let operator =
+            |source: &&Source| matches!(source, Source::Stream { .. }) && self.neighbours.is_operator(&source.peer());
         let Some(hint) = waiting.iter().find(operator).map(Source::peer) else { return };
         let Some(held) = self.ledger.held().get(key) else { return };
         let artifact = held.opened.body().payload.component.artifact;
         let IntentKey::Component(name) = key;
+        // A target that has refused it does not want it; one that fetches already was told of the operator.
         if !self.works.contains_key(name) && !self.blobs.contains(&artifact.digest) {
             self.out.push(Effect::Fetch { artifact, hints: vec![hint] });
         }
     }
 
-    /// Removes an artifact that no held intent names any more.
-    fn drop_unused(&mut self, digest: Option<Digest>) {
-        let Some(digest) = digest else { return };
-        let named = |held: &super::Held| held.opened.body().payload.component.artifact.digest == digest;
-        if !self.ledger.held().values().any(named) {
+    /// Whether an intent that is held names an artifact.
+    pub(super) fn is_named(&self, digest: &Digest) -> bool {
+        self.ledger.held().values().any(|held| held.opened.body().payload.component.artifact.digest == *digest)
+    }
+
+    /// Removes an artifact that no held intent names.
+    pub(super) fn drop_unused(&mut self, digest: Digest) {
+        if !self.is_named(&digest) {
             self.blobs.remove(&digest);
             self.out.push(Effect::Drop(digest));
         }

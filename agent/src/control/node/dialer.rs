@@ -22,6 +22,9 @@ const WANTED_PEERS: usize = 16;
 /// as many connections as it wants, and would never look for the other.
 const EXPLORE_MS: u64 = 30_000;
 
+/// So many dials may be under way when a certain member is called beyond the wanted connections.
+const MAX_CALLS: usize = WANTED_PEERS + 8;
+
 /// The most members whose addresses are kept.
 const MAX_TARGETS: usize = 1024;
 
@@ -138,8 +141,7 @@ impl Dialer {
             if !self.members.contains_key(&peer) && self.members.len() >= MAX_TARGETS {
                 continue;
             }
-            let member =
-                self.members.entry(peer).or_insert(Member { addrs: Vec::new(), target: Target::default() });
+            let member = self.members.entry(peer).or_insert(Member { addrs: Vec::new(), target: Target::default() });
             if !member.addrs.contains(addr) {
                 if member.addrs.len() == MAX_ADDRS {
                     member.addrs.remove(0);
@@ -157,10 +159,26 @@ impl Dialer {
         self.members.get(peer).map(|member| member.addrs.clone()).unwrap_or_default()
     }
 
-    /// What a hello tells: this node's addresses, then those of connected members.
+    /// What a hello tells: this node's addresses, then those of connected members, one of each before the second of
+    /// any. Each node begins somewhere else, so that together they tell of everybody.
     pub fn hello_addrs(&self) -> Vec<String> {
-        let members = self.connected.iter().filter_map(|peer| self.members.get(peer)).flat_map(|member| &member.addrs);
-        self.listening.iter().chain(members).take(MAX_HELLO_ADDRS).cloned().collect()
+        let connected = self.connected.range(self.me..).chain(self.connected.range(..self.me));
+        let members: Vec<&Member> = connected.filter_map(|peer| self.members.get(peer)).collect();
+        let nth = |at: usize| members.iter().filter_map(move |member| member.addrs.get(at));
+        self.listening.iter().chain((0..MAX_ADDRS).flat_map(nth)).take(MAX_HELLO_ADDRS).cloned().collect()
+    }
+
+    /// Dials a certain member, however many connections there are.
+    pub fn call(&mut self, peer: &NodeId, now_ms: u64, out: &mut Vec<Effect>) {
+        let under_way = self.members.values().filter(|member| member.target.is_under_way(now_ms)).count();
+        let due = |member: &&mut Member| member.target.next_at <= now_ms;
+        if under_way < MAX_CALLS
+            && !self.connected.contains(peer)
+            && let Some(member) = self.members.get_mut(peer).filter(due)
+        {
+            member.target.begin(member.addrs.len(), now_ms);
+            out.extend(member.addrs.iter().cloned().map(Effect::Dial));
+        }
     }
 
     /// A connection is up, at the address that was dialled or that the peer came from.
@@ -216,7 +234,13 @@ impl Dialer {
     }
 
     /// Dials what is due. `unheard` tells of members that nobody has heard of lately.
-    pub fn dial_due(&mut self, unheard: impl Fn(&NodeId) -> bool, now_ms: u64, random: &mut Random, out: &mut Vec<Effect>) {
+    pub fn dial_due(
+        &mut self,
+        unheard: impl Fn(&NodeId) -> bool,
+        now_ms: u64,
+        random: &mut Random,
+        out: &mut Vec<Effect>,
+    ) {
         for bootstrap in &mut self.bootstrap {
             let connected = bootstrap.peer.is_some_and(|peer| self.connected.contains(&peer) || peer == self.me);
             if !connected && bootstrap.target.next_at <= now_ms {
@@ -246,9 +270,8 @@ impl Dialer {
 
     /// How many more members may be dialled: those that are being dialled count as connected.
     fn room(&self, now_ms: u64) -> usize {
-        let dialled = |(peer, member): &(&NodeId, &Member)| {
-            member.target.is_under_way(now_ms) && !self.connected.contains(*peer)
-        };
+        let dialled =
+            |(peer, member): &(&NodeId, &Member)| member.target.is_under_way(now_ms) && !self.connected.contains(*peer);
         WANTED_PEERS.saturating_sub(self.connected.len() + self.members.iter().filter(dialled).count())
     }
 

@@ -3,8 +3,8 @@
 use super::input::{Instance, Ticket};
 pub use crate::control::disk::{Member, RunRecord};
 use shared::{
-    Artifact, ComponentName, ComponentSpec, Digest, Hello, IntentKey, NodeId, NodeView, OwnerId, Receipt,
-    SignedReport, SyncReply, SyncRequest,
+    Artifact, ComponentName, ComponentSpec, Digest, Hello, IntentKey, NodeId, NodeView, OwnerId, Receipt, SignedReport,
+    SyncReply, SyncRequest,
 };
 use std::sync::Arc;
 

@@ -1,7 +1,7 @@
 //! The state map: who is obeyed, which intents are held, which are on their way to the disk.
 //! Everything that P1 to P3 say about a single node is decided here.
 
-use super::effect::{Effect, Level};
+use super::effect::Effect;
 use super::input::{Now, Source, Ticket};
 use shared::{
     BUILD_FLOOR_UNIX_MS, IndexEntry, IntentId, IntentKey, MAX_SYNC_KEYS, Opened, OwnerId, Refused, Summary, Trust, open,
@@ -14,6 +14,9 @@ pub const FUTURE_MS: u64 = 10 * 60 * 1000;
 
 /// Intents that may wait for the disk at once; more come again by sync, so refusing them loses nothing.
 const MAX_PENDING: usize = 256;
+
+/// So many may wait for the word on one intent: operators and neighbours that hand it over at once.
+const MAX_WAITING: usize = 64;
 
 /// How many refused entries are remembered, so that they are not pulled again and again.
 const MAX_DECLINED: usize = 1024;
@@ -39,15 +42,15 @@ pub enum Word {
     /// It waits for the disk.
     Later,
     /// It was held before.
-    AlreadyHeld,
+    AlreadyHeld(IntentKey),
     /// It is not obeyed.
     Refused(Refused),
 }
 
 /// What came of a write.
 pub enum Settled {
-    /// On the disk: the key, all who wait for the word, and whether it bound the owner.
-    Stored { key: IntentKey, waiting: Vec<Source>, claimed: bool },
+    /// On the disk: the key, all who wait for the word, whether it bound the owner, and what it replaced.
+    Stored { key: IntentKey, waiting: Vec<Source>, claimed: bool, replaced: Option<Held> },
     /// Not on the disk.
     Failed { waiting: Vec<Source>, refused: Refused },
     /// No such write.
@@ -57,12 +60,16 @@ pub enum Settled {
 /// See the module.
 pub struct Ledger {
     trust: Trust,
+    /// Whether the owner in `trust` is on the disk; until then every write carries the claim.
+    bound: bool,
     held: BTreeMap<IntentKey, Held>,
     /// Of `held`; kept because it is compared on every event.
     summary: Summary,
     pending: BTreeMap<Ticket, Pending>,
     declined: VecDeque<(IntentKey, u64, IntentId)>,
     next_ticket: Ticket,
+    /// A sentence about the alarm that the last offer raised.
+    alarm: Option<String>,
     /// Two different intents with one sequence: the owner's key is used in two places at once, or is stolen.
     pub alarms: u64,
     /// Intents accepted since start.
@@ -76,12 +83,14 @@ impl Ledger {
     pub fn new(trust: Trust, restored: Vec<Held>) -> Ledger {
         let held: BTreeMap<_, _> = restored.into_iter().map(|held| (held.opened.key(), held)).collect();
         Ledger {
+            bound: matches!(trust, Trust::Owner(_)),
             trust,
             summary: summarise(&held),
             held,
             pending: BTreeMap::new(),
             declined: VecDeque::new(),
             next_ticket: 0,
+            alarm: None,
             alarms: 0,
             accepted: 0,
             refused: BTreeMap::new(),
@@ -108,17 +117,18 @@ impl Ledger {
         self.held.iter().map(entry).collect()
     }
 
-    /// Keys of a peer's index that are newer than what is held or pending, and were not refused before.
-    pub fn wanted(&self, index: &[IndexEntry]) -> Vec<IntentKey> {
+    /// Keys of a peer's index that are newer than what is held or pending, and would not be refused.
+    pub fn wanted(&self, index: &[IndexEntry], now: Now) -> Vec<IntentKey> {
         let newer = |entry: &&IndexEntry| {
             self.newest(&entry.key).is_none_or(|rank| rank < (entry.seq, entry.id))
+                && !self.is_from_the_future(entry.seq, now)
                 && !self.declined.iter().any(|(key, seq, id)| *key == entry.key && *seq == entry.seq && *id == entry.id)
         };
         index.iter().take(MAX_SYNC_KEYS).filter(newer).map(|entry| entry.key.clone()).collect()
     }
 
-    /// Remembers that an entry of a peer's index was refused.
-    pub fn decline(&mut self, key: IntentKey, seq: u64, id: IntentId) {
+    /// Remembers that an entry of a peer's index was refused for good.
+    fn decline(&mut self, key: IntentKey, seq: u64, id: IntentId) {
         if self.declined.len() == MAX_DECLINED {
             self.declined.pop_front();
         }
@@ -139,24 +149,26 @@ impl Ledger {
         };
         let (key, id) = (opened.key(), opened.id());
         if self.held.get(&key).is_some_and(|held| held.opened.id() == id) {
-            return Word::AlreadyHeld;
+            return Word::AlreadyHeld(key);
         }
         if let Some(pending) = self.pending.values_mut().find(|pending| pending.held.opened.id() == id) {
+            if pending.waiting.len() >= MAX_WAITING {
+                return self.refuse(Refused::Storage("too many wait for the word on it".into()));
+            }
             pending.waiting.push(source);
             return Word::Later;
         }
-        if let Err(refused) = self.judge(&opened, now, out) {
-            let seq = opened.body().seq;
-            if matches!(source, Source::Sync { .. }) {
-                self.decline(key, seq, id);
+        if let Err(refused) = self.judge(&opened, now) {
+            // Others pass by themselves: clocks are set, disks are emptied.
+            if matches!(refused, Refused::Expired | Refused::Full(_)) && matches!(source, Source::Sync { .. }) {
+                self.decline(key, opened.body().seq, id);
             }
             return self.refuse(refused);
         }
-        let claim = (self.trust == Trust::FirstUse).then(|| opened.owner());
-        if let Some(owner) = claim {
-            // From here on nobody else can claim the node; undone when the write fails.
-            self.trust = Trust::Owner(owner);
-        }
+        // From here on nobody else can claim the node; undone when the write fails. Every further intent carries the
+        // claim until one is on the disk: it must not be there without its owner.
+        self.trust = Trust::Owner(opened.owner());
+        let claim = (!self.bound).then(|| opened.owner());
         self.next_ticket += 1;
         let held = Held { bytes: bytes.into(), opened };
         out.push(Effect::Persist { ticket: self.next_ticket, key, bytes: Arc::clone(&held.bytes), claim });
@@ -166,19 +178,16 @@ impl Ledger {
     }
 
     /// Sequence, expiry and room: what only the holder of the state can compare.
-    fn judge(&mut self, opened: &Opened, now: Now, out: &mut Vec<Effect>) -> Result<(), Refused> {
+    fn judge(&mut self, opened: &Opened, now: Now) -> Result<(), Refused> {
         let (seq, key) = (opened.body().seq, opened.key());
         if let Some((held, held_id)) = self.newest(&key) {
             if held == seq {
                 self.alarms += 1;
-                out.push(Effect::Log(
-                    Level::Warn,
-                    format!(
-                        "ALARM: two different intents for `{key}` have the sequence {seq} ({} and {}): \
-                         the owner's key is used in two places at once, or somebody else has it",
-                        held_id.short(),
-                        opened.id().short()
-                    ),
+                self.alarm = Some(format!(
+                    "ALARM: two different intents for `{key}` have the sequence {seq} ({} and {}): \
+                     the owner's key is used in two places at once, or somebody else has it",
+                    held_id.short(),
+                    opened.id().short()
                 ));
             }
             if opened.rank() < (held, held_id) {
@@ -191,7 +200,7 @@ impl Ledger {
         if opened.body().not_after.is_some_and(|not_after| not_after < passed) {
             return Err(Refused::Expired);
         }
-        if !self.clock_behind(now) && seq > now.unix_ms.saturating_add(FUTURE_MS) {
+        if self.is_from_the_future(seq, now) {
             return Err(Refused::FromTheFuture);
         }
         if self.pending.len() >= MAX_PENDING {
@@ -200,36 +209,47 @@ impl Ledger {
         Ok(())
     }
 
+    fn is_from_the_future(&self, seq: u64, now: Now) -> bool {
+        !self.clock_behind(now) && seq > now.unix_ms.saturating_add(FUTURE_MS)
+    }
+
     /// Whether the system's clock is behind what is known to have passed: such a node cannot judge the future.
     pub fn clock_behind(&self, now: Now) -> bool {
-        let newest = self.held.values().map(|held| held.opened.body().seq).max().unwrap_or(0);
-        now.unix_ms < BUILD_FLOOR_UNIX_MS || now.unix_ms.saturating_add(FUTURE_MS) < newest
+        now.unix_ms < BUILD_FLOOR_UNIX_MS || now.unix_ms.saturating_add(FUTURE_MS) < self.summary.highest_seq
+    }
+
+    /// What the operator must know of the last offer.
+    pub fn take_alarm(&mut self) -> Option<String> {
+        self.alarm.take()
     }
 
     /// Takes note that a write has ended.
     pub fn settle(&mut self, ticket: Ticket, result: Result<(), String>) -> Settled {
         let Some(Pending { held, waiting, claim }) = self.pending.remove(&ticket) else { return Settled::Unknown };
         if let Err(why) = result {
-            if claim {
+            if !self.bound && self.pending.is_empty() {
                 self.trust = Trust::FirstUse;
             }
             let refused = Refused::Storage(why);
             self.count(&refused);
             return Settled::Failed { waiting, refused };
         }
+        let claimed = claim && !self.bound;
+        self.bound |= claim;
         let key = held.opened.key();
         self.accepted += 1;
+        let mut replaced = None;
         if self.held.get(&key).is_none_or(|other| other.opened.rank() < held.opened.rank()) {
-            self.held.insert(key.clone(), held);
+            replaced = self.held.insert(key.clone(), held);
             self.summary = summarise(&self.held);
         }
-        Settled::Stored { key, waiting, claimed: claim }
+        Settled::Stored { key, waiting, claimed, replaced }
     }
 
     /// The owner, once there is one that is on the disk.
     pub fn owner(&self) -> Option<OwnerId> {
         match self.trust {
-            Trust::Owner(owner) if !self.pending.values().any(|pending| pending.claim) => Some(owner),
+            Trust::Owner(owner) if self.bound => Some(owner),
             _ => None,
         }
     }

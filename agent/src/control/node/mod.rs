@@ -2,6 +2,7 @@
 //! is named here, so that a simulator can drive a hundred nodes from one seed.
 
 mod accept;
+mod chatter;
 mod dialer;
 mod effect;
 mod input;
@@ -10,20 +11,26 @@ mod neighbours;
 mod random;
 mod reporting;
 mod roster;
+mod seek;
+mod slot;
+mod stage;
+mod view;
 mod work;
 mod workload;
 
 pub use effect::{Effect, Level, Member, RunRecord, Verdict};
 pub use input::{Input, Instance, Now, PrepareError, Source, Ticket};
 pub use ledger::{FUTURE_MS, Held};
+pub use view::Figures;
 
+use chatter::Chatter;
 use dialer::Dialer;
 use ledger::Ledger;
 use neighbours::Neighbours;
 use random::Random;
 use reporting::Reporting;
 use roster::Roster;
-use shared::{ComponentName, Digest, Hello, NodeId, NodeView, RealmId, Role, SignedReport, Tag, Trust};
+use shared::{ComponentName, Digest, Hello, NodeId, RealmId, Role, Tag, Trust};
 use std::collections::{BTreeMap, BTreeSet};
 use workload::Workload;
 
@@ -65,25 +72,6 @@ pub struct Restored {
     pub blobs: BTreeSet<Digest>,
 }
 
-/// Counters and sizes for `/metrics`.
-#[derive(Debug, Clone, Default)]
-pub struct Figures {
-    /// Connected and admitted nodes.
-    pub peers: usize,
-    /// Nodes of the realm that are alive, this one included.
-    pub nodes_alive: usize,
-    /// Intents accepted since start.
-    pub intents_accepted: u64,
-    /// Intents refused since start, by code.
-    pub intents_refused: BTreeMap<&'static str, u64>,
-    /// Reports that did not count.
-    pub reports_refused: u64,
-    /// Equal sequences of different intents.
-    pub alarms: u64,
-    /// The most memory of an instance of each component, in bytes.
-    pub memory_peak_bytes: BTreeMap<ComponentName, u64>,
-}
-
 /// See the module.
 pub struct Node {
     config: Config,
@@ -100,6 +88,16 @@ pub struct Node {
     dialer: Dialer,
     reporting: Reporting,
     random: Random,
+    chatter: Chatter,
+    /// What every hello says.
+    said: Option<Hello>,
+    /// When changes in whom this node knows are written.
+    save_members_at: Option<u64>,
+    /// When others are looked for who have what is fetched here.
+    seek_at: Option<u64>,
+    /// The time of the newest input.
+    now_ms: u64,
+    booted: bool,
     leaving: bool,
     out: Vec<Effect>,
 }
@@ -130,6 +128,12 @@ impl Node {
             dialer,
             reporting: Reporting::default(),
             random: Random::new(config.random_seed),
+            chatter: Chatter::default(),
+            said: None,
+            save_members_at: None,
+            seek_at: None,
+            now_ms: 0,
+            booted: false,
             leaving: false,
             out: Vec::new(),
             config,
@@ -138,7 +142,9 @@ impl Node {
 
     /// Takes an input and gives the orders that follow from it, in order.
     pub fn handle(&mut self, input: Input, now: Now) -> Vec<Effect> {
+        self.now_ms = now.mono_ms;
         self.take(input, now);
+        self.save_members_due(now);
         self.maybe_report(now);
         std::mem::take(&mut self.out)
     }
@@ -152,7 +158,7 @@ impl Node {
             Input::Gone { peer } => self.peer_gone(peer, now),
             Input::Subscribed { peer } => self.compare_with(peer),
             Input::DialFailed { addr, reason } => {
-                self.out.push(Effect::Log(Level::Info, format!("could not reach `{addr}`: {reason}")));
+                self.say(Level::Info, format!("could not reach `{addr}`: {reason}"), now);
                 self.dialer.failed(&addr, now.mono_ms, &mut self.random);
             }
             Input::Listening { addr } => {
@@ -165,7 +171,7 @@ impl Node {
             Input::Reported { ticket, report } => self.reported(ticket, report, now),
             Input::Stored { digest } => self.stored(digest),
             Input::Fetched { digest, bytes } => self.fetched(&digest, bytes),
-            Input::FetchFailed { digest, reason } => self.fetch_failed(&digest, &reason),
+            Input::FetchFailed { digest, reason } => self.fetch_failed(&digest, &reason, now),
             Input::Prepared { digest, fuel, result } => self.prepared(&digest, fuel, &result, now),
             Input::Started { instance } => self.started(instance, now),
             Input::Exited { instance, outcome, memory_peak_bytes } => {
@@ -179,27 +185,46 @@ impl Node {
 
     /// Starts what the disk says should run, before any network is there.
     fn booted(&mut self, now: Now) {
-        let keys: Vec<_> = self.ledger.held().keys().cloned().collect();
-        for key in keys {
+        self.booted = true;
+        // The oldest first, as they were accepted: what had no room then shall not take the room of another.
+        let mut keys: Vec<_> = self.ledger.held().iter().map(|(key, held)| (held.opened.rank(), key.clone())).collect();
+        keys.sort();
+        for (_, key) in keys {
             self.act_on(&key, &[], now);
         }
+        // What was replaced when the agent was killed.
+        for digest in self.blobs.clone() {
+            self.drop_unused(digest);
+        }
         self.say_hello();
-        self.dialer.dial_due(now.mono_ms, &mut self.out);
+        self.dial_due(now);
     }
 
     fn woke(&mut self, now: Now) {
         self.start_due(now);
-        self.dialer.dial_due(now.mono_ms, &mut self.out);
         self.expire_nodes(now);
+        self.dial_due(now);
+        self.seek_due(now);
         self.compare_with_somebody(now);
+    }
+
+    fn dial_due(&mut self, now: Now) {
+        if !self.leaving {
+            let unheard = |node: &NodeId| self.roster.is_unheard(node);
+            self.dialer.dial_due(unheard, now.mono_ms, &mut self.random, &mut self.out);
+        }
     }
 
     /// When `Woke` is due, in milliseconds since the agent was started.
     #[must_use]
     pub fn next_wake(&self) -> Option<u64> {
-        let works = self.works.values().filter_map(Workload::next_wake);
+        let acts = !self.leaving;
+        let works = self.works.values().filter(|_| acts).filter_map(Workload::next_wake);
+        let dialer = || self.dialer.next_wake(|node| self.roster.is_unheard(node), self.now_ms);
         let others = [
-            self.dialer.next_wake(),
+            acts.then(dialer).flatten(),
+            self.save_members_at,
+            self.seek_at.filter(|_| acts),
             self.roster.next_wake(&self.me),
             self.neighbours.next_wake(),
             self.realm().and_then(|_| self.reporting.next_wake()),
@@ -233,53 +258,17 @@ impl Node {
         }
     }
 
+    /// Has every hello say what holds by now.
     fn say_hello(&mut self) {
         let hello = self.hello();
-        self.out.push(Effect::SetHello(hello));
-    }
-
-    /// Every node it knows of, itself included once it belongs to a realm.
-    #[must_use]
-    pub fn views(&self) -> Vec<NodeView> {
-        self.roster.views().collect()
-    }
-
-    /// Its own newest report; none while it is unclaimed.
-    #[must_use]
-    pub fn own_report(&self) -> Option<&SignedReport> {
-        self.reporting.newest()
-    }
-
-    /// Under which addresses it can be reached.
-    #[must_use]
-    pub fn own_addrs(&self) -> &[String] {
-        self.dialer.own_addrs()
-    }
-
-    /// Connected and admitted nodes.
-    #[must_use]
-    pub fn neighbours(&self) -> Vec<NodeId> {
-        self.neighbours.nodes().collect()
-    }
-
-    /// Every component that is meant for this node.
-    #[must_use]
-    pub fn components(&self) -> Vec<shared::ComponentReport> {
-        self.works.values().map(Workload::report).collect()
-    }
-
-    /// Counters and sizes.
-    #[must_use]
-    pub fn figures(&self) -> Figures {
-        let peaks = self.works.iter().map(|(name, work)| (name.clone(), work.memory_peak_bytes));
-        Figures {
-            peers: self.neighbours.nodes().count(),
-            nodes_alive: self.roster.alive(),
-            intents_accepted: self.ledger.accepted,
-            intents_refused: self.ledger.refused.clone(),
-            reports_refused: self.reporting.refused,
-            alarms: self.ledger.alarms,
-            memory_peak_bytes: peaks.collect(),
+        if self.said.as_ref() != Some(&hello) {
+            self.said = Some(hello.clone());
+            self.out.push(Effect::SetHello(hello));
         }
+    }
+
+    /// Writes to the agent's log what somebody else has caused.
+    fn say(&mut self, level: Level, text: String, now: Now) {
+        self.out.extend(self.chatter.say(level, text, now.mono_ms));
     }
 }

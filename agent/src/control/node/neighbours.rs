@@ -4,10 +4,10 @@ use super::Node;
 use super::effect::{Effect, Level};
 use super::input::{Now, Source, Ticket};
 use super::random::Random;
-use shared::{
-    Hello, IntentKey, MAX_SYNC_BYTES, MAX_SYNC_KEYS, NodeId, Role, SyncReply, SyncRequest,
-};
 use serde_bytes::ByteBuf;
+use shared::{
+    Hello, IndexEntry, IntentKey, MAX_SYNC_BYTES, MAX_SYNC_KEYS, NodeId, Role, Summary, SyncReply, SyncRequest,
+};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// The most peers that are kept track of; the mesh has a lower limit on connections.
@@ -17,12 +17,30 @@ const MAX_NEIGHBOURS: usize = 512;
 const COMPARE_FIRST_MS: u64 = 15_000;
 const COMPARE_MOST_MS: u64 = 60_000;
 
+/// A difference that pulling did not end (the neighbour is behind, or has what is refused here) is left alone for
+/// this long, as long as it stays the same: it costs an index with every report of the neighbour.
+const FRUITLESS_MS: u64 = 60_000;
+
 struct Neighbour {
     role: Role,
+    /// What it held when it was last asked, as far as it differed.
+    held: Option<Summary>,
     /// Keys that are still to be pulled from it.
     wanted: Vec<IntentKey>,
     /// Whether an answer about the state map is awaited, so that only one is under way.
     asked: bool,
+    /// What it held and what was held here when there was nothing more to pull, and until when that is remembered.
+    fruitless: Option<(Summary, Summary, u64)>,
+}
+
+impl Neighbour {
+    fn new(role: Role) -> Neighbour {
+        Neighbour { role, held: None, wanted: Vec::new(), asked: false, fruitless: None }
+    }
+
+    fn is_fruitless(&self, theirs: &Summary, ours: &Summary, now_ms: u64) -> bool {
+        self.fruitless.is_some_and(|(their, our, until)| (their, our) == (*theirs, *ours) && until > now_ms)
+    }
 }
 
 /// See the module.
@@ -51,7 +69,8 @@ impl Neighbours {
     }
 
     fn schedule(&mut self, differed: bool, now_ms: u64, random: &mut Random) {
-        self.pause_ms = if differed { COMPARE_FIRST_MS } else { (self.pause_ms * 2).clamp(COMPARE_FIRST_MS, COMPARE_MOST_MS) };
+        self.pause_ms =
+            if differed { COMPARE_FIRST_MS } else { (self.pause_ms * 2).clamp(COMPARE_FIRST_MS, COMPARE_MOST_MS) };
         self.next_compare = Some(now_ms + random.jitter(self.pause_ms, 50));
     }
 }
@@ -65,22 +84,28 @@ impl Node {
             self.neighbours.admitted.remove(&peer);
             return;
         }
-        if self.neighbours.admitted.len() >= MAX_NEIGHBOURS {
+        let known = self.neighbours.admitted.contains_key(&peer);
+        if !known && self.neighbours.admitted.len() >= MAX_NEIGHBOURS {
             return;
         }
-        let neighbour = Neighbour { role: hello.role, wanted: Vec::new(), asked: false };
-        self.neighbours.admitted.insert(peer, neighbour);
+        self.neighbours.admitted.entry(peer).or_insert_with(|| Neighbour::new(hello.role)).role = hello.role;
         if hello.role == Role::Operator {
             return;
         }
         let news = self.dialer.learn(&hello.addrs);
         self.dialer.met(peer, addr);
         if news {
-            self.say_hello();
-            self.dialer.dial_due(now.mono_ms, &mut self.out);
+            self.members_changed(now);
+            self.dial_due(now);
         }
+        self.say_hello();
         self.neighbours.schedule(true, now.mono_ms, &mut self.random);
-        self.compare_with(peer);
+        if known {
+            // Only its hello is another one: it may hold something else, but is nobody to ask for all reports again.
+            self.ask_summary(peer);
+        } else {
+            self.compare_with(peer);
+        }
     }
 
     pub(super) fn peer_gone(&mut self, peer: NodeId, now: Now) {
@@ -90,17 +115,27 @@ impl Node {
         if let Some(view) = self.roster.gone(&peer) {
             self.out.push(Effect::NodeChanged(view));
         }
+        self.say_hello();
     }
 
     /// Asks a neighbour whether it holds the same, and whom it knows.
     pub(super) fn compare_with(&mut self, peer: NodeId) {
         self.ask_summary(peer);
-        if self.neighbours.admitted.contains_key(&peer) {
+        if self.neighbours.admitted.get(&peer).is_some_and(|neighbour| neighbour.role == Role::Node) {
             self.out.push(Effect::AskSync { peer, request: SyncRequest::Reports });
         }
     }
 
-    pub(super) fn ask_summary(&mut self, peer: NodeId) {
+    /// A node holds `theirs`: when that is something else, and it is a neighbour, asks what.
+    pub(super) fn differs(&mut self, node: NodeId, theirs: &Summary, now: Now) {
+        let ours = self.ledger.summary();
+        let neighbour = self.neighbours.admitted.get(&node);
+        if *theirs != ours && neighbour.is_some_and(|neighbour| !neighbour.is_fruitless(theirs, &ours, now.mono_ms)) {
+            self.ask_summary(node);
+        }
+    }
+
+    fn ask_summary(&mut self, peer: NodeId) {
         let Some(neighbour) = self.neighbours.admitted.get_mut(&peer) else { return };
         if !neighbour.asked && neighbour.role == Role::Node {
             neighbour.asked = true;
@@ -152,33 +187,42 @@ impl Node {
         match result {
             Ok(SyncReply::Reports(views)) => {
                 for view in views {
-                    self.report_heard(view.report, view.alive, now);
+                    if view.report.node == peer {
+                        self.report_handed(view.report, now);
+                    } else {
+                        self.report_heard(view.report, view.alive, now);
+                    }
                 }
                 return;
             }
-            Ok(SyncReply::Index(index)) => {
-                let wanted = self.ledger.wanted(&index);
-                if let Some(neighbour) = self.neighbours.admitted.get_mut(&peer) {
-                    neighbour.wanted = wanted;
-                }
-                self.neighbours.schedule(true, now.mono_ms, &mut self.random);
-            }
+            Ok(SyncReply::Index(index)) => self.compared(peer, &index, now),
             Ok(SyncReply::Intents(sealed)) => self.pulled(peer, &sealed, now),
             Ok(SyncReply::Same) => {}
             Err(reason) => {
-                self.out.push(Effect::Log(Level::Info, format!("{peer} did not answer: {reason}")));
+                self.say(Level::Info, format!("{peer} did not answer: {reason}"), now);
                 if let Some(neighbour) = self.neighbours.admitted.get_mut(&peer) {
-                    neighbour.wanted.clear();
+                    (neighbour.held, neighbour.wanted) = (None, Vec::new());
                 }
             }
         }
-        self.pull_more(peer);
+        self.pull_more(peer, now);
+    }
+
+    fn compared(&mut self, peer: NodeId, index: &[IndexEntry], now: Now) {
+        let Some(neighbour) = self.neighbours.admitted.get_mut(&peer) else { return };
+        let theirs = Summary::of(index.iter().map(|entry| (&entry.key, entry.seq, entry.id)));
+        let known = neighbour.is_fruitless(&theirs, &self.ledger.summary(), now.mono_ms);
+        neighbour.wanted = if known { Vec::new() } else { self.ledger.wanted(index, now) };
+        neighbour.held = (!known).then_some(theirs);
+        let differed = !neighbour.wanted.is_empty();
+        self.neighbours.schedule(differed, now.mono_ms, &mut self.random);
     }
 
     fn pulled(&mut self, peer: NodeId, sealed: &[ByteBuf], now: Now) {
         if let Some(neighbour) = self.neighbours.admitted.get_mut(&peer) {
             // An answer with nothing in it ends the pulling, whatever is still wanted.
-            let done = if sealed.is_empty() { neighbour.wanted.len() } else { sealed.len().min(neighbour.wanted.len()) };
+            let done =
+                if sealed.is_empty() { neighbour.wanted.len() } else { sealed.len().min(neighbour.wanted.len()) };
             neighbour.wanted.drain(..done);
         }
         for bytes in sealed.iter().take(MAX_SYNC_KEYS) {
@@ -186,12 +230,15 @@ impl Node {
         }
     }
 
-    fn pull_more(&mut self, peer: NodeId) {
+    fn pull_more(&mut self, peer: NodeId, now: Now) {
+        let ours = self.ledger.summary();
         let Some(neighbour) = self.neighbours.admitted.get_mut(&peer) else { return };
         neighbour.asked = !neighbour.wanted.is_empty();
         if neighbour.asked {
             let request = SyncRequest::Pull(neighbour.wanted.clone());
             self.out.push(Effect::AskSync { peer, request });
+        } else if let Some(theirs) = neighbour.held.take() {
+            neighbour.fruitless = Some((theirs, ours, now.mono_ms + FRUITLESS_MS));
         }
     }
 }

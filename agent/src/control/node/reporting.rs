@@ -5,7 +5,7 @@ use super::effect::{Effect, Level, Verdict};
 use super::input::{Now, Ticket};
 use super::roster::Heard;
 use super::workload::Workload;
-use shared::{ComponentReport, NodeId, NodeReport, SignedReport, Summary};
+use shared::{ComponentReport, NodeReport, SignedReport, Summary};
 
 /// Heartbeats are this far apart in a small realm.
 const HEARTBEAT_LEAST_MS: u64 = 10_000;
@@ -19,16 +19,25 @@ const BURST: u64 = 12;
 /// After a burst, one change in this many milliseconds: what changes in between is told together.
 const REFILL_MS: u64 = 250;
 
+/// Members are written this long after the first change: when a realm of a hundred forms, an SD card sees a few
+/// writes and not a hundred. What a crash loses is learned again from any neighbour.
+const SAVE_MEMBERS_MS: u64 = 5_000;
+
+/// How far a fetch has come is told this often, and less often in a large realm: it changes all the time, on every
+/// node that fetches.
+const PROGRESS_LEAST_MS: u64 = 1_000;
+
 /// See the module.
 #[derive(Default)]
 pub struct Reporting {
     newest: Option<(SignedReport, Contents)>,
     count: u64,
     heartbeat_at: u64,
+    sent_at: u64,
     /// Reports that may still be sent at once, and when that was last topped up.
     tokens: u64,
     topped_up_at: u64,
-    /// Set when a change waits for the next token.
+    /// Set when a change waits for its turn.
     waiting_until: Option<u64>,
     /// Reports that did not count.
     pub refused: u64,
@@ -38,9 +47,28 @@ pub struct Reporting {
 #[derive(PartialEq, Eq)]
 struct Contents {
     summary: Summary,
+    /// Without the progress of fetches, which is apart.
     components: Vec<ComponentReport>,
+    progress: Vec<Option<u64>>,
     clock_behind: bool,
     leaving: bool,
+}
+
+impl Contents {
+    fn is_the_same_but_for_progress(&self, other: &Contents) -> bool {
+        self.summary == other.summary
+            && self.components == other.components
+            && self.clock_behind == other.clock_behind
+            && self.leaving == other.leaving
+    }
+
+    fn components(&self) -> Vec<ComponentReport> {
+        let with_progress = |(component, fetched): (&ComponentReport, &Option<u64>)| ComponentReport {
+            fetched: *fetched,
+            ..component.clone()
+        };
+        self.components.iter().zip(&self.progress).map(with_progress).collect()
+    }
 }
 
 impl Reporting {
@@ -49,43 +77,62 @@ impl Reporting {
     }
 
     pub fn next_wake(&self) -> Option<u64> {
-        self.waiting_until.or(Some(self.heartbeat_at))
+        Some(self.waiting_until.map_or(self.heartbeat_at, |at| at.min(self.heartbeat_at)))
+    }
+
+    /// Whether `contents` are to be sent; otherwise notes when they may be.
+    fn is_due(&mut self, contents: &Contents, pace_ms: u64, now_ms: u64) -> bool {
+        self.waiting_until = None;
+        let Some((_, before)) = &self.newest else {
+            (self.tokens, self.topped_up_at) = (BURST, now_ms);
+            return true;
+        };
+        if self.heartbeat_at <= now_ms || contents.leaving != before.leaving {
+            return true;
+        }
+        if contents.is_the_same_but_for_progress(before) {
+            let next = self.sent_at + pace_ms.max(PROGRESS_LEAST_MS);
+            let waits = contents.progress != before.progress && next > now_ms;
+            self.waiting_until = waits.then_some(next);
+            return contents.progress != before.progress && !waits;
+        }
+        self.take_token(now_ms)
     }
 
     fn take_token(&mut self, now_ms: u64) -> bool {
         let refilled = (now_ms - self.topped_up_at) / REFILL_MS;
-        if refilled > 0 || self.newest.is_none() {
-            self.tokens = if self.newest.is_none() { BURST } else { (self.tokens + refilled).min(BURST) };
-            self.topped_up_at = now_ms;
+        if refilled > 0 {
+            self.tokens = (self.tokens + refilled).min(BURST);
+            self.topped_up_at += refilled * REFILL_MS;
         }
-        if self.tokens == 0 {
-            self.waiting_until = Some(self.topped_up_at + REFILL_MS);
-            return false;
-        }
-        self.tokens -= 1;
-        self.waiting_until = None;
-        true
+        let taken = self.tokens > 0;
+        self.tokens = self.tokens.saturating_sub(1);
+        self.waiting_until = (!taken).then_some(self.topped_up_at + REFILL_MS);
+        taken
     }
 }
 
 impl Node {
     /// Reports when something has changed, or when a heartbeat is due.
     pub(super) fn maybe_report(&mut self, now: Now) {
-        let Some(realm) = self.realm() else { return };
+        // Before the boot it is not known what runs here.
+        let Some(realm) = self.realm().filter(|_| self.booted) else { return };
+        let mut components: Vec<ComponentReport> = self.works.values().map(Workload::report).collect();
         let contents = Contents {
             summary: self.ledger.summary(),
-            components: self.works.values().map(Workload::report).collect(),
+            progress: components.iter_mut().map(|component| component.fetched.take()).collect(),
+            components,
             clock_behind: self.ledger.clock_behind(now),
             leaving: self.leaving,
         };
-        let changed = self.reporting.newest.as_ref().is_none_or(|(_, before)| *before != contents);
-        let due = self.reporting.heartbeat_at <= now.mono_ms;
-        if !(due || changed && self.reporting.take_token(now.mono_ms)) {
+        let pace_ms = self.roster.alive() as u64 * HEARTBEAT_PER_NODE_MS;
+        if !self.reporting.is_due(&contents, pace_ms, now.mono_ms) {
             return;
         }
-        let heartbeat_ms = HEARTBEAT_LEAST_MS.max(self.roster.alive() as u64 * HEARTBEAT_PER_NODE_MS);
-        self.reporting.heartbeat_at = now.mono_ms + heartbeat_ms;
-        self.reporting.waiting_until = None;
+        let heartbeat_ms = HEARTBEAT_LEAST_MS.max(pace_ms);
+        // Never later than what is promised; earlier by chance, for after a push all nodes would beat at once.
+        self.reporting.heartbeat_at = now.mono_ms + heartbeat_ms - self.random.below(heartbeat_ms / 4);
+        self.reporting.sent_at = now.mono_ms;
         self.reporting.count += 1;
         let report = NodeReport {
             node: self.me,
@@ -100,7 +147,7 @@ impl Node {
             clock_behind: contents.clock_behind,
             leaving: contents.leaving,
             summary: contents.summary,
-            components: contents.components.clone(),
+            components: contents.components(),
             omitted: 0,
         };
         let signed = SignedReport::sign(&self.config.seed, &report);
@@ -129,30 +176,44 @@ impl Node {
             Heard::Old => Verdict::Ignore,
             Heard::Refused(refused) => {
                 self.reporting.refused += 1;
-                self.out.push(Effect::Log(Level::Warn, format!("a report about {node} does not count: {refused}")));
+                self.say(Level::Warn, format!("a report about {node} does not count: {refused}"), now);
                 Verdict::Reject
             }
             Heard::News { view, to_be_saved } => {
                 self.out.push(Effect::NodeChanged(*view));
                 if to_be_saved {
-                    self.save_members();
+                    self.members_changed(now);
                 }
-                if self.roster.report(&node).is_some_and(|report| report.summary != self.ledger.summary()) {
-                    self.compare_about(node);
+                self.call_who_needs(&node, now);
+                // One that is no neighbour is left to those between: what it holds comes hop by hop.
+                if let Some(theirs) = self.roster.report(&node).map(|report| report.summary) {
+                    self.differs(node, &theirs, now);
                 }
                 Verdict::Forward
             }
         }
     }
 
-    /// Somebody holds something else: ask it when it is a neighbour, otherwise it reaches this node hop by hop.
-    fn compare_about(&mut self, node: NodeId) {
-        self.ask_summary(node);
+    /// A neighbour has itself said how it is.
+    pub(super) fn report_handed(&mut self, report: SignedReport, now: Now) {
+        if let Some(view) = self.roster.lives(&report, now.mono_ms) {
+            self.out.push(Effect::NodeChanged(view));
+        }
+        self.report_heard(report, true, now);
     }
 
-    pub(super) fn save_members(&mut self) {
-        let members = self.roster.members(&self.me, |node| self.dialer.addrs_of(node));
-        self.out.push(Effect::SaveMembers(members));
+    /// What the disk holds about others is out of date.
+    pub(super) fn members_changed(&mut self, now: Now) {
+        self.save_members_at.get_or_insert(now.mono_ms + SAVE_MEMBERS_MS);
+    }
+
+    /// Writes whom this node knows, when that has waited long enough or the agent is about to end.
+    pub(super) fn save_members_due(&mut self, now: Now) {
+        if self.save_members_at.is_some_and(|at| at <= now.mono_ms || self.leaving) {
+            self.save_members_at = None;
+            let members = self.roster.members(&self.me, |node| self.dialer.addrs_of(node));
+            self.out.push(Effect::SaveMembers(members));
+        }
     }
 
     pub(super) fn expire_nodes(&mut self, now: Now) {

@@ -21,6 +21,12 @@ struct Known {
 }
 
 impl Known {
+    /// Until when it counts as alive when it has given a sign of life.
+    fn lives_until(&self, now_ms: u64) -> Option<u64> {
+        let patience = u64::from(self.report.heartbeat_ms) * MISSED_REPORTS + GRACE_MS;
+        (!self.report.leaving).then_some(now_ms + patience)
+    }
+
     fn view(&self) -> NodeView {
         NodeView { report: self.signed.clone(), alive: self.alive_until.is_some() }
     }
@@ -62,6 +68,10 @@ impl Roster {
     /// Takes a report; only the newest of each node counts. `alive` says whether whoever passes it on has heard of
     /// the node lately.
     pub fn heard(&mut self, realm: &RealmId, signed: SignedReport, alive: bool, now_ms: u64) -> Heard {
+        // Most of what is pulled is known to the byte, and a signature is dear on a board.
+        if self.nodes.get(&signed.node).is_some_and(|known| known.signed == signed) {
+            return Heard::Old;
+        }
         let report = match signed.open(realm) {
             Ok(report) => report,
             Err(refused) => return Heard::Refused(refused),
@@ -74,12 +84,28 @@ impl Roster {
             return Heard::Old;
         }
         let to_be_saved = before.is_none_or(|before| before.report.tags != report.tags);
-        let patience = u64::from(report.heartbeat_ms) * MISSED_REPORTS + GRACE_MS;
-        let alive_until = (alive && !report.leaving).then_some(now_ms + patience);
-        let known = Known { signed, report, alive_until };
+        let mut known = Known { signed, report, alive_until: None };
+        known.alive_until = alive.then(|| known.lives_until(now_ms)).flatten();
         let view = Box::new(known.view());
         self.nodes.insert(known.report.node, known);
         Heard::News { view, to_be_saved }
+    }
+
+    /// A node has itself handed over the report that is known of it: after a short break it is there again, with
+    /// nothing to tell. On anybody else's word that would not do, for two nodes could tell one another for ever that
+    /// a third one lives.
+    pub fn lives(&mut self, signed: &SignedReport, now_ms: u64) -> Option<NodeView> {
+        let known = self.nodes.get_mut(&signed.node)?;
+        if known.alive_until.is_some() || known.signed != *signed {
+            return None;
+        }
+        known.alive_until = Some(known.lives_until(now_ms)?);
+        Some(known.view())
+    }
+
+    /// Whether nobody has heard of a node lately.
+    pub fn is_unheard(&self, node: &NodeId) -> bool {
+        self.nodes.get(node).is_none_or(|known| known.alive_until.is_none())
     }
 
     /// The connection to a node broke. It is away until somebody hears of it again.
@@ -91,9 +117,10 @@ impl Roster {
 
     /// Nodes that have not been heard of for too long, and count as away from here on.
     pub fn expire(&mut self, me: &NodeId, now_ms: u64) -> Vec<NodeView> {
-        let late = self.nodes.values_mut().filter(|known| {
-            known.report.node != *me && known.alive_until.is_some_and(|until| until <= now_ms)
-        });
+        let late = self
+            .nodes
+            .values_mut()
+            .filter(|known| known.report.node != *me && known.alive_until.is_some_and(|until| until <= now_ms));
         late.map(|known| {
             known.alive_until = None;
             known.view()
@@ -115,6 +142,11 @@ impl Roster {
     /// Every node, as it is seen from here.
     pub fn views(&self) -> impl Iterator<Item = NodeView> + '_ {
         self.nodes.values().map(Known::view)
+    }
+
+    /// The newest reports of those who have been heard of lately.
+    pub fn living(&self) -> impl Iterator<Item = &NodeReport> {
+        self.nodes.values().filter(|known| known.alive_until.is_some()).map(|known| &known.report)
     }
 
     /// The newest report of a node.

@@ -3,11 +3,30 @@
 use super::Node;
 use super::effect::Effect;
 use super::input::{Instance, Now, PrepareError};
-use super::workload::{Surroundings, Workload};
+use super::random::Random;
+use super::workload::Workload;
 use shared::{Digest, Outcome};
+
+/// What a workload needs from the node around it.
+pub struct Surroundings<'a> {
+    /// The clocks.
+    pub now: Now,
+    /// Whether anything may be started: not while the agent ends.
+    pub may_start: bool,
+    /// Jitter.
+    pub random: &'a mut Random,
+    /// Where the next instance gets its name from.
+    pub next_instance: &'a mut Instance,
+    /// Orders.
+    pub out: &'a mut Vec<Effect>,
+}
 
 impl Node {
     pub(super) fn stored(&mut self, digest: Digest) {
+        if !self.is_named(&digest) {
+            // It was given up while its last bytes were on their way.
+            return self.drop_unused(digest);
+        }
         self.blobs.insert(digest);
         for work in self.works.values_mut().filter(|work| work.spec.artifact.digest == digest) {
             work.stored(&mut self.out);
@@ -20,10 +39,12 @@ impl Node {
         }
     }
 
-    pub(super) fn fetch_failed(&mut self, digest: &Digest, reason: &str) {
-        for work in self.works.values_mut().filter(|work| work.spec.artifact.digest == *digest && work.is_fetching()) {
-            work.refuse(reason.to_owned(), &mut self.out);
-        }
+    pub(super) fn fetch_failed(&mut self, digest: &Digest, reason: &str, now: Now) {
+        self.each_work(now, |work, around| {
+            if work.spec.artifact.digest == *digest {
+                work.not_fetched(reason, around);
+            }
+        });
     }
 
     pub(super) fn prepared(&mut self, digest: &Digest, fuel: bool, result: &Result<(), PrepareError>, now: Now) {
@@ -46,7 +67,8 @@ impl Node {
     }
 
     pub(super) fn exited(&mut self, instance: Instance, outcome: &Outcome, memory_peak_bytes: u64, now: Now) {
-        if self.orphans.remove(&instance) {
+        // At the end of the agent everything is stopped: that is no end that should be remembered.
+        if self.orphans.remove(&instance) || self.leaving && *outcome == Outcome::Stopped {
             return;
         }
         self.each_work(now, |work, around| {
@@ -58,6 +80,9 @@ impl Node {
 
     pub(super) fn runner_lost(&mut self, instances: &[Instance], reason: &str, now: Now) {
         self.orphans.retain(|orphan| !instances.contains(orphan));
+        if self.leaving {
+            return;
+        }
         self.each_work(now, |work, around| work.lost(instances, reason, around));
     }
 
@@ -66,12 +91,10 @@ impl Node {
     }
 
     fn each_work(&mut self, now: Now, mut act: impl FnMut(&mut Workload, &mut Surroundings<'_>)) {
-        if self.leaving {
-            return;
-        }
         let from = self.out.len();
+        let may_start = !self.leaving;
         let (random, next_instance, out) = (&mut self.random, &mut self.next_instance, &mut self.out);
-        let mut around = Surroundings { now, random, next_instance, out };
+        let mut around = Surroundings { now, may_start, random, next_instance, out };
         for work in self.works.values_mut() {
             act(work, &mut around);
         }

@@ -2,8 +2,11 @@
 
 use super::effect::{Effect, RunRecord};
 use super::input::{Instance, Now};
-use super::random::{Random, backoff_ms};
-use shared::{ComponentReport, ComponentSpec, IntentId, MAX_DETAIL_BYTES, Outcome, Phase, Restart};
+use super::random::backoff_ms;
+use super::slot::Slot;
+use super::stage::Stage;
+use super::work::Surroundings;
+use shared::{ComponentReport, ComponentSpec, IntentId, Outcome, Phase, Restart};
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
@@ -15,36 +18,6 @@ const BACKOFF_MOST_MS: u64 = 5 * 60 * 1_000;
 
 /// A run this long was healthy: what fails after it begins with the first pause again.
 const HEALTHY_MS: u64 = 60_000;
-
-/// How far the way to a first instance has come.
-#[derive(Debug, Clone, PartialEq, Eq)]
-enum Stage {
-    /// Its bytes are on their way.
-    Fetching { bytes: u64 },
-    /// It is being compiled.
-    Preparing,
-    /// Preparing could not be done this time; again at this time.
-    Retrying { at_ms: u64, reason: String },
-    /// It can be started.
-    Ready,
-    /// It never will be.
-    Broken { reason: String },
-}
-
-/// One of its replicas.
-#[derive(Debug, Clone, PartialEq, Eq)]
-enum Slot {
-    /// Has not been started.
-    Idle,
-    /// Was ordered to start; until it runs it shows the phase from `before`.
-    Starting { instance: Instance, before: Phase },
-    /// Runs.
-    Running { instance: Instance, since_ms: u64 },
-    /// Starts again at `at_ms`; `failed` when its last run ended in error.
-    Waiting { at_ms: u64, failed: bool },
-    /// Ended for good.
-    Ended(Outcome),
-}
 
 /// See the module.
 pub struct Workload {
@@ -61,19 +34,8 @@ pub struct Workload {
     last_outcome: Option<Outcome>,
     /// The most memory that an instance had, in bytes.
     pub memory_peak_bytes: u64,
-    prepare_failures: u32,
-}
-
-/// What a workload needs from the node around it.
-pub struct Surroundings<'a> {
-    /// The clocks.
-    pub now: Now,
-    /// Jitter.
-    pub random: &'a mut Random,
-    /// Where the next instance gets its name from.
-    pub next_instance: &'a mut Instance,
-    /// Orders.
-    pub out: &'a mut Vec<Effect>,
+    /// Attempts to fetch or prepare that failed in a row.
+    failures: u32,
 }
 
 impl Workload {
@@ -95,7 +57,7 @@ impl Workload {
             restarts: 0,
             last_outcome: None,
             memory_peak_bytes: 0,
-            prepare_failures: 0,
+            failures: 0,
         }
     }
 
@@ -138,14 +100,28 @@ impl Workload {
 
     /// Whether its bytes are awaited.
     pub fn is_fetching(&self) -> bool {
-        matches!(self.stage, Stage::Fetching { .. })
+        matches!(self.stage, Stage::Fetching { .. } | Stage::Refetching { .. })
     }
 
     /// Its bytes are here: have them compiled.
     pub fn stored(&mut self, out: &mut Vec<Effect>) {
         if self.is_fetching() {
+            self.failures = 0;
             self.prepare(out);
         }
+    }
+
+    /// Its bytes could not be had or kept; tried again after a pause, for a full disk is emptied some day.
+    pub fn not_fetched(&mut self, reason: &str, around: &mut Surroundings<'_>) {
+        if matches!(self.stage, Stage::Fetching { .. }) {
+            around.out.push(Effect::Note(self.spec.name.clone(), reason.to_owned()));
+            self.stage = Stage::Refetching { at_ms: self.next_attempt(around), reason: reason.to_owned() };
+        }
+    }
+
+    fn next_attempt(&mut self, around: &mut Surroundings<'_>) -> u64 {
+        self.failures += 1;
+        around.now.mono_ms + backoff_ms(around.random, self.failures, BACKOFF_FIRST_MS, BACKOFF_MOST_MS)
     }
 
     fn prepare(&mut self, out: &mut Vec<Effect>) {
@@ -164,7 +140,7 @@ impl Workload {
             return;
         }
         self.stage = Stage::Ready;
-        self.prepare_failures = 0;
+        self.failures = 0;
         self.retire_old(around.out);
         self.start_due(around);
     }
@@ -172,9 +148,7 @@ impl Workload {
     /// Compiled code could not be had this time; tried again after a pause.
     pub fn unable(&mut self, reason: String, around: &mut Surroundings<'_>) {
         if self.stage == Stage::Preparing {
-            self.prepare_failures += 1;
-            let pause = backoff_ms(around.random, self.prepare_failures, BACKOFF_FIRST_MS, BACKOFF_MOST_MS);
-            self.stage = Stage::Retrying { at_ms: around.now.mono_ms + pause, reason };
+            self.stage = Stage::Retrying { at_ms: self.next_attempt(around), reason };
         }
     }
 
@@ -189,10 +163,16 @@ impl Workload {
 
     /// Starts what should run by now: all that never ran, and what has paused long enough.
     pub fn start_due(&mut self, around: &mut Surroundings<'_>) {
-        if let Stage::Retrying { at_ms, .. } = self.stage
-            && at_ms <= around.now.mono_ms
-        {
-            self.prepare(around.out);
+        if !around.may_start {
+            return;
+        }
+        match self.stage {
+            Stage::Retrying { at_ms, .. } if at_ms <= around.now.mono_ms => self.prepare(around.out),
+            Stage::Refetching { at_ms, .. } if at_ms <= around.now.mono_ms => {
+                self.stage = Stage::Fetching { bytes: 0 };
+                around.out.push(Effect::Fetch { artifact: self.spec.artifact, hints: Vec::new() });
+            }
+            _ => {}
         }
         if self.stage != Stage::Ready || !self.spec.start || !self.retiring.is_empty() {
             return;
@@ -219,11 +199,7 @@ impl Workload {
             Slot::Waiting { at_ms, .. } => Some(*at_ms),
             _ => None,
         });
-        let retry = match self.stage {
-            Stage::Retrying { at_ms, .. } => Some(at_ms),
-            _ => None,
-        };
-        slots.chain(retry).min()
+        slots.chain(self.stage.next_attempt()).min()
     }
 
     /// An instance runs. Gives whether it is one of this workload's.
@@ -278,7 +254,7 @@ impl Workload {
     /// The runner took these instances with it. They are started again, whatever the policy on failure, unless the
     /// component is to run only once.
     pub fn lost(&mut self, instances: &[Instance], reason: &str, around: &mut Surroundings<'_>) {
-        let outcome = Outcome::Trap(clip(format!("the runner ended: {reason}")));
+        let outcome = Outcome::Trap(format!("the runner ended: {reason}"));
         for instance in instances {
             self.exited(*instance, &outcome, around);
         }
@@ -292,22 +268,12 @@ impl Workload {
 
     /// Where it stands.
     pub fn report(&self) -> ComponentReport {
-        let phase = match &self.stage {
-            Stage::Fetching { .. } => Phase::Fetching,
-            Stage::Preparing | Stage::Retrying { .. } => Phase::Compiling,
-            Stage::Broken { .. } => Phase::Failed,
-            Stage::Ready if !self.spec.start => Phase::Staged,
-            Stage::Ready => self.slots.iter().map(|(slot, _)| slot.phase()).max().unwrap_or(Phase::Stopped),
-        };
-        let reason = match &self.stage {
-            Stage::Broken { reason } | Stage::Retrying { reason, .. } => Some(clip(reason.clone())),
-            _ => None,
+        let phase = match self.stage.phase() {
+            Some(phase) => phase,
+            None if !self.spec.start => Phase::Staged,
+            None => self.slots.iter().map(|(slot, _)| slot.phase()).max().unwrap_or(Phase::Stopped),
         };
         let running = self.slots.iter().filter(|(slot, _)| matches!(slot, Slot::Running { .. })).count();
-        let fetched = match self.stage {
-            Stage::Fetching { bytes } => Some(bytes),
-            _ => None,
-        };
         ComponentReport {
             name: self.spec.name.clone(),
             intent: self.intent,
@@ -316,47 +282,9 @@ impl Workload {
             replicas: self.spec.replicas.get(),
             running: u16::try_from(running).unwrap_or(u16::MAX),
             restarts: self.restarts,
-            last_outcome: self.last_outcome.clone().map(clip_outcome),
-            reason,
-            fetched,
+            last_outcome: self.last_outcome.clone(),
+            reason: self.stage.reason().cloned(),
+            fetched: self.stage.fetched(),
         }
-    }
-}
-
-impl Slot {
-    fn instance(&self) -> Option<Instance> {
-        match self {
-            Slot::Starting { instance, .. } | Slot::Running { instance, .. } => Some(*instance),
-            Slot::Idle | Slot::Waiting { .. } | Slot::Ended(_) => None,
-        }
-    }
-
-    fn phase(&self) -> Phase {
-        match self {
-            Slot::Starting { before, .. } => *before,
-            Slot::Idle => Phase::Compiling,
-            Slot::Running { .. } => Phase::Running,
-            Slot::Waiting { failed: true, .. } => Phase::Backoff,
-            Slot::Waiting { failed: false, .. } => Phase::Completed,
-            Slot::Ended(Outcome::Stopped) => Phase::Stopped,
-            Slot::Ended(outcome) if outcome.is_failure() => Phase::Failed,
-            Slot::Ended(_) => Phase::Completed,
-        }
-    }
-}
-
-fn clip(mut text: String) -> String {
-    if text.len() > MAX_DETAIL_BYTES {
-        let end = (0..=MAX_DETAIL_BYTES - '…'.len_utf8()).rev().find(|at| text.is_char_boundary(*at));
-        text.truncate(end.unwrap_or(0));
-        text.push('…');
-    }
-    text
-}
-
-fn clip_outcome(outcome: Outcome) -> Outcome {
-    match outcome {
-        Outcome::Trap(why) => Outcome::Trap(clip(why)),
-        other => other,
     }
 }

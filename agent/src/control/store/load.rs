@@ -74,14 +74,19 @@ pub fn set_aside(paths: &StorePaths, path: &Path, why: &str) -> String {
         None => Err(io::Error::other("a thousand of them are there")),
     });
     match (moved, free) {
-        (Ok(()), Some(to)) => format!("`{}` is unreadable ({why}) and was set aside as `{}`", path.display(), to.display()),
+        (Ok(()), Some(to)) => {
+            format!("`{}` is unreadable ({why}) and was set aside as `{}`", path.display(), to.display())
+        }
         (Err(error), _) => format!("`{}` is unreadable ({why}) and could not be set aside: {error}", path.display()),
         (Ok(()), None) => String::new(),
     }
 }
 
 fn cannot(what: &str, path: &Path, error: &io::Error) -> StoreError {
-    StoreError(format!("cannot {what} `{}`: {error}\nhint: check its permissions and the space on the disk", path.display()))
+    StoreError(format!(
+        "cannot {what} `{}`: {error}\nhint: check its permissions and the space on the disk",
+        path.display()
+    ))
 }
 
 /// The bytes of a file; `None` when it is not there.
@@ -184,10 +189,7 @@ fn load_intents(paths: &StorePaths, warnings: &mut Vec<String>) -> Result<Vec<(P
     Ok(intents)
 }
 
-fn load_runs(
-    paths: &StorePaths,
-    warnings: &mut Vec<String>,
-) -> Result<BTreeMap<ComponentName, RunRecord>, StoreError> {
+fn load_runs(paths: &StorePaths, warnings: &mut Vec<String>) -> Result<BTreeMap<ComponentName, RunRecord>, StoreError> {
     let mut runs = BTreeMap::new();
     for path in files_in(&paths.runs(), RUN)? {
         let name = path.file_stem().and_then(|stem| stem.to_str()).and_then(|stem| stem.parse().ok());

@@ -94,7 +94,10 @@ impl Refusal {
     pub(super) fn missing_import(name: &str, others: usize) -> Refusal {
         let more = if others == 0 { String::new() } else { format!(" (and {others} more)") };
         let reason = format!("it imports `{name}`{more}, which this agent does not offer");
-        refusal(&reason, "plug in a component that exports it: `wac plug component.wasm --plug other.wasm -o whole.wasm`")
+        refusal(
+            &reason,
+            "plug in a component that exports it: `wac plug component.wasm --plug other.wasm -o whole.wasm`",
+        )
     }
 
     pub(super) fn mismatch(error: &wasmtime::Error) -> Refusal {

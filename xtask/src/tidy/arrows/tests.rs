@@ -30,6 +30,8 @@ fn pure_parts_may_name_the_rest() {
     let good = "use std::{collections::BTreeMap, time::Duration}; // std::fs\nfn f() { g(\"std::net\") }";
     assert_eq!(findings("shared/src/seal.rs", good), 0);
     assert_eq!(findings("shared/src/files/mod.rs", "use std::fs;"), 0);
+    assert_eq!(findings("shared/src/lib.rs", "const OS: &str = std::env::consts::OS;"), 0);
+    assert_eq!(findings("shared/src/lib.rs", "fn f() { std::env::var(x); }"), 1);
     assert_eq!(findings("shared/src/mesh/node.rs", "async fn f() { smol::future::yield_now().await }"), 0);
 }
 

@@ -1,4 +1,4 @@
-//! One agent per data directory.
+//! One agent per data directory. Apart from guard and control, which both hold a lock and know nothing of one another.
 
 use rustix::fs::{FlockOperation, flock};
 use std::fs::{File, OpenOptions};
@@ -8,7 +8,7 @@ use std::path::Path;
 ///
 /// # Errors
 /// A sentence with the next step: in use, or not usable.
-pub(super) fn take(data_dir: &Path) -> Result<File, String> {
+pub(crate) fn take(data_dir: &Path) -> Result<File, String> {
     let dir = data_dir.display();
     shared::files::make_private_dir(data_dir).map_err(|error| {
         format!("cannot make the data directory `{dir}`: {error}\nhint: choose another one with `--data-dir DIR`")

@@ -1,0 +1,71 @@
+//! What can be seen of a node from outside: for operators, `/status` and `/metrics`.
+
+use super::{Node, Workload};
+use shared::{ComponentName, NodeId, NodeView, SignedReport};
+use std::collections::BTreeMap;
+
+/// Counters and sizes for `/metrics`.
+#[derive(Debug, Clone, Default)]
+pub struct Figures {
+    /// Connected and admitted nodes.
+    pub peers: usize,
+    /// Nodes of the realm that are alive, this one included.
+    pub nodes_alive: usize,
+    /// Intents accepted since start.
+    pub intents_accepted: u64,
+    /// Intents refused since start, by code.
+    pub intents_refused: BTreeMap<&'static str, u64>,
+    /// Reports that did not count.
+    pub reports_refused: u64,
+    /// Equal sequences of different intents.
+    pub alarms: u64,
+    /// The most memory of an instance of each component, in bytes.
+    pub memory_peak_bytes: BTreeMap<ComponentName, u64>,
+}
+
+impl Node {
+    /// Every node it knows of, itself included once it belongs to a realm.
+    #[must_use]
+    pub fn views(&self) -> Vec<NodeView> {
+        self.roster.views().collect()
+    }
+
+    /// Its own newest report; none while it is unclaimed.
+    #[must_use]
+    pub fn own_report(&self) -> Option<&SignedReport> {
+        self.reporting.newest()
+    }
+
+    /// Under which addresses it can be reached.
+    #[must_use]
+    pub fn own_addrs(&self) -> &[String] {
+        self.dialer.own_addrs()
+    }
+
+    /// Connected and admitted nodes.
+    #[must_use]
+    pub fn neighbours(&self) -> Vec<NodeId> {
+        self.neighbours.nodes().collect()
+    }
+
+    /// Every component that is meant for this node.
+    #[must_use]
+    pub fn components(&self) -> Vec<shared::ComponentReport> {
+        self.works.values().map(Workload::report).collect()
+    }
+
+    /// Counters and sizes.
+    #[must_use]
+    pub fn figures(&self) -> Figures {
+        let peaks = self.works.iter().map(|(name, work)| (name.clone(), work.memory_peak_bytes));
+        Figures {
+            peers: self.neighbours.nodes().count(),
+            nodes_alive: self.roster.alive(),
+            intents_accepted: self.ledger.accepted,
+            intents_refused: self.ledger.refused.clone(),
+            reports_refused: self.reporting.refused,
+            alarms: self.ledger.alarms,
+            memory_peak_bytes: peaks.collect(),
+        }
+    }
+}

@@ -1,0 +1,10 @@
+//! The runner with real components: it is spoken to over its socket, as control does.
+#![allow(clippy::unwrap_used)]
+
+mod compiling;
+mod guests;
+mod lifecycle;
+mod limits;
+mod outcomes;
+mod processes;
+mod support;

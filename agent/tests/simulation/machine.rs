@@ -1,0 +1,202 @@
+//! A machine: what survives a power cut, what does not, and what the checks remember of it.
+
+use crate::rng::Rng;
+use agent::control::node::{Config, Held, Instance, Member, Node, Now, Restored, RunRecord, Ticket};
+use shared::{
+    BUILD_FLOOR_UNIX_MS, ComponentName, ComponentSpec, Digest, Hello, IntentId, IntentKey, NodeId, OwnerId, Tag, Trust,
+    open,
+};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::sync::Arc;
+
+/// When a simulation begins, by a clock that is right.
+pub const EPOCH_UNIX_MS: u64 = BUILD_FLOOR_UNIX_MS + 24 * 3_600_000;
+
+/// Place in the order of intents under one key.
+pub type Rank = (u64, IntentId);
+
+/// What a power cut leaves.
+#[derive(Default)]
+pub struct Disk {
+    pub owner: Option<OwnerId>,
+    pub intents: BTreeMap<IntentKey, Arc<[u8]>>,
+    pub runs: BTreeMap<ComponentName, RunRecord>,
+    pub members: Vec<Member>,
+    pub blobs: BTreeSet<Digest>,
+    pub boots: u64,
+}
+
+/// On its way to the disk.
+pub struct Write {
+    pub ticket: Ticket,
+    pub key: IntentKey,
+    pub bytes: Arc<[u8]>,
+    pub claim: Option<OwnerId>,
+}
+
+/// Who waits for a word on an intent.
+pub enum Waiting {
+    Gossip { from: usize, data: crate::network::Data },
+    Stream { key: IntentKey, rank: Rank, push: Option<IntentId> },
+    Sync { ask: u64 },
+}
+
+/// What a clock shows.
+#[derive(Clone, Copy)]
+pub enum Clock {
+    /// Right up to this many milliseconds.
+    Off(i64),
+    /// A board without a battery.
+    Since1970,
+}
+
+/// An operator's command line, connected.
+pub struct Visitor {
+    pub peer: NodeId,
+    pub push: IntentId,
+    pub digest: Digest,
+    pub received: bool,
+}
+
+/// What must never go back, whatever happens to the machine.
+#[derive(Default)]
+pub struct Past {
+    pub acknowledged: BTreeMap<IntentKey, Rank>,
+    pub written: BTreeMap<IntentKey, Rank>,
+    pub started: BTreeMap<ComponentName, Rank>,
+}
+
+pub struct Machine {
+    pub seed: [u8; 32],
+    pub id: NodeId,
+    pub addr: String,
+    pub tags: Vec<Tag>,
+    pub bootstrap: Vec<String>,
+    pub clock: Clock,
+    /// Configured by hand, where trust on first use is not wanted.
+    pub owner: Option<OwnerId>,
+    pub disk: Disk,
+    pub past: Past,
+    pub node: Option<Node>,
+    /// What was under way in an earlier life is lost.
+    pub life: u64,
+    pub started_ms: u64,
+    pub hello: Option<Hello>,
+    pub wake: Option<u64>,
+    pub writes: VecDeque<Write>,
+    pub fetching: BTreeSet<Digest>,
+    pub live: BTreeMap<Instance, Arc<ComponentSpec>>,
+    /// Peers that the node was told of, with what it was told.
+    pub peers: BTreeMap<usize, (Hello, bool)>,
+    pub seen: BTreeSet<u64>,
+    pub waiting: BTreeMap<Ticket, Waiting>,
+    pub visitors: Vec<Visitor>,
+}
+
+impl Machine {
+    pub fn new(index: usize, owner: Option<OwnerId>, tags: Vec<Tag>, rng: &mut Rng) -> Machine {
+        let seed = rng.bytes();
+        let id = NodeId::of_seed(&seed);
+        Machine {
+            seed,
+            id,
+            addr: format!("/ip4/10.0.{}.{}/udp/1/quic-v1/p2p/{id}", index / 250, index % 250 + 1),
+            tags,
+            bootstrap: Vec::new(),
+            clock: Clock::Off(0),
+            owner,
+            disk: Disk::default(),
+            past: Past::default(),
+            node: None,
+            life: 0,
+            started_ms: 0,
+            hello: None,
+            wake: None,
+            writes: VecDeque::new(),
+            fetching: BTreeSet::new(),
+            live: BTreeMap::new(),
+            peers: BTreeMap::new(),
+            seen: BTreeSet::new(),
+            waiting: BTreeMap::new(),
+            visitors: Vec::new(),
+        }
+    }
+
+    pub fn now(&self, now_ms: u64) -> Now {
+        let (unix_ms, synchronised) = match self.clock {
+            Clock::Off(by) => ((EPOCH_UNIX_MS + now_ms).saturating_add_signed(by), by == 0),
+            Clock::Since1970 => (now_ms - self.started_ms, false),
+        };
+        Now { mono_ms: now_ms - self.started_ms, unix_ms, synchronised }
+    }
+
+    /// Switches it on: the node begins with what the disk holds, and with nothing else.
+    pub fn boot(&mut self, now_ms: u64) {
+        assert!(self.node.is_none(), "a machine that runs is not switched on");
+        self.life += 1;
+        self.started_ms = now_ms;
+        self.disk.boots += 1;
+        let trust = self.owner.or(self.disk.owner).map_or(Trust::FirstUse, Trust::Owner);
+        let held = |bytes: &Arc<[u8]>| Held {
+            opened: open(bytes, &trust).unwrap_or_else(|refused| panic!("on the disk of {}: {refused}", self.addr)),
+            bytes: Arc::clone(bytes),
+        };
+        let config = Config {
+            seed: self.seed,
+            tags: self.tags.clone(),
+            version: "0.1.0".into(),
+            platform: "linux/x86_64".into(),
+            boot: self.disk.boots,
+            budget_bytes: 8 << 30,
+            default_memory_mb: 64,
+            bootstrap: self.bootstrap.clone(),
+            random_seed: self.disk.boots ^ u64::from(self.seed[0]) << 8,
+        };
+        let restored = Restored {
+            trust,
+            intents: self.disk.intents.values().map(held).collect(),
+            runs: self.disk.runs.clone(),
+            members: self.disk.members.clone(),
+            blobs: self.disk.blobs.clone(),
+        };
+        self.node = Some(Node::new(config, restored));
+    }
+
+    /// The power is cut. Of what was on its way to the disk, a random part was written.
+    pub fn crash(&mut self, rng: &mut Rng) {
+        let kept = rng.below(self.writes.len() as u64 + 1);
+        for _ in 0..kept {
+            self.write();
+        }
+        self.node = None;
+        self.hello = None;
+        self.wake = None;
+        self.writes.clear();
+        self.fetching.clear();
+        self.live.clear();
+        self.peers.clear();
+        self.seen.clear();
+        self.waiting.clear();
+        self.visitors.clear();
+    }
+
+    /// Carries out the oldest write, and gives its ticket.
+    pub fn write(&mut self) -> Option<Ticket> {
+        let Write { ticket, key, bytes, claim } = self.writes.pop_front()?;
+        if let Some(owner) = claim {
+            assert!(self.disk.owner.is_none_or(|bound| bound == owner), "the owner of a node was replaced");
+            self.disk.owner = Some(owner);
+        }
+        let trust = Trust::Owner(self.owner.or(self.disk.owner).unwrap_or_else(|| panic!("an intent without an owner")));
+        let opened = open(&bytes, &trust).unwrap_or_else(|refused| panic!("written by {}: {refused}", self.addr));
+        let before = self.past.written.insert(key.clone(), opened.rank());
+        assert!(before.is_none_or(|before| before < opened.rank()), "{key}: something older was written after something newer");
+        self.disk.intents.insert(key, bytes);
+        Some(ticket)
+    }
+
+    /// The rank that is on the disk under a key.
+    pub fn durable(&self, key: &IntentKey) -> Option<Rank> {
+        self.past.written.get(key).copied()
+    }
+}
