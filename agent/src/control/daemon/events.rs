@@ -1,7 +1,7 @@
 //! What happens next, of all that can happen; and what an event of an edge means to the node.
 
 use super::journal::log;
-use super::{Daemon, Inboxes, MAX_WATCHERS, Waiting, Word, pages, streams, watch};
+use super::{Daemon, Inboxes, MAX_WATCHERS, Waiting, Word, backtrace, pages, streams, watch};
 use crate::control::artifacts::ArtifactEvent;
 use crate::control::host::{HostEvent, HostOrder};
 use crate::control::http::{HttpKind, HttpRequest};
@@ -184,7 +184,7 @@ impl Daemon {
     fn log_end(&mut self, instance: u64, outcome: &Outcome, detail: Vec<String>) {
         let Some(name) = self.running.remove(&instance) else { return };
         let _ = self.logs.end(name.clone(), instance);
-        for line in detail {
+        for line in backtrace::of_the_guest(detail) {
             self.note(name.clone(), line);
         }
         if outcome.is_failure() {

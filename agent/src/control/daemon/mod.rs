@@ -1,6 +1,7 @@
 //! The one place that knows both the policy and the edges: one loop takes what happened, asks the node what to do
 //! about it, and hands the orders down. It never waits for an edge; an edge that has no room is an input too.
 
+mod backtrace;
 mod crew;
 mod events;
 mod journal;

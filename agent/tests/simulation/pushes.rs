@@ -1,0 +1,199 @@
+//! What owners and others push: who signed what, what each component does when it runs, and the way of an operator
+//! through an entry node.
+
+use crate::machine::{EPOCH_UNIX_MS, Rank, Visitor, Waiting};
+use crate::rng::{Rng, fingerprint};
+use crate::script::Step;
+use crate::world::{Event, World};
+use agent::control::node::{Input, Source, Ticket};
+use shared::{
+    Artifact, Audience, Body, ComponentName, ComponentSpec, Digest, Hello, IntentId, IntentKey, Kind, Limits, NodeId,
+    Opened, OwnerKey, Push, RealmId, Receipt, Restart, Role, Trust, Verdict, open, seal,
+};
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+/// What a component does when it runs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Behaviour {
+    Stays,
+    Completes,
+    Crashes,
+}
+
+pub struct Pushes {
+    pub owner: OwnerKey,
+    pub stranger: OwnerKey,
+    /// Everything that the owner signed.
+    pub signed: BTreeMap<IntentId, (Opened, Arc<[u8]>)>,
+    by_bytes: BTreeMap<u64, IntentId>,
+    behaviours: BTreeMap<Digest, Behaviour>,
+    visits: u64,
+}
+
+impl Pushes {
+    pub fn new(seed: u64) -> Pushes {
+        let mut rng = Rng::new(!seed);
+        Pushes {
+            owner: OwnerKey::of_seed(&rng.bytes()),
+            stranger: OwnerKey::of_seed(&rng.bytes()),
+            signed: BTreeMap::new(),
+            by_bytes: BTreeMap::new(),
+            behaviours: BTreeMap::new(),
+            visits: 0,
+        }
+    }
+
+    pub fn behaviour(&self, digest: &Digest) -> Behaviour {
+        self.behaviours.get(digest).copied().unwrap_or_else(|| panic!("{digest} was never pushed"))
+    }
+
+    /// The intent that these bytes are, when the owner signed them.
+    pub fn of_bytes(&self, bytes: &[u8]) -> Option<&Opened> {
+        let id = self.by_bytes.get(&fingerprint(bytes))?;
+        self.signed.get(id).map(|(opened, _)| opened)
+    }
+
+    pub fn artifact(&mut self, number: u64, behaviour: Behaviour) -> Artifact {
+        let digest = Digest::of(format!("artifact {number} {behaviour:?}").as_bytes());
+        self.behaviours.insert(digest, behaviour);
+        Artifact { digest, size: 10_000 + number, chunks: Digest::of(b"chunks") }
+    }
+
+    pub fn sign(&mut self, body: &Body) -> IntentId {
+        let bytes = seal(&self.owner, Kind::Push, body).unwrap_or_else(|refused| panic!("{refused}"));
+        let opened = open(&bytes, &Trust::Owner(self.owner.id())).unwrap_or_else(|refused| panic!("{refused}"));
+        let id = opened.id();
+        self.by_bytes.insert(fingerprint(&bytes), id);
+        self.signed.insert(id, (opened, bytes.into()));
+        id
+    }
+
+    /// The newest that was signed under a key and that counts for the checks.
+    pub fn rank(&self, id: &IntentId) -> Rank {
+        self.signed[id].0.rank()
+    }
+}
+
+/// A body with the usual limits.
+pub fn body(owner: &OwnerKey, name: &ComponentName, artifact: Artifact, seq: u64, audience: Audience) -> Body {
+    Body {
+        realm: RealmId::of_owner(&owner.id()),
+        seq,
+        issued_at: seq,
+        not_after: None,
+        audience,
+        note: String::new(),
+        payload: Push {
+            component: ComponentSpec {
+                name: name.clone(),
+                artifact,
+                limits: Limits::default(),
+                replicas: shared::Replicas::default(),
+                restart: Restart::OnFailure,
+                start: true,
+                args: Vec::new(),
+                env: Vec::new(),
+            },
+        },
+    }
+}
+
+impl World {
+    /// Names the stream that an intent is handed over on.
+    pub fn stream_ticket(&mut self, at: usize, bytes: &[u8], push: Option<IntentId>) -> Ticket {
+        let known = self.pushes.of_bytes(bytes).map(|opened| (opened.key(), opened.rank()));
+        match known {
+            Some((key, rank)) => self.ticket(at, Waiting::Stream { key, rank, push }),
+            None => 0,
+        }
+    }
+
+    /// An operator comes with a push, or comes back with it.
+    pub fn visit(&mut self, push: IntentId) {
+        let up: Vec<usize> = (0..self.machines.len()).filter(|at| self.machines[*at].node.is_some()).collect();
+        let (opened, bytes) = self.pushes.signed[&push].clone();
+        let Some(at) = self.rng.pick(&up) else { return };
+        self.enter(at, push, opened.body().payload.component.artifact.digest, &bytes);
+    }
+
+    pub fn enter(&mut self, at: usize, push: IntentId, digest: Digest, bytes: &Arc<[u8]>) {
+        self.pushes.visits += 1;
+        let peer = NodeId::from_bytes(*Digest::of(&self.pushes.visits.to_be_bytes()).as_bytes());
+        let hello = Hello {
+            realm: Some(RealmId::of_owner(&self.pushes.owner.id())),
+            role: Role::Operator,
+            version: "0.1.0".into(),
+            platform: "linux/x86_64".into(),
+            tags: Vec::new(),
+            addrs: Vec::new(),
+            highest_seq: 0,
+        };
+        let admitted = self.machines[at].hello.as_ref().is_some_and(|ours| ours.realm == hello.realm);
+        self.machines[at].visitors.push(Visitor { peer, push, digest, received: false });
+        self.feed(at, Input::Met { peer, addr: "/ip4/10.9.9.9/udp/9/quic-v1".into(), hello, admitted });
+        let ticket = self.stream_ticket(at, bytes, Some(push));
+        self.feed(at, Input::Offered { source: Source::Stream { ticket, peer }, bytes: bytes.to_vec() });
+        self.look_again(at);
+        let (delay, life) = (self.rng.between(1_000, 4_000), self.machines[at].life);
+        self.after(delay, Event::Step(Step::Leave { at, life, peer, push }));
+    }
+
+    /// An operator leaves when the entry node has said that it accepts the push, and has its artifact. When the node
+    /// crashed meanwhile, another one is visited.
+    pub fn leave(&mut self, at: usize, life: u64, peer: NodeId, push: IntentId) {
+        let key = self.pushes.signed[&push].0.key();
+        let superseded = self.machines.iter().any(|it| it.durable(&key).is_some_and(|rank| rank > self.pushes.rank(&push)));
+        let machine = &mut self.machines[at];
+        if machine.life != life || machine.node.is_none() {
+            if !superseded {
+                self.after(500, Event::Step(Step::Visit(push)));
+            }
+            return;
+        }
+        let visitor = machine.visitors.iter().find(|visitor| visitor.peer == peer);
+        let done = visitor.is_some_and(|it| it.received && machine.disk.blobs.contains(&it.digest));
+        if done || superseded {
+            machine.visitors.retain(|visitor| visitor.peer != peer);
+            return self.feed(at, Input::Gone { peer });
+        }
+        if visitor.is_some_and(|visitor| !visitor.received) {
+            // The disk was full: once more.
+            let bytes = Arc::clone(&self.pushes.signed[&push].1);
+            let ticket = self.stream_ticket(at, &bytes, Some(push));
+            self.feed(at, Input::Offered { source: Source::Stream { ticket, peer }, bytes: bytes.to_vec() });
+        }
+        self.after(3_000, Event::Step(Step::Leave { at, life, peer, push }));
+    }
+
+    pub fn receipt(&mut self, at: usize, ticket: Ticket, receipt: &Receipt) {
+        let machine = &mut self.machines[at];
+        let Some(Waiting::Stream { key, rank, push }) = machine.waiting.remove(&ticket) else { return };
+        assert_eq!(receipt.node, machine.id);
+        if let Verdict::Refused { .. } = receipt.verdict {
+            return;
+        }
+        assert!(machine.durable(&key).is_some_and(|durable| durable >= rank), "acknowledged before it was on the disk");
+        let acknowledged = machine.past.acknowledged.entry(key).or_insert(rank);
+        *acknowledged = rank.max(*acknowledged);
+        for visitor in machine.visitors.iter_mut().filter(|visitor| Some(visitor.push) == push) {
+            visitor.received = true;
+        }
+    }
+
+    /// A sequence as an operator chooses it at an entry node.
+    pub fn next_seq(&self, entry: usize) -> u64 {
+        let highest = self.machines[entry].hello.as_ref().map_or(0, |hello| hello.highest_seq);
+        (EPOCH_UNIX_MS + self.now).max(highest + 1)
+    }
+
+    /// The entry of the state map that is newest among everything that any machine holds for good.
+    pub fn newest(&self) -> BTreeMap<IntentKey, Rank> {
+        let mut newest = BTreeMap::new();
+        for (key, rank) in self.machines.iter().flat_map(|machine| &machine.past.written) {
+            let entry = newest.entry(key.clone()).or_insert(*rank);
+            *entry = (*entry).max(*rank);
+        }
+        newest
+    }
+}

@@ -1,0 +1,309 @@
+//! The world: one queue of events in virtual time. Whatever a node orders comes back as an event, late or not at all.
+
+use crate::machine::{Machine, Waiting, Write};
+use crate::network::{Ask, Data, Packet};
+use crate::pushes::{Behaviour, Pushes};
+use crate::rng::{Rng, fingerprint, mix};
+use agent::control::node::{Effect, Input, Instance, PrepareError, Ticket, Verdict};
+use shared::{ComponentSpec, Digest, NodeId, Outcome};
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+/// What a simulation is like.
+#[derive(Clone)]
+pub struct Plan {
+    pub nodes: usize,
+    /// Percent of packets and dials that are lost.
+    pub loss: u64,
+    pub latency_ms: (u64, u64),
+    pub gossip: bool,
+    /// Percent of writes, fetches and compilations that fail.
+    pub faults: u64,
+}
+
+/// Something that is due.
+#[derive(Clone)]
+pub enum Event {
+    Feed { at: usize, life: u64, input: Input },
+    Wake { at: usize, life: u64, due: u64 },
+    Written { at: usize, life: u64 },
+    Look { at: usize, life: u64, digest: Digest },
+    Fetched { at: usize, life: u64, digest: Digest },
+    Exit { at: usize, life: u64, instance: Instance, outcome: Outcome },
+    Arrive { from: usize, to: usize, life: u64, packet: Packet },
+    GiveUp { ask: u64 },
+    Dialled { from: usize, life: u64, to: Option<usize>, addr: String },
+    Greet { a: usize, b: usize },
+    Strangers { a: usize, b: usize, id: u64 },
+    Notice { at: usize, life: u64, peer: usize },
+    Step(crate::script::Step),
+}
+
+/// What a simulation did.
+#[derive(Default, Debug)]
+pub struct Figures {
+    pub events: u64,
+    pub messages: u64,
+    pub reports: u64,
+    pub pushes: u64,
+    pub crashes: u64,
+    pub starts: u64,
+    pub writes: u64,
+    pub saved_members: u64,
+    pub forged: u64,
+    pub replayed: u64,
+    pub refused: u64,
+    pub lost_runners: u64,
+}
+
+pub struct World {
+    pub plan: Plan,
+    pub rng: Rng,
+    pub now: u64,
+    queue: BTreeMap<(u64, u64), Event>,
+    queued: u64,
+    pub machines: Vec<Machine>,
+    pub by_addr: BTreeMap<String, usize>,
+    pub by_id: BTreeMap<NodeId, usize>,
+    pub links: BTreeMap<(usize, usize), u64>,
+    pub links_made: u64,
+    /// On which side of a split each machine is.
+    pub side: Vec<u8>,
+    pub asks: BTreeMap<u64, Ask>,
+    pub asked: u64,
+    tickets: Ticket,
+    pub pushes: Pushes,
+    pub figures: Figures,
+    /// A digest of everything that has happened, in order.
+    pub trace: u64,
+}
+
+impl World {
+    pub fn new(seed: u64, plan: Plan) -> World {
+        World {
+            plan,
+            rng: Rng::new(seed),
+            now: 0,
+            queue: BTreeMap::new(),
+            queued: 0,
+            machines: Vec::new(),
+            by_addr: BTreeMap::new(),
+            by_id: BTreeMap::new(),
+            links: BTreeMap::new(),
+            links_made: 0,
+            side: Vec::new(),
+            asks: BTreeMap::new(),
+            asked: 0,
+            tickets: 0,
+            pushes: Pushes::new(seed),
+            figures: Figures::default(),
+            trace: seed,
+        }
+    }
+
+    pub fn add(&mut self, machine: Machine) {
+        let addr = machine.addr.split("/p2p/").next().unwrap_or_default().to_owned();
+        self.by_addr.insert(addr, self.machines.len());
+        self.by_id.insert(machine.id, self.machines.len());
+        self.machines.push(machine);
+        self.side.push(0);
+    }
+
+    pub fn after(&mut self, delay_ms: u64, event: Event) {
+        self.queued += 1;
+        self.queue.insert((self.now + delay_ms, self.queued), event);
+    }
+
+    pub fn latency(&mut self) -> u64 {
+        let (least, most) = self.plan.latency_ms;
+        self.rng.between(least, most)
+    }
+
+    pub fn ticket(&mut self, at: usize, waiting: Waiting) -> Ticket {
+        self.tickets += 1;
+        self.machines[at].waiting.insert(self.tickets, waiting);
+        self.tickets
+    }
+
+    /// Lets time pass until `until`.
+    pub fn run(&mut self, until: u64) {
+        while let Some(entry) = self.queue.first_entry().filter(|entry| entry.key().0 <= until) {
+            let ((at, _), event) = entry.remove_entry();
+            self.now = at;
+            self.figures.events += 1;
+            self.happen(event);
+        }
+        self.now = until;
+    }
+
+    fn happen(&mut self, event: Event) {
+        match event {
+            Event::Feed { at, life, input } if self.lives(at, life) => self.feed(at, input),
+            Event::Wake { at, life, due } if self.lives(at, life) && self.machines[at].wake == Some(due) => {
+                self.machines[at].wake = None;
+                self.feed(at, Input::Woke);
+                let next = self.machines[at].wake;
+                assert!(next.is_none_or(|next| next > self.now), "{at} wants to be woken at {next:?} over and over");
+            }
+            Event::Written { at, life } if self.lives(at, life) => self.written(at),
+            Event::Look { at, life, digest } if self.lives(at, life) => self.look(at, digest),
+            Event::Fetched { at, life, digest } if self.lives(at, life) => {
+                if self.machines[at].fetching.remove(&digest) {
+                    self.machines[at].disk.blobs.insert(digest);
+                    self.feed(at, Input::Stored { digest });
+                }
+            }
+            Event::Exit { at, life, instance, outcome } if self.lives(at, life) => {
+                if self.machines[at].live.remove(&instance).is_some() {
+                    self.feed(at, Input::Exited { instance, outcome, memory_peak_bytes: 1 << 20 });
+                }
+            }
+            Event::Arrive { from, to, life, packet } if self.lives(to, life) && self.is_linked(from, to) => {
+                self.arrive(from, to, packet);
+            }
+            Event::GiveUp { ask } => self.answered(ask, Err("no answer".into())),
+            Event::Dialled { from, life, to, addr } if self.lives(from, life) => self.dialled(from, to, addr),
+            Event::Greet { a, b } if self.is_linked(a, b) => self.greet(a, b),
+            Event::Strangers { a, b, id } => self.strangers(a, b, id),
+            Event::Notice { at, life, peer } if self.lives(at, life) => self.notice(at, peer),
+            Event::Step(step) => self.step(step),
+            _ => {}
+        }
+    }
+
+    fn lives(&self, at: usize, life: u64) -> bool {
+        self.machines[at].life == life && self.machines[at].node.is_some()
+    }
+
+    /// Gives a node an input, carries out what it orders, and checks what must always hold.
+    pub fn feed(&mut self, at: usize, input: Input) {
+        let machine = &mut self.machines[at];
+        let now = machine.now(self.now);
+        let Some(node) = &mut machine.node else { return };
+        let effects = node.handle(input, now);
+        let wake = node.next_wake().map(|wake| (machine.started_ms + wake).max(self.now));
+        self.trace = mix(self.trace ^ mix(self.now) ^ at as u64);
+        for effect in effects {
+            self.obey(at, effect);
+        }
+        let machine = &mut self.machines[at];
+        if machine.wake != wake {
+            machine.wake = wake;
+            let life = machine.life;
+            if let Some(due) = wake {
+                self.after(due - self.now, Event::Wake { at, life, due });
+            }
+        }
+        self.check_step(at);
+    }
+
+    fn obey(&mut self, at: usize, effect: Effect) {
+        let life = self.machines[at].life;
+        let later = |input| Event::Feed { at, life, input };
+        self.trace = mix(self.trace ^ weigh(&effect));
+        match effect {
+            Effect::Persist { ticket, key, bytes, claim } => {
+                self.figures.writes += 1;
+                self.check_persist(at, &bytes);
+                self.machines[at].writes.push_back(Write { ticket, key, bytes, claim });
+                let delay = self.rng.between(1, 60);
+                self.after(delay, Event::Written { at, life });
+            }
+            Effect::Receipt { ticket, receipt } => self.receipt(at, ticket, &receipt),
+            Effect::Judge { ticket, verdict } => {
+                if let Some(Waiting::Gossip { from, data }) = self.machines[at].waiting.remove(&ticket) {
+                    self.judged(at, from, &data, verdict == Verdict::Forward);
+                }
+            }
+            Effect::Announce(bytes) => self.publish(at, Data::Intent(bytes)),
+            Effect::PublishReport(report) => {
+                self.figures.reports += 1;
+                self.publish(at, Data::Report(Arc::new(report)));
+            }
+            Effect::HandOver { peer, bytes } => self.hand_over(at, self.by_id[&peer], bytes),
+            Effect::AskSync { peer, request } => self.ask(at, self.by_id[&peer], request),
+            Effect::AnswerSync { ticket, reply } => {
+                if let Some(Waiting::Sync { ask }) = self.machines[at].waiting.remove(&ticket) {
+                    self.answer(at, ask, reply);
+                }
+            }
+            Effect::Fetch { artifact, .. } => {
+                if self.rng.chance(self.plan.faults) {
+                    let reason = "the disk is full".into();
+                    self.after(5, later(Input::FetchFailed { digest: artifact.digest, reason }));
+                } else if self.machines[at].fetching.insert(artifact.digest) {
+                    self.after(10, Event::Look { at, life, digest: artifact.digest });
+                }
+            }
+            Effect::Drop(digest) => {
+                self.machines[at].fetching.remove(&digest);
+                self.machines[at].disk.blobs.remove(&digest);
+            }
+            Effect::Prepare { digest, fuel } => self.prepare(at, digest, fuel),
+            Effect::Start { instance, spec, .. } => self.start(at, instance, spec),
+            Effect::Stop(instance) => {
+                let delay = self.rng.between(1, 800);
+                self.after(delay, Event::Exit { at, life, instance, outcome: Outcome::Stopped });
+            }
+            Effect::SaveRun { name, record } => _ = self.machines[at].disk.runs.insert(name, record),
+            Effect::SaveMembers(members) => {
+                self.figures.saved_members += 1;
+                self.machines[at].disk.members = members;
+            }
+            Effect::Dial(addr) => self.dial(at, addr),
+            Effect::SetHello(hello) => self.said_hello(at, hello),
+            Effect::NodeChanged(_) | Effect::Log(..) | Effect::Note(..) => {}
+        }
+    }
+
+    fn written(&mut self, at: usize) {
+        if self.rng.chance(self.plan.faults) {
+            if let Some(write) = self.machines[at].writes.pop_front() {
+                self.feed(at, Input::Persisted { ticket: write.ticket, result: Err("the disk is full".into()) });
+            }
+        } else if let Some(ticket) = self.machines[at].write() {
+            self.feed(at, Input::Persisted { ticket, result: Ok(()) });
+        }
+    }
+
+    fn prepare(&mut self, at: usize, digest: Digest, fuel: bool) {
+        assert!(self.machines[at].disk.blobs.contains(&digest), "compiled before it was stored");
+        let result = match self.rng.chance(self.plan.faults) {
+            true => Err(PrepareError::Unable("killed by signal 9".into())),
+            false => Ok(()),
+        };
+        let (delay, life) = (self.rng.between(20, 600), self.machines[at].life);
+        self.after(delay, Event::Feed { at, life, input: Input::Prepared { digest, fuel, result } });
+    }
+
+    fn start(&mut self, at: usize, instance: Instance, spec: Arc<ComponentSpec>) {
+        self.figures.starts += 1;
+        let life = self.machines[at].life;
+        let (begun, lasts) = (self.rng.between(1, 20), self.rng.between(50, 3_000));
+        self.after(begun, Event::Feed { at, life, input: Input::Started { instance } });
+        let outcome = match self.pushes.behaviour(&spec.artifact.digest) {
+            Behaviour::Stays => None,
+            Behaviour::Completes => Some(Outcome::Completed),
+            Behaviour::Crashes => Some(Outcome::Exit(3)),
+        };
+        if let Some(outcome) = outcome {
+            self.after(begun + lasts, Event::Exit { at, life, instance, outcome });
+        }
+        assert!(self.machines[at].live.insert(instance, spec).is_none(), "an instance was started twice");
+    }
+}
+
+/// What of an order goes into the trace.
+fn weigh(effect: &Effect) -> u64 {
+    match effect {
+        Effect::Persist { bytes, .. } | Effect::Announce(bytes) => fingerprint(bytes),
+        Effect::HandOver { peer, bytes } => fingerprint(bytes) ^ fingerprint(peer.as_bytes()),
+        Effect::PublishReport(report) => fingerprint(report.sig.as_bytes()),
+        Effect::Start { instance, spec, .. } => instance ^ fingerprint(spec.artifact.digest.as_bytes()),
+        Effect::Dial(addr) => fingerprint(addr.as_bytes()),
+        Effect::AskSync { peer, .. } => fingerprint(peer.as_bytes()),
+        Effect::Stop(instance) => *instance,
+        Effect::SaveMembers(members) => members.len() as u64,
+        other => fingerprint(format!("{:?}", std::mem::discriminant(other)).as_bytes()),
+    }
+}

@@ -1,0 +1,50 @@
+//! Which flags exist, and the variable that stands in for each.
+
+use shared::args::{Flag, Table};
+
+pub(super) const TABLE: Table = Table {
+    program: &[Flag::many("--via", "REALM_VIA"), Flag::one("--color", "REALM_COLOR")],
+    verbs: &[
+        ("init", &[Flag::switch("--force", "REALM_FORCE")]),
+        ("key", &[]),
+        (
+            "configure",
+            &[
+                Flag::one("--owner", "REALM_OWNER"),
+                Flag::many("--bootstrap", "REALM_BOOTSTRAP"),
+                Flag::one("--data-dir", "REALM_DATA_DIR"),
+                Flag::switch("--force", "REALM_FORCE"),
+            ],
+        ),
+        ("status", &[Flag::switch("--json", "REALM_JSON")]),
+        ("push", PUSH),
+        ("logs", &[Flag::one("--tail", "REALM_TAIL").or("-n"), Flag::switch("--json", "REALM_JSON")]),
+    ],
+};
+
+const PUSH: &[Flag] = &[
+    Flag::one("--name", "REALM_NAME"),
+    Flag::one("--file", "REALM_FILE"),
+    Flag::many("--tag", "REALM_TAG"),
+    Flag::many("--peer", "REALM_PEER"),
+    Flag::one("--replicas", "REALM_REPLICAS"),
+    Flag::one("--memory-max-mb", "REALM_MEMORY_MAX_MB"),
+    Flag::one("--fuel", "REALM_FUEL"),
+    Flag::one("--epoch-ms", "REALM_EPOCH_MS"),
+    Flag::one("--deadline-ms", "REALM_DEADLINE_MS"),
+    Flag::one("--log-max-kb", "REALM_LOG_MAX_KB"),
+    Flag::many("--arg", "REALM_ARG"),
+    Flag::many("--env", "REALM_ENV"),
+    Flag::one("--restart", "REALM_RESTART"),
+    Flag::switch("--start", "REALM_START").against("--no-start"),
+    Flag::switch("--no-start", "REALM_NO_START").against("--start"),
+    Flag::one("--timeout", "REALM_TIMEOUT"),
+    Flag::switch("--detach", "REALM_DETACH"),
+    Flag::switch("--require-all", "REALM_REQUIRE_ALL"),
+    Flag::one("--note", "REALM_NOTE"),
+    Flag::switch("--json", "REALM_JSON"),
+];
+
+pub(super) fn is_verb(word: &str) -> bool {
+    TABLE.verbs.iter().any(|(name, _)| *name == word)
+}

@@ -1,0 +1,199 @@
+//! The verbs and their flags, as argh reads them. The first sentence of each is its help text.
+
+use super::values::{Color, EnvPair, PeerRef, ReachAddr, Timeout};
+use argh::FromArgs;
+use shared::{ComponentName, DeadlineMs, EpochMs, Fuel, LogMaxKb, Mebibytes, OwnerId, Replicas, Restart, Tag};
+use std::path::PathBuf;
+use std::str::FromStr;
+
+/// Push a WebAssembly component, and it runs on every matching node.
+#[derive(FromArgs, Debug)]
+#[argh(
+    help_triggers("-h", "--help", "help"),
+    note = "Every flag can also be given as a variable: `--memory-max-mb` as `REALM_MEMORY_MAX_MB`.\nExit codes: 0 done, 1 error, 2 usage, 3 it failed on every live node, 5 out of time or only part of the nodes."
+)]
+pub(super) struct TopArgs {
+    /// talk to the node at this multiaddr (repeatable, or comma separated)
+    #[argh(option, arg_name = "addr")]
+    pub(super) via: Vec<AddrList>,
+    /// auto (default), always or never
+    #[argh(option, arg_name = "when")]
+    pub(super) color: Option<Color>,
+    /// print the version
+    #[argh(switch)]
+    pub(super) version: bool,
+    #[argh(subcommand)]
+    pub(super) verb: Option<Verb>,
+}
+
+/// Comma-separated addresses.
+#[derive(Debug)]
+pub(super) struct AddrList(pub(super) Vec<ReachAddr>);
+
+impl FromStr for AddrList {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<AddrList, String> {
+        text.split(',')
+            .map(str::trim)
+            .filter(|part| !part.is_empty())
+            .map(str::parse)
+            .collect::<Result<_, _>>()
+            .map(AddrList)
+    }
+}
+
+/// What to do.
+#[derive(FromArgs, Debug)]
+#[argh(subcommand)]
+#[allow(missing_docs)]
+pub enum Verb {
+    Init(InitArgs),
+    Key(KeyArgs),
+    Configure(ConfigureArgs),
+    Status(StatusArgs),
+    Push(Box<PushArgs>),
+    Logs(LogsArgs),
+}
+
+/// Make the owner key: whoever holds it commands the realm.
+#[derive(FromArgs, Debug)]
+#[argh(subcommand, name = "init", help_triggers("-h", "--help"))]
+pub struct InitArgs {
+    /// replace a key that is there
+    #[argh(switch)]
+    pub force: bool,
+}
+
+/// The owner key.
+#[derive(FromArgs, Debug)]
+#[argh(subcommand, name = "key", help_triggers("-h", "--help"))]
+pub struct KeyArgs {
+    #[argh(subcommand)]
+    /// which
+    pub verb: KeyVerb,
+}
+
+/// What to do with the key.
+#[derive(FromArgs, Debug)]
+#[argh(subcommand)]
+#[allow(missing_docs)]
+pub enum KeyVerb {
+    Show(KeyShowArgs),
+}
+
+/// Print the public half of the owner key.
+#[derive(FromArgs, Debug)]
+#[argh(subcommand, name = "show", help_triggers("-h", "--help"))]
+pub struct KeyShowArgs {}
+
+/// Write the configuration of this machine's agent.
+#[derive(FromArgs, Debug)]
+#[argh(subcommand, name = "configure", help_triggers("-h", "--help"))]
+pub struct ConfigureArgs {
+    /// whom the node obeys: the public key that `realm key show` prints
+    #[argh(option, arg_name = "key")]
+    pub owner: Option<OwnerId>,
+    /// multiaddr that the agent dials at start (repeatable); the list that is there is replaced
+    #[argh(option, arg_name = "addr")]
+    pub bootstrap: Vec<ReachAddr>,
+    /// the agent's data directory
+    #[argh(option, arg_name = "dir")]
+    pub data_dir: Option<PathBuf>,
+    /// replace another owner, or a file that cannot be read
+    #[argh(switch)]
+    pub force: bool,
+}
+
+/// Show the nodes of the realm and what runs on them.
+#[derive(FromArgs, Debug)]
+#[argh(subcommand, name = "status", help_triggers("-h", "--help"))]
+pub struct StatusArgs {
+    /// print one JSON object, schema 1
+    #[argh(switch)]
+    pub json: bool,
+}
+
+/// Print the last lines of a component's output, from every node, by time.
+#[derive(FromArgs, Debug)]
+#[argh(subcommand, name = "logs", help_triggers("-h", "--help"))]
+pub struct LogsArgs {
+    /// name of the component
+    #[argh(positional)]
+    pub component: ComponentName,
+    /// how many lines of each node (default 100, at most 10000)
+    #[argh(option, short = 'n', arg_name = "lines")]
+    pub tail: Option<u32>,
+    /// print one JSON object a line
+    #[argh(switch)]
+    pub json: bool,
+}
+
+/// Send a component to every matching node, and wait until it runs there.
+#[derive(FromArgs, Debug)]
+#[argh(subcommand, name = "push", help_triggers("-h", "--help"))]
+pub struct PushArgs {
+    /// the component, in place of `--file`
+    #[argh(positional, arg_name = "file")]
+    pub path: Option<PathBuf>,
+    /// name of the component; left out, that of the file
+    #[argh(option)]
+    pub name: Option<ComponentName>,
+    /// the component: `.wasm`, or `.wat`, which is encoded
+    #[argh(option)]
+    pub file: Option<PathBuf>,
+    /// nodes with this tag (repeatable: any of them)
+    #[argh(option)]
+    pub tag: Vec<Tag>,
+    /// this node (repeatable: any of them; beginning or end of the id is enough); with `--tag`, both must match
+    #[argh(option)]
+    pub peer: Vec<PeerRef>,
+    /// instances on each matching node (default 1)
+    #[argh(option)]
+    pub replicas: Option<Replicas>,
+    /// memory of one instance, all memories and tables together (default 64, on boards under 1 GB 16)
+    #[argh(option, arg_name = "mb")]
+    pub memory_max_mb: Option<Mebibytes>,
+    /// units of compute for one run (default: no limit)
+    #[argh(option, arg_name = "units")]
+    pub fuel: Option<Fuel>,
+    /// longest stretch of compute before it gives way (default 100)
+    #[argh(option, arg_name = "ms")]
+    pub epoch_ms: Option<EpochMs>,
+    /// wall-clock limit of one run (default: none)
+    #[argh(option, arg_name = "ms")]
+    pub deadline_ms: Option<DeadlineMs>,
+    /// output that is kept on each node (default 1024)
+    #[argh(option, arg_name = "kb")]
+    pub log_max_kb: Option<LogMaxKb>,
+    /// argument of the component (repeatable)
+    #[argh(option)]
+    pub arg: Vec<String>,
+    /// environment variable of the component, NAME=VALUE (repeatable)
+    #[argh(option, arg_name = "pair")]
+    pub env: Vec<EnvPair>,
+    /// never, on-failure (default) or always
+    #[argh(option, arg_name = "when")]
+    pub restart: Option<Restart>,
+    /// start it (default)
+    #[argh(switch)]
+    pub start: bool,
+    /// fetch and compile it, and leave it staged
+    #[argh(switch)]
+    pub no_start: bool,
+    /// how long to wait: 300ms, 90s, 5m (default), 1h
+    #[argh(option, arg_name = "time")]
+    pub timeout: Option<Timeout>,
+    /// leave once a node has accepted it and has the artifact
+    #[argh(switch)]
+    pub detach: bool,
+    /// exit 5 when any matching node is away
+    #[argh(switch)]
+    pub require_all: bool,
+    /// a word that is kept with the push
+    #[argh(option, arg_name = "text")]
+    pub note: Option<String>,
+    /// print one JSON object when it is over
+    #[argh(switch)]
+    pub json: bool,
+}

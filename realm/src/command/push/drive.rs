@@ -1,0 +1,282 @@
+//! A push on its way: hands the intent over, follows the reports, and ends when the rollout says so.
+
+use super::tell;
+use crate::exit::Failure;
+use crate::output::{Terminal, Tone, clean};
+use crate::rollout::{Progress, Rollout, Step, Verdict};
+use crate::session::{Event, Session, WatchId};
+use shared::{Artifact, NodeId, Receipt, WatchReply, WatchRequest};
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+use std::time::Instant;
+
+/// How a push ended.
+pub(super) struct Ended {
+    pub(super) rollout: Rollout,
+    pub(super) verdict: Verdict,
+    /// Nodes that had no owner and accepted it.
+    pub(super) claimed: Vec<NodeId>,
+    /// A node that can be asked for more.
+    pub(super) entry: Option<NodeId>,
+}
+
+pub(super) struct Drive<'a, 'w> {
+    session: &'a mut Session,
+    terminal: &'a mut Terminal<'w>,
+    rollout: Rollout,
+    artifact: Artifact,
+    sealed: Arc<[u8]>,
+    begun: Instant,
+    deadline: Instant,
+    /// Through whom the realm is seen: the entry node, and each node that was claimed, which may know nobody yet.
+    watches: BTreeMap<WatchId, NodeId>,
+    /// Nodes that were handed the intent, and whose answer is awaited.
+    asked: BTreeSet<NodeId>,
+    /// Nodes that were ever handed it.
+    tried: BTreeSet<NodeId>,
+    accepted: BTreeSet<NodeId>,
+    unclaimed: BTreeSet<NodeId>,
+    refusals: Vec<(NodeId, String)>,
+    /// An agent has the whole artifact, as far as it did not say so by a report.
+    held: bool,
+    /// A node is being asked whether it has it.
+    asking: bool,
+    /// Nobody can be reached any more.
+    cut_off: bool,
+}
+
+impl<'a, 'w> Drive<'a, 'w> {
+    pub(super) fn new(
+        session: &'a mut Session,
+        terminal: &'a mut Terminal<'w>,
+        rollout: Rollout,
+        artifact: Artifact,
+        sealed: Vec<u8>,
+        deadline: Instant,
+        begun: Instant,
+    ) -> Drive<'a, 'w> {
+        Drive {
+            session,
+            terminal,
+            rollout,
+            artifact,
+            sealed: sealed.into(),
+            begun,
+            deadline,
+            watches: BTreeMap::new(),
+            asked: BTreeSet::new(),
+            tried: BTreeSet::new(),
+            accepted: BTreeSet::new(),
+            unclaimed: BTreeSet::new(),
+            refusals: Vec::new(),
+            held: false,
+            asking: false,
+            cut_off: false,
+        }
+    }
+
+    /// Goes on to the end. `watching` is the watch that the survey began, and the node that it is at.
+    ///
+    /// # Errors
+    /// When every node that was asked refuses, when the file has changed, when the network ends.
+    pub(super) async fn run(
+        mut self,
+        watching: Option<(WatchId, NodeId)>,
+        unclaimed: &[NodeId],
+    ) -> Result<Ended, Failure> {
+        self.unclaimed.extend(unclaimed);
+        self.watches.extend(watching);
+        for node in watching.map(|(_, entry)| entry).iter().chain(unclaimed) {
+            self.hand_over(*node);
+        }
+        self.show(&[]);
+        loop {
+            let now = Instant::now();
+            let settled = self.rollout.tick(now - self.begun);
+            if !settled.is_empty() {
+                self.show(&settled);
+            }
+            let until = match self.step(now) {
+                Step::Done(verdict) => return Ok(self.ended(verdict)),
+                Step::Wait(None) => self.deadline,
+                Step::Wait(Some(at)) => self.deadline.min(self.begun + at),
+            };
+            if let Some(event) = self.session.next(Some(until)).await {
+                self.take(event)?;
+            }
+        }
+    }
+
+    fn step(&mut self, now: Instant) -> Step {
+        let held = !self.accepted.is_empty() && (self.held || self.rollout.is_past_fetching());
+        let step = self.rollout.step(Progress { held, timed_out: now >= self.deadline });
+        match step {
+            Step::Wait(_) if self.cut_off => Step::Done(Verdict::CutOff),
+            step => step,
+        }
+    }
+
+    fn ended(self, verdict: Verdict) -> Ended {
+        let claimed = self.unclaimed.intersection(&self.accepted).copied().collect();
+        let entry = self.watches.values().next().copied();
+        Ended { rollout: self.rollout, verdict, claimed, entry }
+    }
+
+    fn take(&mut self, event: Event) -> Result<(), Failure> {
+        match event {
+            Event::Met(node) => self.met(node),
+            Event::Gone | Event::Unreached { .. } => {}
+            Event::Receipt { node, receipt } => self.answered(node, receipt)?,
+            Event::Watched { watch, reply: WatchReply::Node(view) } if self.watches.contains_key(&watch) => {
+                // What its own node has not signed does not count.
+                if let Ok(report) = view.report.open(self.session.realm()) {
+                    self.reported(&report, view.alive);
+                }
+            }
+            Event::Watched { .. } => {}
+            Event::WatchEnded { watch, fault } => self.unwatched(watch, fault),
+            Event::Holds { complete } => {
+                self.asking = false;
+                self.held |= complete;
+            }
+            Event::AllServed => self.held = true,
+            Event::FileChanged => {
+                return Err(Failure::new("the file was changed while it was being pushed")
+                    .hint("push it again: nodes refuse bytes that differ from what was signed"));
+            }
+            Event::Stopped => return Err(Failure::new("the network has ended")),
+        }
+        Ok(())
+    }
+
+    /// A node that has accepted its claim becomes a member, and speaks for itself until others know it.
+    fn met(&mut self, node: NodeId) {
+        let is_member = self.session.peers().get(&node).is_some_and(|peer| peer.admitted);
+        let is_watched = self.watches.values().any(|watched| *watched == node);
+        if is_member && self.unclaimed.contains(&node) && !is_watched {
+            self.watch(node);
+        }
+    }
+
+    fn reported(&mut self, report: &shared::NodeReport, alive: bool) {
+        let is_target = self.rollout.targets().contains_key(&report.node);
+        if !is_target && !self.is_meant(report) {
+            return;
+        }
+        if self.rollout.observe(self.begun.elapsed(), report, alive) {
+            self.show(&[report.node]);
+        }
+        self.ask_who_holds();
+    }
+
+    /// A node that was not known before counts when it says itself that it is to run this push.
+    fn is_meant(&self, report: &shared::NodeReport) -> bool {
+        report.components.iter().any(|component| component.intent == self.rollout.goal().intent)
+    }
+
+    fn answered(&mut self, node: NodeId, receipt: Result<Receipt, String>) -> Result<(), Failure> {
+        self.asked.remove(&node);
+        let refusal = match receipt {
+            Ok(Receipt { verdict: shared::Verdict::Accepted | shared::Verdict::AlreadyHeld, .. }) => {
+                self.accepted(node);
+                return Ok(());
+            }
+            Ok(Receipt { verdict: shared::Verdict::Refused { reason, .. }, .. }) => {
+                self.rollout.refused(node, &reason);
+                format!("refused: {}", clean(&reason))
+            }
+            // It may get it from others, so that nothing is said about its part in the rollout.
+            Err(why) => format!("could not be asked: {why}"),
+        };
+        self.terminal.say(Tone::Warning, &format!("{} {refusal}", node.short()));
+        self.refusals.push((node, refusal));
+        if !self.asked.is_empty() || !self.accepted.is_empty() {
+            return Ok(());
+        }
+        match self.untried() {
+            Some(next) => self.enter(next),
+            None => return Err(self.refused_by_all()),
+        }
+        Ok(())
+    }
+
+    fn accepted(&mut self, node: NodeId) {
+        self.accepted.insert(node);
+        if self.unclaimed.contains(&node) {
+            self.terminal.say(Tone::Warning, &format!("claimed {}: it obeys your key from here on", node.short()));
+            self.met(node);
+        }
+        self.ask_who_holds();
+    }
+
+    fn refused_by_all(&self) -> Failure {
+        let lines: String = self.refusals.iter().map(|(node, why)| format!("\n  {node} {why}")).collect();
+        Failure::new(format!("no node accepted it:{lines}"))
+            .hint("`realm key show` prints your key; `realm status` shows whether the nodes are of your realm")
+    }
+
+    /// One view of the realm is over: go on through another node, if there is one.
+    fn unwatched(&mut self, watch: WatchId, fault: Option<String>) {
+        let Some(node) = self.watches.remove(&watch) else { return };
+        if !self.watches.is_empty() {
+            return;
+        }
+        let why = fault.map(|fault| format!(" ({fault})")).unwrap_or_default();
+        match self.session.entry_but(Some(node)) {
+            Some(next) => {
+                self.terminal
+                    .say(Tone::Warning, &format!("lost {}{why}; going on through {}", node.short(), next.short()));
+                self.enter(next);
+            }
+            None => {
+                self.terminal
+                    .say(Tone::Warning, &format!("lost {}{why}, and no other node is connected", node.short()));
+                self.cut_off = true;
+            }
+        }
+    }
+
+    fn untried(&self) -> Option<NodeId> {
+        let peers = self.session.peers().iter();
+        peers.filter(|(node, peer)| peer.admitted && !self.tried.contains(node)).map(|(node, _)| *node).next()
+    }
+
+    /// Takes a node as entry: the one before may have gone before it told others.
+    fn enter(&mut self, node: NodeId) {
+        if !self.watches.values().any(|watched| *watched == node) {
+            self.watch(node);
+        }
+        if !self.tried.contains(&node) {
+            self.hand_over(node);
+        }
+    }
+
+    fn watch(&mut self, node: NodeId) {
+        let watch = self.session.watch(node, WatchRequest::Status { follow: true });
+        self.watches.insert(watch, node);
+    }
+
+    fn hand_over(&mut self, node: NodeId) {
+        self.tried.insert(node);
+        self.asked.insert(node);
+        self.session.hand_over(node, Arc::clone(&self.sealed));
+    }
+
+    /// Where the end hangs on an agent having everything, a node that accepted the push is asked: it may have had the
+    /// artifact all along, or have it from another node.
+    fn ask_who_holds(&mut self) {
+        let nobody_live = self.rollout.targets().values().all(|target| !target.is_alive());
+        if self.held || self.asking || !(self.rollout.goal().detach || nobody_live) {
+            return;
+        }
+        let is_member = |node: &&NodeId| self.session.peers().get(node).is_some_and(|peer| peer.admitted);
+        if let Some(node) = self.accepted.iter().find(is_member).copied() {
+            self.asking = true;
+            self.session.ask_for(node, self.artifact);
+        }
+    }
+
+    fn show(&mut self, changed: &[NodeId]) {
+        tell::progress(self.terminal, &self.rollout, self.artifact.size, changed);
+    }
+}

@@ -1,0 +1,157 @@
+//! What is said in the course of a push.
+
+use super::drive::Ended;
+use super::plan::Plan;
+use crate::command::logs::collect;
+use crate::exit::{Exit, Failure};
+use crate::output::{
+    PUSH_HEADS, PushNodeObject, PushObject, Terminal, Tone, counted, failure_hint, listed, outcome_rows, state_text,
+    table, text_line, verdict_text, why,
+};
+use crate::rollout::{Matched, Result as NodeResult, Rollout, Verdict};
+use crate::session::Session;
+use shared::{Artifact, NodeId, WatchRequest};
+use std::time::Duration;
+
+/// The lines of output that are shown of each node that failed.
+const FAILURE_LINES: u32 = 10;
+
+/// The failed nodes whose output is shown: they mostly fail alike.
+const MAX_FAILURES_SHOWN: usize = 3;
+
+/// What the operator waits for these lines at the most; the failure itself is known already.
+const FAILURE_LOGS_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// What was pushed, for the report at the end.
+pub(super) struct Pushed {
+    pub(super) artifact: Artifact,
+    pub(super) seq: u64,
+    pub(super) stops: Vec<NodeId>,
+    pub(super) json: bool,
+}
+
+/// Says whom the push is for, before anything is sent.
+pub(super) fn matched(terminal: &mut Terminal<'_>, plan: &Plan, matched: &Matched, unclaimed: &[NodeId]) {
+    let nodes = matched.nodes.iter().map(|known| known.node.short());
+    let count = counted(matched.nodes.len(), "node");
+    terminal.say(Tone::Plain, &format!("matched {count}: {}", listed(nodes)));
+    let away = matched.nodes.iter().filter(|known| !known.alive).map(|known| known.node.short());
+    let away = listed(away);
+    if !away.is_empty() {
+        terminal.say(Tone::Warning, &format!("away, will get it: {away}"));
+    }
+    if !matched.stops.is_empty() {
+        let stops = listed(matched.stops.iter().map(NodeId::short));
+        terminal
+            .say(Tone::Warning, &format!("will stop `{}`, because this push leaves them out: {stops}", plan.spec.name));
+    }
+    if !unclaimed.is_empty() {
+        let nodes = listed(unclaimed.iter().map(NodeId::short));
+        terminal.say(
+            Tone::Warning,
+            &format!(
+                "CLAIMING {}: without an owner until now, and yours from this push on: {nodes}",
+                counted(unclaimed.len(), "node")
+            ),
+        );
+    }
+}
+
+/// Shows where the nodes stand: all of them in place, or `changed` in a line of its own.
+pub(super) fn progress(terminal: &mut Terminal<'_>, rollout: &Rollout, size: u64, changed: &[NodeId]) {
+    if terminal.is_live() {
+        let lines = rollout.targets().iter().map(|(node, target)| state_text(node, target, size));
+        terminal.show(lines.collect());
+        return;
+    }
+    for node in changed {
+        if let Some(target) = rollout.targets().get(node) {
+            let (tone, text) = state_text(node, target, size);
+            terminal.say(tone, text.trim_start());
+        }
+    }
+}
+
+/// The end: data, then what failed and why, then the verdict.
+pub(super) async fn ended(
+    session: &mut Session,
+    terminal: &mut Terminal<'_>,
+    ended: &Ended,
+    pushed: &Pushed,
+) -> Result<Exit, Failure> {
+    let Ended { rollout, verdict, .. } = ended;
+    terminal.end_live();
+    failures(session, terminal, ended).await;
+    if pushed.json {
+        let object = object(session, ended, pushed);
+        terminal.data(&serde_json::to_string(&object).map_err(|error| Failure::new(error.to_string()))?);
+    } else {
+        terminal.data(&table(&PUSH_HEADS, &outcome_rows(rollout)));
+    }
+    let (tone, text) = verdict_text(rollout, *verdict);
+    terminal.say(tone, &text);
+    match verdict {
+        Verdict::Failed | Verdict::Part => terminal.say(Tone::Plain, &format!("hint: {}", failure_hint(rollout))),
+        Verdict::TimedOut | Verdict::CutOff => {
+            terminal
+                .say(Tone::Plain, "hint: what was accepted goes on without you; `realm status` shows how far it is");
+        }
+        Verdict::Good | Verdict::NoneLive | Verdict::Detached => {}
+    }
+    Ok(verdict.exit())
+}
+
+async fn failures(session: &mut Session, terminal: &mut Terminal<'_>, ended: &Ended) {
+    let failed: Vec<_> =
+        ended.rollout.targets().iter().filter(|(_, target)| target.result() == NodeResult::Failed).collect();
+    if failed.is_empty() {
+        return;
+    }
+    let name = &ended.rollout.goal().name;
+    let request = WatchRequest::Logs { component: Some(name.clone()), tail: FAILURE_LINES, local: false };
+    let lines = match ended.entry {
+        Some(entry) => collect(session, entry, request, FAILURE_LOGS_TIMEOUT).await.lines,
+        None => Vec::new(),
+    };
+    for (node, target) in failed.iter().take(MAX_FAILURES_SHOWN) {
+        terminal.say(Tone::Bad, &format!("`{name}` failed on {node}: {}", why(target)));
+        let of_node: Vec<_> = lines.iter().filter(|line| line.node == **node).collect();
+        let skipped = of_node.len().saturating_sub(FAILURE_LINES as usize);
+        for line in of_node.into_iter().skip(skipped) {
+            terminal.say(Tone::Faint, &format!("  {}", text_line(line)));
+        }
+    }
+    if failed.len() > MAX_FAILURES_SHOWN {
+        terminal.say(Tone::Bad, &format!("and on {} more", failed.len() - MAX_FAILURES_SHOWN));
+    }
+}
+
+fn object(session: &Session, ended: &Ended, pushed: &Pushed) -> PushObject {
+    let goal = ended.rollout.goal();
+    let nodes = ended.rollout.targets().iter().map(|(node, target)| PushNodeObject {
+        peer: *node,
+        tags: target.tags().to_vec(),
+        alive: target.is_alive(),
+        result: target.result().word(),
+        phase: target.last().map(|last| last.phase),
+        last_outcome: target.last().and_then(|last| last.last_outcome.clone()),
+        reason: match target.result() {
+            NodeResult::Failed => Some(why(target)),
+            _ => target.last().and_then(|last| last.reason.clone()),
+        },
+    });
+    PushObject {
+        schema: 1,
+        realm: *session.realm(),
+        name: goal.name.clone(),
+        digest: pushed.artifact.digest,
+        size: pushed.artifact.size,
+        intent: goal.intent,
+        seq: pushed.seq,
+        verdict: ended.verdict.word(),
+        exit: ended.verdict.exit().code(),
+        nodes: nodes.collect(),
+        stops: pushed.stops.clone(),
+        claimed: ended.claimed.clone(),
+    }
+}

@@ -1,0 +1,46 @@
+//! `realm status`.
+
+use super::Context;
+use super::connect::{Connected, Views, connect, converse, survey};
+use crate::cli::StatusArgs;
+use crate::exit::{Exit, Failure};
+use crate::output::{NodeObject, STATUS_HEADS, StatusObject, Tone, UnclaimedObject, counted, status_rows, table};
+
+pub(super) fn run(args: &StatusArgs, mut context: Context<'_, '_>) -> Result<Exit, Failure> {
+    let status = converse(async |executor| {
+        let Connected { mut session, reached, .. } = connect(&mut context, executor).await?;
+        let views = match reached.entry {
+            Some(entry) => survey(&mut session, entry, false).await?.2,
+            None => Views::new(),
+        };
+        let unclaimed = reached.unclaimed.iter().filter_map(|node| {
+            session.peers().get(node).map(|peer| UnclaimedObject {
+                peer: *node,
+                addr: peer.addr.clone(),
+                tags: peer.hello.tags.clone(),
+                version: peer.hello.version.clone(),
+                platform: peer.hello.platform.clone(),
+            })
+        });
+        Ok::<_, Failure>(StatusObject {
+            schema: 1,
+            realm: *session.realm(),
+            nodes: views.values().map(|(report, alive)| NodeObject::of(report, *alive)).collect(),
+            unclaimed: unclaimed.collect(),
+        })
+    })?;
+    if args.json {
+        let text = serde_json::to_string(&status).map_err(|error| Failure::new(error.to_string()))?;
+        context.terminal.data(&text);
+        return Ok(Exit::Done);
+    }
+    context.terminal.data(&table(&STATUS_HEADS, &status_rows(&status.nodes, &status.unclaimed)));
+    if !status.unclaimed.is_empty() {
+        let nodes = counted(status.unclaimed.len(), "node");
+        context.terminal.say(
+            Tone::Warning,
+            &format!("{nodes} without an owner: the next `realm push` that reaches it makes it yours"),
+        );
+    }
+    Ok(Exit::Done)
+}

@@ -1,0 +1,160 @@
+//! What `--json` prints. Each object has a `schema` number; fields may be added under the same number.
+
+use serde::Serialize;
+use shared::{ComponentName, Digest, IntentId, NodeId, NodeReport, Outcome, Phase, RealmId, Tag};
+
+/// `realm status --json`.
+#[derive(Debug, Serialize)]
+pub struct StatusObject {
+    /// 1
+    pub schema: u32,
+    /// Which realm.
+    pub realm: RealmId,
+    /// Its nodes, by peer id.
+    pub nodes: Vec<NodeObject>,
+    /// Nodes that answered and have no owner.
+    pub unclaimed: Vec<UnclaimedObject>,
+}
+
+/// A node.
+#[derive(Debug, Serialize)]
+pub struct NodeObject {
+    /// Peer id.
+    pub peer: NodeId,
+    /// Tags.
+    pub tags: Vec<Tag>,
+    /// Version of the agent.
+    pub version: String,
+    /// `os/arch`
+    pub platform: String,
+    /// Whether it has been heard of lately.
+    pub alive: bool,
+    /// What it is to run.
+    pub components: Vec<ComponentObject>,
+}
+
+/// A component on a node.
+#[derive(Debug, Serialize)]
+pub struct ComponentObject {
+    /// Its name.
+    pub name: ComponentName,
+    /// Its artifact.
+    pub digest: Digest,
+    /// Where it stands.
+    pub phase: Phase,
+    /// Instances that are wanted.
+    pub replicas: u16,
+    /// Instances that run.
+    pub running: u16,
+    /// Runs after the first.
+    pub restarts: u32,
+    /// How the last run ended.
+    pub last_outcome: Option<Outcome>,
+    /// Why it stands where it stands.
+    pub reason: Option<String>,
+}
+
+impl NodeObject {
+    pub(crate) fn of(report: &NodeReport, alive: bool) -> NodeObject {
+        let components = report.components.iter().map(|component| ComponentObject {
+            name: component.name.clone(),
+            digest: component.digest,
+            phase: component.phase,
+            replicas: component.replicas,
+            running: component.running,
+            restarts: component.restarts,
+            last_outcome: component.last_outcome.clone(),
+            reason: component.reason.clone(),
+        });
+        NodeObject {
+            peer: report.node,
+            tags: report.tags.clone(),
+            version: report.version.clone(),
+            platform: report.platform.clone(),
+            alive,
+            components: components.collect(),
+        }
+    }
+}
+
+/// A node without an owner.
+#[derive(Debug, Serialize)]
+pub struct UnclaimedObject {
+    /// Peer id.
+    pub peer: NodeId,
+    /// Where it answered.
+    pub addr: String,
+    /// Tags.
+    pub tags: Vec<Tag>,
+    /// Version of the agent.
+    pub version: String,
+    /// `os/arch`
+    pub platform: String,
+}
+
+/// One line of `realm logs --json`.
+#[derive(Debug, Serialize)]
+pub struct LogObject {
+    /// 1
+    pub schema: u32,
+    /// Peer id of the node.
+    pub peer: NodeId,
+    /// Component.
+    pub component: ComponentName,
+    /// Unix milliseconds by the node's clock.
+    pub at: u64,
+    /// The same for people, UTC.
+    pub time: String,
+    /// `stdout`, `stderr`, or `agent` for the agent's own words.
+    pub stream: &'static str,
+    /// The line.
+    pub text: String,
+}
+
+/// `realm push --json`, printed when the push is over, whatever came of it.
+#[derive(Debug, Serialize)]
+pub struct PushObject {
+    /// 1
+    pub schema: u32,
+    /// Which realm.
+    pub realm: RealmId,
+    /// The component's name.
+    pub name: ComponentName,
+    /// Its artifact.
+    pub digest: Digest,
+    /// Bytes of the artifact.
+    pub size: u64,
+    /// The intent that was signed.
+    pub intent: IntentId,
+    /// Its sequence.
+    pub seq: u64,
+    /// `good`, `failed`, `part`, `none-live`, `timed-out`, `cut-off` or `detached`.
+    pub verdict: &'static str,
+    /// The exit code.
+    pub exit: u8,
+    /// Every node that it is for, by peer id.
+    pub nodes: Vec<PushNodeObject>,
+    /// Nodes that stop the component, because this push leaves them out.
+    pub stops: Vec<NodeId>,
+    /// Nodes that had no owner and were claimed.
+    pub claimed: Vec<NodeId>,
+}
+
+/// A node that a push is for.
+#[derive(Debug, Serialize)]
+pub struct PushNodeObject {
+    /// Peer id.
+    pub peer: NodeId,
+    /// Tags.
+    pub tags: Vec<Tag>,
+    /// Whether it is there.
+    pub alive: bool,
+    /// `good`, `failed`, `waiting`, `away` or `lost`.
+    pub result: &'static str,
+    /// Its phase, when it has spoken of this push.
+    pub phase: Option<Phase>,
+    /// How its last run ended.
+    pub last_outcome: Option<Outcome>,
+    /// Why it stands where it stands.
+    pub reason: Option<String>,
+}

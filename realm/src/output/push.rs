@@ -1,0 +1,128 @@
+//! The sentences of a push: one line per node while it goes on, the table and the verdict at its end.
+
+use super::status::tags;
+use super::{Tone, clean, counted};
+use crate::rollout::{Result, Rollout, State, Target, Verdict};
+use shared::{NodeId, Outcome, Phase};
+
+pub(crate) const HEADS: [&str; 4] = ["NODE", "TAGS", "PHASE", "OUTCOME"];
+
+/// Where a node stands, for a line of progress.
+pub(crate) fn state_text(node: &NodeId, target: &Target, size: u64) -> (Tone, String) {
+    let (tone, text) = match (target.result(), target.state()) {
+        (Result::Away, _) => (Tone::Warning, "away, will get it".to_owned()),
+        (Result::Lost, _) => (Tone::Warning, "went away".to_owned()),
+        (_, State::Waiting) => (Tone::Faint, "waiting for its word".to_owned()),
+        (_, State::Moving { phase: Phase::Fetching, fetched: Some(fetched) }) => {
+            (Tone::Plain, format!("fetching {} of {}", bytes(*fetched), bytes(size)))
+        }
+        (_, State::Moving { phase, .. }) => (Tone::Plain, phase.to_string()),
+        (_, State::Settling(_)) => (Tone::Plain, "started".to_owned()),
+        (_, State::Good(phase)) => (Tone::Good, phase.to_string()),
+        (_, State::Failed { .. }) => (Tone::Bad, format!("failed: {}", why(target))),
+    };
+    (tone, format!("  {}  {text}", node.short()))
+}
+
+/// Why a node failed, in one line.
+pub(crate) fn why(target: &Target) -> String {
+    let State::Failed { phase, outcome, reason } = target.state() else { return String::new() };
+    let outcome = outcome.as_ref().map(ToString::to_string);
+    match (outcome, reason, phase) {
+        (Some(outcome), Some(reason), _) if outcome != *reason => clean(&format!("{outcome} ({reason})")),
+        (Some(text), ..) => clean(&text),
+        (None, Some(reason), _) => clean(reason),
+        (None, None, Some(phase)) => phase.to_string(),
+        (None, None, None) => "no reason given".into(),
+    }
+}
+
+/// The rows of the final table.
+pub(crate) fn outcome_rows(rollout: &Rollout) -> Vec<Vec<String>> {
+    let row = |(node, target): (&NodeId, &Target)| {
+        let phase = match (target.result(), target.last()) {
+            (Result::Away, _) => "away".to_owned(),
+            (Result::Lost, _) => "lost".to_owned(),
+            (_, Some(last)) => last.phase.to_string(),
+            (_, None) => "-".to_owned(),
+        };
+        let outcome = match (target.state(), target.last()) {
+            (State::Failed { .. }, _) => why(target),
+            (_, Some(last)) => last.last_outcome.as_ref().map_or("-".into(), |outcome| clean(&outcome.to_string())),
+            (_, None) => "-".into(),
+        };
+        vec![node.short(), tags(target.tags()), phase, outcome]
+    };
+    rollout.targets().iter().map(row).collect()
+}
+
+/// The last line of a push.
+pub(crate) fn verdict_text(rollout: &Rollout, verdict: Verdict) -> (Tone, String) {
+    let count = |wanted: Result| rollout.targets().values().filter(|target| target.result() == wanted).count();
+    let name = &rollout.goal().name;
+    let (good, away) = (count(Result::Good), count(Result::Away));
+    let live = rollout.targets().len() - away;
+    let and_away = if away > 0 { format!("; {} away, will get it", counted(away, "node")) } else { String::new() };
+    match verdict {
+        Verdict::Good => {
+            let done = match (rollout.goal().start, all_completed(rollout)) {
+                (false, _) => "is staged",
+                (true, true) => "completed",
+                (true, false) => "runs",
+            };
+            (Tone::Good, format!("`{name}` {done} on {}{and_away}", counted(good, "node")))
+        }
+        Verdict::Failed => (Tone::Bad, format!("`{name}` failed on {}{and_away}", counted(live, "node"))),
+        Verdict::Part => (Tone::Bad, format!("`{name}` is as wanted on {good} of {}{and_away}", counted(live, "node"))),
+        Verdict::NoneLive => (
+            Tone::Warning,
+            format!("no matching node is there: {} will get `{name}` when it is back", counted(away, "node")),
+        ),
+        Verdict::TimedOut => {
+            (Tone::Bad, format!("out of time: `{name}` is as wanted on {good} of {}{and_away}", counted(live, "node")))
+        }
+        Verdict::CutOff => (
+            Tone::Bad,
+            format!(
+                "the realm cannot be reached any more: `{name}` was as wanted on {good} of {}{and_away}",
+                counted(live, "node")
+            ),
+        ),
+        Verdict::Detached => (
+            Tone::Plain,
+            format!(
+                "`{name}` is accepted and on its way; as wanted on {good} of {} so far{and_away}",
+                counted(live, "node")
+            ),
+        ),
+    }
+}
+
+fn all_completed(rollout: &Rollout) -> bool {
+    let live = rollout.targets().values().filter(|target| target.result() == Result::Good);
+    live.map(Target::state).all(|state| *state == State::Good(Phase::Completed))
+}
+
+/// The next step after a failure: what the outcome asks for, else the logs.
+pub(crate) fn failure_hint(rollout: &Rollout) -> String {
+    let outcome = rollout.targets().values().find_map(|target| match target.state() {
+        State::Failed { outcome, .. } => outcome.clone(),
+        _ => None,
+    });
+    let name = &rollout.goal().name;
+    match outcome {
+        Some(Outcome::OutOfMemory) => "give it more with `--memory-max-mb`".into(),
+        Some(Outcome::OutOfFuel) => "give it more with `--fuel`, or none to let it run without that limit".into(),
+        Some(Outcome::DeadlineExceeded) => "give it more time with `--deadline-ms`".into(),
+        Some(_) => format!("`realm logs {name}` shows more of what it printed"),
+        None => "`realm status` shows what the nodes run".into(),
+    }
+}
+
+fn bytes(count: u64) -> String {
+    match count {
+        0..1024 => format!("{count} B"),
+        1024..1_048_576 => format!("{} KiB", count / 1024),
+        _ => format!("{}.{} MiB", count / 1_048_576, count % 1_048_576 * 10 / 1_048_576),
+    }
+}

@@ -1,0 +1,55 @@
+//! The table of `realm status`.
+
+use super::clean;
+use super::json::{ComponentObject, NodeObject, UnclaimedObject};
+use shared::Tag;
+
+pub(crate) const HEADS: [&str; 9] =
+    ["NODE", "TAGS", "VERSION", "ALIVE", "COMPONENT", "PHASE", "REPLICAS", "RESTARTS", "LAST OUTCOME"];
+
+/// One row per component of each node, one for a node that runs nothing, one for each unclaimed node.
+pub(crate) fn status_rows(nodes: &[NodeObject], unclaimed: &[UnclaimedObject]) -> Vec<Vec<String>> {
+    let rows = nodes.iter().flat_map(node_rows);
+    rows.chain(unclaimed.iter().map(|node| {
+        let mut row = vec![node.peer.short(), tags(&node.tags), clean(&node.version), "unclaimed".into()];
+        row.resize(HEADS.len(), "-".into());
+        row
+    }))
+    .collect()
+}
+
+fn node_rows(node: &NodeObject) -> Vec<Vec<String>> {
+    let alive = if node.alive { "yes" } else { "no" };
+    let head = [node.peer.short(), tags(&node.tags), clean(&node.version), alive.to_owned()];
+    if node.components.is_empty() {
+        let mut row = head.to_vec();
+        row.resize(HEADS.len(), "-".into());
+        return vec![row];
+    }
+    let row = |component: &ComponentObject| {
+        let mut row = head.to_vec();
+        row.extend([
+            component.name.to_string(),
+            component.phase.to_string(),
+            format!("{}/{}", component.running, component.replicas),
+            component.restarts.to_string(),
+            last(component),
+        ]);
+        row
+    };
+    node.components.iter().map(row).collect()
+}
+
+/// How it ended, and why it is where it is.
+fn last(component: &ComponentObject) -> String {
+    let outcome = component.last_outcome.as_ref().map(ToString::to_string);
+    match (outcome, component.reason.clone()) {
+        (Some(outcome), Some(reason)) if outcome != reason => clean(&format!("{outcome} ({reason})")),
+        (Some(text), _) | (None, Some(text)) => clean(&text),
+        (None, None) => "-".into(),
+    }
+}
+
+pub(super) fn tags(tags: &[Tag]) -> String {
+    if tags.is_empty() { "-".into() } else { tags.iter().map(Tag::as_str).collect::<Vec<_>>().join(",") }
+}

@@ -1,0 +1,192 @@
+//! What a push came to, node by node. Pure: views of nodes and the time since the push began go in, states and a
+//! verdict come out.
+
+mod matching;
+mod target;
+#[cfg(test)]
+mod tests;
+
+pub use matching::{Known, Matched, NoMatch, match_nodes};
+pub use target::{Result, State, Target};
+
+use crate::exit::Exit;
+use shared::{ComponentName, ComponentReport, IntentId, NodeId, NodeReport, Tag};
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+/// For how long a component has to be seen running before it is called so. One that crashes does it in its first
+/// milliseconds, and the report of that is on its way when the first one says `running`.
+pub const SETTLE: Duration = Duration::from_millis(500);
+
+/// What was pushed, and what would make the operator content.
+#[derive(Debug, Clone)]
+pub struct Goal {
+    /// The component's name.
+    pub name: ComponentName,
+    /// The intent that nodes should report.
+    pub intent: IntentId,
+    /// Whether it is to be started; otherwise `staged` is the end.
+    pub start: bool,
+    /// Whether an absent node spoils it.
+    pub require_all: bool,
+    /// Whether to leave once an agent has everything.
+    pub detach: bool,
+}
+
+/// What is known of the hand-over, beside the reports.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Progress {
+    /// An agent has accepted the intent and has the whole artifact: from there on it goes its way without us.
+    pub held: bool,
+    /// The operator's patience is over.
+    pub timed_out: bool,
+}
+
+/// What to do next.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Step {
+    /// Wait for something to happen, or until this time since the beginning.
+    Wait(Option<Duration>),
+    /// It is over.
+    Done(Verdict),
+}
+
+/// What it came to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Verdict {
+    /// As wanted on every live node.
+    Good,
+    /// Failed on every live node.
+    Failed,
+    /// Good on some live nodes, failed or lost on others; or `require_all`, and one is away.
+    Part,
+    /// No matching node is there.
+    NoneLive,
+    /// Out of time.
+    TimedOut,
+    /// Left behind as asked, on its way.
+    Detached,
+    /// No node of the realm can be reached any more.
+    CutOff,
+}
+
+impl Verdict {
+    /// The exit code that says so.
+    #[must_use]
+    pub fn exit(self) -> Exit {
+        match self {
+            Verdict::Good | Verdict::Detached => Exit::Done,
+            Verdict::Failed => Exit::Failed,
+            Verdict::Part | Verdict::NoneLive | Verdict::TimedOut | Verdict::CutOff => Exit::Partial,
+        }
+    }
+
+    /// A stable word for machines.
+    #[must_use]
+    pub fn word(self) -> &'static str {
+        match self {
+            Verdict::Good => "good",
+            Verdict::Failed => "failed",
+            Verdict::Part => "part",
+            Verdict::NoneLive => "none-live",
+            Verdict::TimedOut => "timed-out",
+            Verdict::Detached => "detached",
+            Verdict::CutOff => "cut-off",
+        }
+    }
+}
+
+/// A push on its way.
+#[derive(Debug)]
+pub struct Rollout {
+    goal: Goal,
+    targets: BTreeMap<NodeId, Target>,
+}
+
+impl Rollout {
+    /// Begins with the nodes that matched.
+    #[must_use]
+    pub fn new(goal: Goal, matched: impl IntoIterator<Item = (NodeId, Vec<Tag>, bool)>) -> Rollout {
+        let target = |(node, tags, alive)| (node, Target::new(tags, alive));
+        Rollout { goal, targets: matched.into_iter().map(target).collect() }
+    }
+
+    /// What was pushed.
+    #[must_use]
+    pub fn goal(&self) -> &Goal {
+        &self.goal
+    }
+
+    /// The nodes that it is for.
+    #[must_use]
+    pub fn targets(&self) -> &BTreeMap<NodeId, Target> {
+        &self.targets
+    }
+
+    /// Takes a node's word at time `at`; a node that matches and was not known becomes a target. Gives the node when
+    /// something changed that is worth a line.
+    pub fn observe(&mut self, at: Duration, report: &NodeReport, alive: bool) -> bool {
+        let is_there = alive && !report.leaving;
+        let ours = ours(&self.goal, report);
+        let is_new = !self.targets.contains_key(&report.node);
+        let target = self.targets.entry(report.node).or_insert_with(|| Target::new(report.tags.clone(), is_there));
+        let changed = target.observe(&self.goal, at, report.rank(), is_there, ours, names(&self.goal, report));
+        changed || is_new
+    }
+
+    /// Marks a node that was handed the intent itself and refused it.
+    pub fn refused(&mut self, node: NodeId, why: &str) {
+        if let Some(target) = self.targets.get_mut(&node) {
+            target.refuse(why);
+        }
+    }
+
+    /// Lets time pass; gives the nodes that settled.
+    pub fn tick(&mut self, at: Duration) -> Vec<NodeId> {
+        self.targets.iter_mut().filter_map(|(node, target)| target.settle(at).then_some(*node)).collect()
+    }
+
+    /// Whether any report shows that an agent has the whole artifact.
+    #[must_use]
+    pub fn is_past_fetching(&self) -> bool {
+        self.targets.values().any(Target::is_past_fetching)
+    }
+
+    /// Whether it is over.
+    #[must_use]
+    pub fn step(&self, progress: Progress) -> Step {
+        let results = || self.targets.values().map(Target::result);
+        let count = |wanted: Result| results().filter(|result| *result == wanted).count();
+        let (good, failed, waiting) = (count(Result::Good), count(Result::Failed), count(Result::Waiting));
+        let (away, lost) = (count(Result::Away), count(Result::Lost));
+        let was_live = good + failed + waiting + lost > 0;
+        if was_live && waiting == 0 {
+            let spoilt = failed + lost > 0 || (away > 0 && self.goal.require_all);
+            return Step::Done(match good {
+                _ if !spoilt => Verdict::Good,
+                0 if lost == 0 && failed > 0 => Verdict::Failed,
+                _ => Verdict::Part,
+            });
+        }
+        if !was_live && progress.held {
+            return Step::Done(Verdict::NoneLive);
+        }
+        if self.goal.detach && progress.held {
+            return Step::Done(Verdict::Detached);
+        }
+        if progress.timed_out {
+            return Step::Done(if was_live { Verdict::TimedOut } else { Verdict::NoneLive });
+        }
+        Step::Wait(self.targets.values().filter_map(Target::settles_at).min())
+    }
+}
+
+/// What a node says about this very push.
+fn ours<'a>(goal: &Goal, report: &'a NodeReport) -> Option<&'a ComponentReport> {
+    report.components.iter().find(|component| component.name == goal.name && component.intent == goal.intent)
+}
+
+/// Whether a node says something about the name at all.
+fn names(goal: &Goal, report: &NodeReport) -> bool {
+    report.components.iter().any(|component| component.name == goal.name)
+}

@@ -1,0 +1,278 @@
+//! The decisions of a push: matching, settling, verdicts.
+
+use super::*;
+use crate::cli::PeerRef;
+use shared::{Digest, Outcome, Phase, RealmId, Summary};
+
+const MS: fn(u64) -> Duration = Duration::from_millis;
+
+fn node(byte: u8) -> NodeId {
+    NodeId::of_seed(&[byte; 32])
+}
+
+fn intent(byte: u8) -> IntentId {
+    IntentId::from_bytes([byte; 32])
+}
+
+fn name(text: &str) -> ComponentName {
+    text.parse().unwrap()
+}
+
+fn goal() -> Goal {
+    Goal { name: name("hello"), intent: intent(1), start: true, require_all: false, detach: false }
+}
+
+fn rollout(goal: Goal, nodes: &[(u8, bool)]) -> Rollout {
+    Rollout::new(goal, nodes.iter().map(|(byte, alive)| (node(*byte), Vec::new(), *alive)))
+}
+
+fn component(intent: IntentId, phase: Phase) -> ComponentReport {
+    ComponentReport {
+        name: name("hello"),
+        intent,
+        digest: Digest::of(b"x"),
+        phase,
+        replicas: 1,
+        running: u16::from(phase == Phase::Running),
+        restarts: 0,
+        last_outcome: None,
+        reason: None,
+        fetched: None,
+    }
+}
+
+/// A report of node `byte`; `count` orders the reports of a test.
+fn report(byte: u8, count: u64, components: Vec<ComponentReport>) -> NodeReport {
+    NodeReport {
+        node: node(byte),
+        realm: RealmId::from_bytes([9; 32]),
+        boot: 1,
+        count,
+        at: 0,
+        heartbeat_ms: 10_000,
+        tags: Vec::new(),
+        version: "0.1.0".into(),
+        platform: "linux/x86_64".into(),
+        clock_behind: false,
+        leaving: false,
+        summary: Summary { digest: Digest::of(b""), count: 0, highest_seq: 0 },
+        components,
+        omitted: 0,
+    }
+}
+
+fn see(rollout: &mut Rollout, at: u64, byte: u8, phase: Phase) -> bool {
+    rollout.observe(MS(at), &report(byte, at, vec![component(intent(1), phase)]), true)
+}
+
+fn fail(rollout: &mut Rollout, at: u64, byte: u8, outcome: Outcome) {
+    let failed = ComponentReport { last_outcome: Some(outcome), ..component(intent(1), Phase::Backoff) };
+    rollout.observe(MS(at), &report(byte, at, vec![failed]), true);
+}
+
+fn step(rollout: &Rollout) -> Step {
+    rollout.step(Progress::default())
+}
+
+#[test]
+fn completed_on_every_live_node_is_good_at_once() {
+    let mut push = rollout(goal(), &[(1, true), (2, true), (3, false)]);
+    assert_eq!(step(&push), Step::Wait(None));
+    assert!(see(&mut push, 10, 1, Phase::Completed));
+    assert_eq!(step(&push), Step::Wait(None));
+    see(&mut push, 20, 2, Phase::Completed);
+    assert_eq!(step(&push), Step::Done(Verdict::Good));
+    assert_eq!(push.targets()[&node(3)].result(), Result::Away);
+    assert_eq!(Verdict::Good.exit().code(), 0);
+}
+
+#[test]
+fn running_counts_after_the_settle_window_only() {
+    let mut push = rollout(goal(), &[(1, true)]);
+    see(&mut push, 100, 1, Phase::Running);
+    assert_eq!(step(&push), Step::Wait(Some(MS(100) + SETTLE)));
+    assert!(push.tick(MS(599)).is_empty());
+    assert!(!see(&mut push, 590, 1, Phase::Running), "the same again is no change");
+    assert_eq!(push.tick(MS(600)), vec![node(1)]);
+    assert_eq!(step(&push), Step::Done(Verdict::Good));
+}
+
+#[test]
+fn a_crash_within_the_window_is_a_failure_at_once() {
+    let mut push = rollout(goal(), &[(1, true)]);
+    see(&mut push, 100, 1, Phase::Running);
+    fail(&mut push, 130, 1, Outcome::Trap("unreachable".into()));
+    assert_eq!(step(&push), Step::Done(Verdict::Failed));
+    assert_eq!(Verdict::Failed.exit().code(), 3);
+}
+
+#[test]
+fn a_restart_begins_the_window_anew() {
+    let mut push = rollout(goal(), &[(1, true)]);
+    see(&mut push, 100, 1, Phase::Running);
+    let again = ComponentReport { restarts: 1, ..component(intent(1), Phase::Running) };
+    push.observe(MS(400), &report(1, 400, vec![again]), true);
+    assert!(push.tick(MS(600)).is_empty());
+    assert_eq!(push.tick(MS(900)), vec![node(1)]);
+}
+
+#[test]
+fn what_ran_and_then_failed_while_others_were_awaited_has_failed() {
+    let mut push = rollout(goal(), &[(1, true), (2, true)]);
+    see(&mut push, 0, 1, Phase::Running);
+    push.tick(MS(500));
+    assert_eq!(push.targets()[&node(1)].result(), Result::Good);
+    fail(&mut push, 800, 1, Outcome::Exit(3));
+    see(&mut push, 900, 2, Phase::Completed);
+    assert_eq!(step(&push), Step::Done(Verdict::Part));
+    assert_eq!(Verdict::Part.exit().code(), 5);
+}
+
+#[test]
+fn the_clock_is_not_waited_out_when_all_have_failed() {
+    let mut push = rollout(goal(), &[(1, true), (2, true), (3, false)]);
+    fail(&mut push, 1, 1, Outcome::Exit(3));
+    assert_eq!(step(&push), Step::Wait(None));
+    fail(&mut push, 2, 2, Outcome::OutOfMemory);
+    assert_eq!(step(&push), Step::Done(Verdict::Failed));
+}
+
+#[test]
+fn only_this_push_counts() {
+    let mut push = rollout(goal(), &[(1, true)]);
+    push.observe(MS(1), &report(1, 1, vec![component(intent(7), Phase::Completed)]), true);
+    assert_eq!(step(&push), Step::Wait(None), "the earlier push of the name is still there");
+    see(&mut push, 2, 1, Phase::Fetching);
+    push.observe(MS(3), &report(1, 3, vec![component(intent(8), Phase::Completed)]), true);
+    assert_eq!(step(&push), Step::Done(Verdict::Failed), "a later push took its place");
+}
+
+#[test]
+fn an_older_report_changes_nothing() {
+    let mut push = rollout(goal(), &[(1, true)]);
+    see(&mut push, 9, 1, Phase::Completed);
+    assert!(!push.observe(MS(10), &report(1, 8, vec![component(intent(1), Phase::Fetching)]), true));
+    assert_eq!(step(&push), Step::Done(Verdict::Good));
+}
+
+#[test]
+fn staged_is_the_end_only_when_nothing_is_to_be_started() {
+    let mut push = rollout(goal(), &[(1, true)]);
+    see(&mut push, 1, 1, Phase::Staged);
+    assert_eq!(step(&push), Step::Wait(None));
+    let mut push = rollout(Goal { start: false, ..goal() }, &[(1, true)]);
+    see(&mut push, 1, 1, Phase::Staged);
+    assert_eq!(step(&push), Step::Done(Verdict::Good));
+}
+
+#[test]
+fn a_pause_after_a_completed_run_is_no_failure() {
+    let mut push = rollout(goal(), &[(1, true)]);
+    fail(&mut push, 1, 1, Outcome::Completed);
+    assert_eq!(step(&push), Step::Done(Verdict::Good));
+}
+
+#[test]
+fn nobody_there_waits_for_an_agent_to_hold_it() {
+    let push = rollout(goal(), &[(1, false), (2, false)]);
+    assert_eq!(step(&push), Step::Wait(None));
+    assert_eq!(push.step(Progress { held: true, timed_out: false }), Step::Done(Verdict::NoneLive));
+    assert_eq!(push.step(Progress { held: false, timed_out: true }), Step::Done(Verdict::NoneLive));
+    assert_eq!(Verdict::NoneLive.exit().code(), 5);
+}
+
+#[test]
+fn an_absence_spoils_it_when_all_are_required() {
+    let mut push = rollout(Goal { require_all: true, ..goal() }, &[(1, true), (2, false)]);
+    see(&mut push, 1, 1, Phase::Completed);
+    assert_eq!(step(&push), Step::Done(Verdict::Part));
+    let mut push = rollout(Goal { require_all: true, ..goal() }, &[(1, true), (2, false)]);
+    fail(&mut push, 1, 1, Outcome::Exit(1));
+    assert_eq!(step(&push), Step::Done(Verdict::Failed));
+}
+
+#[test]
+fn a_node_that_goes_is_lost_and_one_that_comes_is_awaited() {
+    let mut push = rollout(goal(), &[(1, true), (2, false)]);
+    see(&mut push, 1, 1, Phase::Fetching);
+    push.observe(MS(2), &report(1, 2, vec![component(intent(1), Phase::Fetching)]), false);
+    assert_eq!(push.targets()[&node(1)].result(), Result::Lost);
+    assert_eq!(step(&push), Step::Done(Verdict::Part));
+    see(&mut push, 3, 2, Phase::Compiling);
+    assert_eq!(step(&push), Step::Wait(None));
+    see(&mut push, 4, 2, Phase::Completed);
+    assert_eq!(step(&push), Step::Done(Verdict::Part));
+    let leaving = NodeReport { leaving: true, ..report(2, 5, Vec::new()) };
+    push.observe(MS(5), &leaving, true);
+    assert_eq!(push.targets()[&node(2)].result(), Result::Good, "it had completed");
+}
+
+#[test]
+fn out_of_time() {
+    let mut push = rollout(goal(), &[(1, true), (2, true)]);
+    see(&mut push, 1, 1, Phase::Completed);
+    let late = Progress { held: true, timed_out: true };
+    assert_eq!(push.step(late), Step::Done(Verdict::TimedOut));
+    assert_eq!(Verdict::TimedOut.exit().code(), 5);
+    see(&mut push, 2, 2, Phase::Completed);
+    assert_eq!(push.step(late), Step::Done(Verdict::Good), "what is known counts more than the clock");
+}
+
+#[test]
+fn detached_leaves_once_it_is_held() {
+    let push = rollout(Goal { detach: true, ..goal() }, &[(1, true)]);
+    assert_eq!(step(&push), Step::Wait(None));
+    assert_eq!(push.step(Progress { held: true, timed_out: false }), Step::Done(Verdict::Detached));
+    let nobody = rollout(Goal { detach: true, ..goal() }, &[(1, false)]);
+    assert_eq!(nobody.step(Progress { held: true, timed_out: false }), Step::Done(Verdict::NoneLive));
+}
+
+#[test]
+fn a_refusal_is_a_failure_of_that_node() {
+    let mut push = rollout(goal(), &[(1, true)]);
+    push.refused(node(1), "other owner");
+    push.refused(node(5), "not a target");
+    assert_eq!(step(&push), Step::Done(Verdict::Failed));
+}
+
+#[test]
+fn a_node_past_fetching_has_the_artifact() {
+    let mut push = rollout(goal(), &[(1, true)]);
+    see(&mut push, 1, 1, Phase::Fetching);
+    assert!(!push.is_past_fetching());
+    see(&mut push, 2, 1, Phase::Failed);
+    assert!(!push.is_past_fetching(), "no room for it, perhaps");
+    see(&mut push, 3, 1, Phase::Compiling);
+    assert!(push.is_past_fetching());
+}
+
+fn known(byte: u8, tags: &[&str], alive: bool, has_name: bool) -> Known {
+    let tags = tags.iter().map(|tag| tag.parse().unwrap()).collect();
+    Known { node: node(byte), tags, platform: "linux/x86_64".into(), alive, has_name }
+}
+
+#[test]
+fn selectors_match_and_name_who_stops() {
+    let all = [known(1, &["dev"], true, true), known(2, &["dev", "arm"], false, false), known(3, &["web"], true, true)];
+    let dev: Tag = "dev".parse().unwrap();
+    let matched = match_nodes(&[], std::slice::from_ref(&dev), &all).unwrap();
+    assert_eq!(matched.nodes.iter().map(|known| known.node).collect::<Vec<_>>(), vec![node(1), node(2)]);
+    assert_eq!(matched.stops, vec![node(3)]);
+    assert_eq!(match_nodes(&[], &[], &all).unwrap().nodes.len(), 3);
+
+    let two: PeerRef = node(2).short().parse().unwrap();
+    let three: PeerRef = node(3).to_string().parse().unwrap();
+    let both = match_nodes(&[two, three.clone()], std::slice::from_ref(&dev), &all).unwrap();
+    assert_eq!((both.nodes.len(), both.nodes[0].node), (1, node(2)), "peer and tag must both match");
+    assert_eq!(both.audience.peers, vec![node(2), node(3)]);
+    assert!(matches!(match_nodes(&[three], &[dev], &all), Err(NoMatch::Nobody(_, tags)) if tags.len() == 3));
+}
+
+#[test]
+fn peers_must_be_known_and_unique() {
+    let all = [known(1, &[], true, false), known(2, &[], true, false)];
+    let common: PeerRef = "12D3KooW".parse().unwrap();
+    assert!(matches!(match_nodes(&[common], &[], &all), Err(NoMatch::Ambiguous(_, nodes)) if nodes.len() == 2));
+    let stranger: PeerRef = node(9).to_string().parse().unwrap();
+    assert!(matches!(match_nodes(&[stranger], &[], &all), Err(NoMatch::Peer(_))));
+}

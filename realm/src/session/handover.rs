@@ -1,0 +1,69 @@
+//! Handing a sealed intent to a node, and asking a node whether it has an artifact.
+
+use super::{Event, Session};
+use serde::{Serialize, Serializer};
+use shared::mesh::{Mesh, MeshError};
+use shared::protocol::{MAX_INTENT_FRAME, Protocol};
+use shared::{Artifact, BlobReply, BlobRequest, NodeId, Receipt};
+use smol::{Timer, future};
+use std::sync::Arc;
+use std::time::Duration;
+
+/// A node answers once the intent is on its disk; an SD card that is busy takes seconds for that.
+const RECEIPT_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// The frame of the intent protocol: one byte string.
+struct Bytes<'a>(&'a [u8]);
+
+impl Serialize for Bytes<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_bytes(self.0)
+    }
+}
+
+impl Session {
+    /// Hands `sealed` to `node`; [`Event::Receipt`] follows.
+    pub(crate) fn hand_over(&mut self, node: NodeId, sealed: Arc<[u8]>) {
+        let (mesh, outbox) = (self.mesh.clone(), self.outbox.clone());
+        self.spawn(async move {
+            let receipt = match within(RECEIPT_TIMEOUT, hand_over(&mesh, node, &sealed)).await {
+                Ok(receipt) if receipt.node != node => Err("the receipt is another node's".to_owned()),
+                other => other.map_err(|error| error.to_string()),
+            };
+            let _ = outbox.send(Event::Receipt { node, receipt }).await;
+        });
+    }
+
+    /// Asks whether `node` has all of `artifact`; [`Event::Holds`] follows when it answers.
+    pub(crate) fn ask_for(&mut self, node: NodeId, artifact: Artifact) {
+        let (mesh, outbox) = (self.mesh.clone(), self.outbox.clone());
+        self.spawn(async move {
+            if let Ok(BlobReply::Have { complete, .. }) = within(RECEIPT_TIMEOUT, ask(&mesh, node, artifact)).await {
+                let _ = outbox.send(Event::Holds { complete }).await;
+            }
+        });
+    }
+}
+
+async fn hand_over(mesh: &Mesh, node: NodeId, sealed: &[u8]) -> Result<Receipt, MeshError> {
+    let mut stream = mesh.open(node, Protocol::Intent).await?;
+    stream.write_frame(&Bytes(sealed), MAX_INTENT_FRAME).await?;
+    stream.read_frame(MAX_INTENT_FRAME).await
+}
+
+async fn ask(mesh: &Mesh, node: NodeId, artifact: Artifact) -> Result<BlobReply, MeshError> {
+    let mut stream = mesh.open(node, Protocol::Blob).await?;
+    stream.write_frame(&BlobRequest::Open(artifact), BlobReply::MAX_FRAME).await?;
+    stream.read_frame(BlobReply::MAX_FRAME).await
+}
+
+pub(super) async fn within<T>(
+    time: Duration,
+    work: impl Future<Output = Result<T, MeshError>>,
+) -> Result<T, MeshError> {
+    let late = async {
+        Timer::after(time).await;
+        Err(MeshError::TimedOut)
+    };
+    future::or(work, late).await
+}

@@ -1,0 +1,202 @@
+//! One command's time in the mesh, under a throw-away peer id: reach nodes, hand over, serve the artifact, watch.
+//!
+//! Whatever waits for a peer is a task of its own and reports here; [`Session::next`] alone consumes what happens, and
+//! never waits for a task. Dropping the session ends all of it.
+
+mod handover;
+mod places;
+mod reach;
+mod serve;
+mod watch;
+
+pub(crate) use places::Places;
+pub(crate) use reach::Reached;
+pub(crate) use serve::Served;
+pub(crate) use watch::WatchId;
+
+use crate::exit::Failure;
+use crate::home::fresh_seed;
+use shared::mesh::{Limits, Mesh, MeshConfig, MeshEvent, MeshTask};
+use shared::protocol::Protocol;
+use shared::{Hello, NodeId, RealmId, Receipt, Role, WatchReply};
+use smol::channel::{Receiver, Sender, bounded};
+use smol::{Executor, Task, Timer, future};
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Instant;
+
+/// What tasks have to say and nobody has heard yet: a status of a large realm in one burst. They wait beyond that.
+const INBOX: usize = 256;
+
+/// Tasks at once: a watch, a hand-over to each node that was reached, and the streams that nodes pull through. Streams
+/// beyond that are reset; the node that opened one tries again.
+const MAX_TASKS: usize = 512;
+
+/// A node that said hello.
+#[derive(Debug, Clone)]
+pub(crate) struct Peer {
+    /// Where it answered, with `/p2p/`.
+    pub(crate) addr: String,
+    /// What it said.
+    pub(crate) hello: Hello,
+    /// Whether it is of our realm.
+    pub(crate) admitted: bool,
+}
+
+impl Peer {
+    /// Whether it is a node that has no owner.
+    pub(crate) fn is_unclaimed(&self) -> bool {
+        self.hello.role == Role::Node && self.hello.realm.is_none()
+    }
+}
+
+/// What happened.
+#[derive(Debug)]
+pub(crate) enum Event {
+    /// A node said hello, or says something else than before; see [`Session::peers`].
+    Met(NodeId),
+    /// A node is not connected any more; see [`Session::peers`].
+    Gone,
+    /// An address led nowhere.
+    Unreached { addr: String, reason: String },
+    /// A node answered to an intent, or could not be asked.
+    Receipt { node: NodeId, receipt: Result<Receipt, String> },
+    /// What a node says on a watch.
+    Watched { watch: WatchId, reply: WatchReply },
+    /// A watch is over.
+    WatchEnded { watch: WatchId, fault: Option<String> },
+    /// Whether a node has all of the artifact.
+    Holds { complete: bool },
+    /// Each chunk of the artifact has been sent to some node.
+    AllServed,
+    /// The file is not what was pinned any more.
+    FileChanged,
+    /// The mesh has ended.
+    Stopped,
+}
+
+pub(crate) struct Session {
+    // Tasks use the mesh, so they end first.
+    tasks: Vec<Task<()>>,
+    mesh: Mesh,
+    events: Receiver<MeshEvent>,
+    inbox: Receiver<Event>,
+    outbox: Sender<Event>,
+    executor: Arc<Executor<'static>>,
+    realm: RealmId,
+    peers: BTreeMap<NodeId, Peer>,
+    served: Option<Arc<Served>>,
+    watches: u32,
+    _mesh_task: MeshTask,
+}
+
+impl Session {
+    /// Joins as an operator of `realm`.
+    pub(crate) async fn start(realm: RealmId, executor: Arc<Executor<'static>>) -> Result<Session, Failure> {
+        let hello = Hello {
+            realm: Some(realm),
+            role: Role::Operator,
+            version: shared::VERSION.into(),
+            platform: shared::platform(),
+            tags: Vec::new(),
+            addrs: Vec::new(),
+            highest_seq: 0,
+        };
+        let config = MeshConfig { seed: fresh_seed(), hello, listen: Vec::new(), limits: Limits::default() };
+        let (sender, events) = bounded(INBOX);
+        let (mesh, _, mesh_task) = Mesh::start(config, Arc::clone(&executor), sender)
+            .await
+            .map_err(|error| Failure::new(format!("cannot use the network: {error}")))?;
+        let (outbox, inbox) = bounded(INBOX);
+        Ok(Session {
+            tasks: Vec::new(),
+            mesh,
+            events,
+            inbox,
+            outbox,
+            executor,
+            realm,
+            peers: BTreeMap::new(),
+            served: None,
+            watches: 0,
+            _mesh_task: mesh_task,
+        })
+    }
+
+    /// The realm that reports must belong to.
+    pub(crate) fn realm(&self) -> &RealmId {
+        &self.realm
+    }
+
+    /// The nodes that are connected.
+    pub(crate) fn peers(&self) -> &BTreeMap<NodeId, Peer> {
+        &self.peers
+    }
+
+    /// A connected node of our realm, but not this one.
+    pub(crate) fn entry_but(&self, node: Option<NodeId>) -> Option<NodeId> {
+        self.peers.iter().find(|(id, peer)| peer.admitted && Some(**id) != node).map(|(id, _)| *id)
+    }
+
+    /// What happens next; `None` when `until` comes first.
+    pub(crate) async fn next(&mut self, until: Option<Instant>) -> Option<Event> {
+        loop {
+            let own = async { Some(self.inbox.recv().await.map_or(Input::Event(Event::Stopped), Input::Event)) };
+            let mesh = async { Some(self.events.recv().await.map_or(Input::Event(Event::Stopped), Input::Mesh)) };
+            let late = async {
+                match until {
+                    Some(until) => Timer::at(until).await,
+                    None => future::pending().await,
+                };
+                None
+            };
+            match future::or(future::or(own, mesh), late).await? {
+                Input::Event(event) => return Some(event),
+                Input::Mesh(event) => {
+                    if let Some(event) = self.take(event) {
+                        return Some(event);
+                    }
+                }
+            }
+        }
+    }
+
+    fn take(&mut self, event: MeshEvent) -> Option<Event> {
+        match event {
+            MeshEvent::Met { peer, addr, hello, admitted } => {
+                self.peers.insert(peer, Peer { addr, hello, admitted });
+                Some(Event::Met(peer))
+            }
+            MeshEvent::Gone { peer } => {
+                self.peers.remove(&peer);
+                Some(Event::Gone)
+            }
+            MeshEvent::DialFailed { addr, reason } => Some(Event::Unreached { addr, reason }),
+            MeshEvent::Stream { protocol: Protocol::Blob, stream, .. } => {
+                if let Some(served) = self.served.clone() {
+                    let outbox = self.outbox.clone();
+                    self.spawn(serve::serve(served, stream, outbox));
+                }
+                None
+            }
+            // An operator takes no part in gossip and offers nothing else.
+            MeshEvent::Stream { .. }
+            | MeshEvent::Gossip { .. }
+            | MeshEvent::PublishUnheard { .. }
+            | MeshEvent::Subscribed { .. }
+            | MeshEvent::NewAddr { .. } => None,
+        }
+    }
+
+    fn spawn(&mut self, task: impl Future<Output = ()> + Send + 'static) {
+        self.tasks.retain(|task| !task.is_finished());
+        if self.tasks.len() < MAX_TASKS {
+            self.tasks.push(self.executor.spawn(task));
+        }
+    }
+}
+
+enum Input {
+    Event(Event),
+    Mesh(MeshEvent),
+}

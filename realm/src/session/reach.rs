@@ -1,0 +1,133 @@
+//! Reaching nodes: every known address is dialled at once, and the first member of the realm that answers wins.
+
+use super::{Event, Places, Session};
+use crate::exit::Failure;
+use crate::output::clean;
+use shared::NodeId;
+use std::collections::BTreeSet;
+use std::time::{Duration, Instant};
+
+/// For how long an address is tried. Longer than a handshake over a satellite link, shorter than a person's patience.
+const DIAL_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// For how long other typed addresses are waited for once one has answered: they may be unclaimed nodes, which nobody
+/// else can hand a claim to. Nodes on the same network answer within this time.
+const OTHERS_TIMEOUT: Duration = Duration::from_millis(300);
+
+/// Which nodes answered.
+#[derive(Debug, Default)]
+pub(crate) struct Reached {
+    /// The member of our realm that answered first.
+    pub(crate) entry: Option<NodeId>,
+    /// Nodes without an owner.
+    pub(crate) unclaimed: Vec<NodeId>,
+    /// Nodes of other realms.
+    pub(crate) foreign: Vec<NodeId>,
+    /// Addresses that led nowhere, and why.
+    pub(crate) failed: Vec<(String, String)>,
+}
+
+impl Session {
+    /// Dials all places and waits for answers.
+    ///
+    /// # Errors
+    /// When neither a member nor an unclaimed node answers.
+    pub(crate) async fn reach(&mut self, places: &Places) -> Result<Reached, Failure> {
+        let mut reached = Reached::default();
+        let mut open = BTreeSet::new();
+        for addr in &places.addrs {
+            match self.mesh.dial(addr) {
+                Ok(()) => {
+                    open.insert(addr.clone());
+                }
+                Err(error) => reached.failed.push((clean(addr), error.to_string())),
+            }
+        }
+        let mut until = Instant::now() + DIAL_TIMEOUT;
+        while !open.is_empty() && !(reached.entry.is_some() && !places.named) {
+            match self.next(Some(until)).await {
+                None | Some(Event::Stopped) => break,
+                Some(Event::Met(node)) => {
+                    self.close(&mut open, node);
+                    let is_first = reached.entry.is_none();
+                    self.sort(node, &mut reached);
+                    if is_first && reached.entry.is_some() {
+                        until = until.min(Instant::now() + OTHERS_TIMEOUT);
+                    }
+                }
+                Some(Event::Unreached { addr, reason }) => {
+                    open.remove(&addr);
+                    reached.failed.push((addr, reason));
+                }
+                Some(_) => {}
+            }
+        }
+        reached.failed.extend(open.into_iter().map(|addr| (addr, "no answer".to_owned())));
+        if reached.entry.is_none() && reached.unclaimed.is_empty() {
+            return Err(nobody(places, &reached));
+        }
+        Ok(reached)
+    }
+
+    /// An address is not waited for any more when its node has answered, be it at another address.
+    fn close(&self, open: &mut BTreeSet<String>, node: NodeId) {
+        let Some(peer) = self.peers.get(&node) else { return };
+        let (id, place) = (node.to_string(), place(&peer.addr));
+        open.retain(|addr| !addr.ends_with(&id) && self::place(addr) != place);
+    }
+
+    fn sort(&self, node: NodeId, reached: &mut Reached) {
+        let Some(peer) = self.peers.get(&node) else { return };
+        if peer.admitted {
+            reached.entry = reached.entry.or(Some(node));
+            return;
+        }
+        let list = if peer.is_unclaimed() { &mut reached.unclaimed } else { &mut reached.foreign };
+        if !list.contains(&node) {
+            list.push(node);
+        }
+    }
+
+    /// Addresses worth remembering: where members answered, and the members that they know. Addresses of this very
+    /// machine are of use only when they were told by a node on it.
+    pub(crate) fn addrs_to_remember(&self) -> Vec<String> {
+        let is_loopback = |addr: &str| addr.starts_with("/ip4/127.") || addr.starts_with("/ip6/::1/");
+        let members = || self.peers.values().filter(|peer| peer.admitted);
+        let local = members().any(|peer| is_loopback(&peer.addr));
+        let told = members().flat_map(|peer| peer.hello.addrs.iter()).filter(|addr| local || !is_loopback(addr));
+        let told = told.filter(|addr| addr.contains("/p2p/") && addr.parse::<crate::cli::ReachAddr>().is_ok());
+        members().map(|peer| &peer.addr).chain(told).cloned().collect()
+    }
+}
+
+/// Host, transport and port, in one spelling.
+fn place(addr: &str) -> String {
+    let place = addr.split_once("/p2p/").map_or(addr, |(place, _)| place);
+    match place.strip_suffix("/quic") {
+        Some(place) => format!("{place}/quic-v1"),
+        None => place.to_owned(),
+    }
+}
+
+fn nobody(places: &Places, reached: &Reached) -> Failure {
+    if let [first, ..] = reached.foreign[..] {
+        return Failure::new(format!(
+            "only nodes of another realm answered, such as `{first}`{}",
+            places.text(&reached.failed)
+        ))
+        .hint("they obey another owner key than `realm key show` prints; REALM_HOME says where keys are kept");
+    }
+    Failure::new(format!("no node answered; looked at:{}", places.text(&reached.failed))).hint(places.hint())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_place_has_one_spelling() {
+        let peer = NodeId::of_seed(&[1; 32]);
+        assert_eq!(place("/ip4/1.2.3.4/udp/1/quic"), place(&format!("/ip4/1.2.3.4/udp/1/quic-v1/p2p/{peer}")));
+        assert_ne!(place("/ip4/1.2.3.4/udp/1/quic"), place("/ip4/1.2.3.4/udp/2/quic"));
+    }
+}

@@ -1,0 +1,128 @@
+//! What is forged, altered, relabelled or replayed is refused by every node, counted, and changes nothing.
+
+use crate::operator::{Operator, code};
+use crate::support::{Agent, eventually, owner};
+use shared::{MAX_SEALED_BYTES, RealmId, Sealed, Verdict, frame, pae};
+
+/// The envelope with a change that its signer did not make.
+fn altered(bytes: &[u8], change: impl FnOnce(&mut Sealed)) -> Vec<u8> {
+    let mut sealed: Sealed = frame::decode(bytes).unwrap();
+    change(&mut sealed);
+    frame::to_bytes(&sealed, MAX_SEALED_BYTES).unwrap()
+}
+
+/// What must not change: which intents are held, how they stand, how often they were started.
+fn state(agent: &Agent) -> (String, u64, Vec<String>) {
+    (agent.status()["components"].to_string(), agent.metric("realm_intents_accepted_total"), agent.output("service"))
+}
+
+#[test]
+fn hostile_pushes_are_refused_on_all_nodes_and_counted() {
+    let key = owner(1);
+    let realm = RealmId::of_owner(&key.id());
+    let agents = Agent::realm(&key, &[&[], &[], &[]]);
+    let operator = Operator::of(&key);
+    let thief = Operator::signing_with(&owner(2), realm);
+    let (entry, _) = operator.meet(agents[0].addr());
+    let older = operator.push(entry, "service", "ticker", |body| body.note = "the first".into());
+    agents.iter().for_each(|agent| agent.until_accepted(1));
+    operator.push(entry, "service", "ticker", |body| body.note = "the second".into());
+    agents.iter().for_each(|agent| agent.until_accepted(2));
+
+    // Signed well by the owner, never handed over as they are.
+    let fresh = operator.seal(&operator.intent("fresh", "hello"));
+    let forged = thief.seal(&thief.intent("fresh", "hello"));
+    let hostile = [
+        ("other-owner", forged.clone()),
+        // The owner's name under a signature of somebody else.
+        ("bad-signature", altered(&forged, |sealed| sealed.key = key.id())),
+        // In the middle: within the digest of the artifact or a limit, not in the structure.
+        (
+            "bad-signature",
+            altered(&fresh, |sealed| {
+                let middle = sealed.body.len() / 2;
+                sealed.body[middle] ^= 0x10;
+            }),
+        ),
+        (
+            "bad-signature",
+            altered(&fresh, |sealed| {
+                let mut bytes = *sealed.sig.as_bytes();
+                bytes[0] ^= 1;
+                sealed.sig = shared::Signature::from_bytes(bytes);
+            }),
+        ),
+        ("unknown-kind", altered(&fresh, |sealed| sealed.typ = "realm/apply/v1".into())),
+        // Signed by the owner as another kind, and relabelled as a push.
+        ("bad-signature", altered(&fresh, |sealed| sealed.sig = key.sign(&pae("realm/apply/v1", &sealed.body)))),
+        ("malformed", [&fresh[..], b"\0"].concat()),
+        ("stale", older),
+    ];
+    for agent in &agents {
+        let (node, _) = if agent.id() == entry { (entry, true) } else { operator.meet(agent.addr()) };
+        agent.until("service", "running");
+        eventually("the first word of the service", || {
+            let output = agent.output("service");
+            // Each of the two pushes has started it, unless the second came before the first was fetched.
+            if output.is_empty() { Err("silence".into()) } else { Ok(()) }
+        });
+        let before = state(agent);
+        for (expected, bytes) in &hostile {
+            let counted = agent.refused(expected);
+            let verdict = operator.hand(node, bytes);
+            assert_eq!(code(&verdict), *expected, "{verdict:?}");
+            assert_eq!(agent.refused(expected), counted + 1, "{expected} on {node}");
+        }
+        assert_eq!(state(agent), before);
+    }
+    assert!(agents.iter().all(|agent| agent.component("fresh").is_null()));
+    // The nodes are none the worse for it, and the same intent unaltered is good.
+    assert_eq!(operator.hand(entry, &fresh), Verdict::Accepted);
+    agents.iter().for_each(|agent| drop(agent.until("fresh", "completed")));
+}
+
+#[test]
+fn an_intent_for_another_realm_or_from_the_future_is_refused() {
+    let key = owner(1);
+    let agent = Agent::start(&["--owner", &key.id().to_string()]);
+    let operator = Operator::of(&key);
+    let (node, _) = operator.meet(agent.addr());
+    let mut elsewhere = operator.intent("elsewhere", "hello");
+    elsewhere.realm = RealmId::of_owner(&owner(2).id());
+    let mut future = operator.intent("future", "hello");
+    future.seq += 3_600_000;
+    let mut expired = operator.intent("expired", "hello");
+    expired.not_after = Some(1);
+    for (expected, body) in [("other-realm", elsewhere), ("from-the-future", future), ("expired", expired)] {
+        let verdict = operator.hand(node, &operator.seal(&body));
+        assert_eq!(code(&verdict), expected, "{verdict:?}");
+        assert_eq!(agent.refused(expected), 1);
+    }
+    assert_eq!(agent.status()["components"], serde_json::json!([]));
+}
+
+#[test]
+fn what_a_member_floods_is_checked_before_it_is_obeyed_or_passed_on() {
+    let key = owner(1);
+    let agents = Agent::realm(&key, &[&[], &[]]);
+    let member = Operator::member(&owner(2), RealmId::of_owner(&key.id()));
+    let operator = Operator::of(&key);
+    member.meet(agents[0].addr());
+    member.until_heard();
+    operator.meet(agents[0].addr());
+    let fresh = operator.seal(&operator.intent("fresh", "hello"));
+    let forged = member.seal(&member.intent("fresh", "hello"));
+    let bent = altered(&fresh, |sealed| sealed.body[20] ^= 1);
+    for (expected, bytes) in [("other-owner", forged), ("bad-signature", bent)] {
+        member.flood(bytes);
+        eventually(&format!("`{expected}` is counted"), || match agents[0].refused(expected) {
+            1 => Ok(()),
+            seen => Err(seen.to_string()),
+        });
+        assert_eq!(agents[1].refused(expected), 0, "the first one passed it on");
+    }
+    assert!(agents.iter().all(|agent| agent.component("fresh").is_null()));
+    // What is valid is obeyed, whoever brings it: the signature counts.
+    member.flood(fresh);
+    agents.iter().for_each(|agent| drop(agent.until("fresh", "fetching")));
+}

@@ -1,0 +1,13 @@
+//! The main job with real processes: agents on loopback, an operator, and what each of them does to the other. The agent's
+//! binary has to be built before (`cargo build --workspace --bins`).
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test ends where its expectation ends")]
+
+mod command_line;
+mod first_use;
+mod hostile;
+mod operator;
+mod outcomes;
+mod process;
+mod restart;
+mod rollout;
+mod support;

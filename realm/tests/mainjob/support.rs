@@ -1,0 +1,308 @@
+//! Real agents on loopback: started in a directory of their own, asked over HTTP, ended by their own process id.
+
+use serde_json::Value;
+use shared::{NodeId, OwnerKey};
+use std::fs::{self, File, OpenOptions};
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::{SocketAddr, TcpStream};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
+use std::thread;
+use std::time::{Duration, Instant};
+use tempfile::TempDir;
+
+/// A bound on each wait. What is waited for takes seconds at the most; a loaded machine may take ten times as long.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
+
+/// Where a node listens: on loopback alone, with ports that the system chooses.
+pub(crate) const LISTEN: [&str; 4] = ["--listen", "/ip4/127.0.0.1/udp/0/quic-v1", "--listen", "/ip4/127.0.0.1/tcp/0"];
+
+/// Asks until there is an answer; `probe` gives what it saw instead, to be shown in the end. What happens inside other
+/// processes sends a test no event, so this is the one place that asks again and again.
+pub(crate) fn eventually<T>(what: &str, mut probe: impl FnMut() -> Result<T, String>) -> T {
+    let by = Instant::now() + PATIENCE;
+    loop {
+        match probe() {
+            Ok(answer) => return answer,
+            Err(seen) => assert!(Instant::now() < by, "not within {PATIENCE:?}: {what}; last seen: {seen}"),
+        }
+        thread::sleep(Duration::from_millis(20));
+    }
+}
+
+/// A key that a test knows by a number.
+pub(crate) fn owner(number: u8) -> OwnerKey {
+    OwnerKey::of_seed(&[number; 32])
+}
+
+/// The bytes of a guest.
+pub(crate) fn guest(name: &str) -> Vec<u8> {
+    let path = guest_path(name);
+    fs::read(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
+}
+
+/// Where a guest is.
+pub(crate) fn guest_path(name: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../guests").join(name).with_extension("wasm")
+}
+
+/// The agent's binary, beside the one that is tested.
+pub(crate) fn agent_binary() -> PathBuf {
+    let path = Path::new(env!("CARGO_BIN_EXE_realm")).with_file_name("realm-agent");
+    assert!(path.exists(), "no `{}`; build it first: cargo build --workspace --bins", path.display());
+    path
+}
+
+/// The words that start an agent in `data_dir`, but for its listen addresses.
+pub(crate) fn agent_command(data_dir: &Path) -> Command {
+    let mut command = Command::new(agent_binary());
+    command.arg("--data-dir").arg(data_dir).args(["--http", "127.0.0.1:0"]).stdin(Stdio::null());
+    // Variables of the machine must not stand in for flags.
+    for (name, _) in std::env::vars_os() {
+        if name.to_string_lossy().starts_with("REALM_") {
+            command.env_remove(name);
+        }
+    }
+    command
+}
+
+/// A node: its directory, which stays, and its agent, which comes and goes.
+pub(crate) struct Agent {
+    dir: TempDir,
+    flags: Vec<String>,
+    running: Option<Running>,
+}
+
+/// A process, which is ended with -9 when this is dropped.
+struct Guard(Child);
+
+impl Guard {
+    /// Waits for an end of its own.
+    fn until_ended(&mut self, said: &dyn Fn() -> String) -> ExitStatus {
+        eventually("the end of a process", || self.0.try_wait().unwrap().ok_or_else(said))
+    }
+}
+
+impl Drop for Guard {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+struct Running {
+    guard: Guard,
+    listen: Vec<String>,
+    http: SocketAddr,
+}
+
+impl Agent {
+    /// Starts a node with these flags, and waits until it is ready.
+    pub(crate) fn start(flags: &[&str]) -> Agent {
+        let flags = LISTEN.iter().chain(flags).map(|flag| (*flag).to_owned()).collect();
+        let mut agent = Agent { dir: TempDir::new().unwrap(), flags, running: None };
+        agent.start_again(&[]);
+        agent
+    }
+
+    /// Nodes of the realm of `owner`, each of which knows the first.
+    pub(crate) fn realm(owner: &OwnerKey, flags: &[&[&str]]) -> Vec<Agent> {
+        let id = owner.id().to_string();
+        let mut agents: Vec<Agent> = Vec::new();
+        for own in flags {
+            let bootstrap = agents.first().map(|first| first.addr().to_owned());
+            let mut flags = vec!["--owner", &id];
+            flags.extend(bootstrap.iter().flat_map(|addr| ["--bootstrap", addr]));
+            flags.extend(*own);
+            agents.push(Agent::start(&flags));
+        }
+        for agent in &agents {
+            agent.until_sees(agents.len());
+        }
+        agents
+    }
+
+    /// Starts the agent anew in the same directory, with further flags this time.
+    pub(crate) fn start_again(&mut self, more: &[&str]) {
+        assert!(self.running.is_none(), "it runs");
+        let stderr = OpenOptions::new().create(true).append(true).open(self.stderr_path()).unwrap();
+        let mut command = agent_command(&self.data_dir());
+        let mut child = command.args(&self.flags).args(more).stdout(Stdio::piped()).stderr(stderr).spawn().unwrap();
+        let lines = lines_of(child.stdout.take().unwrap());
+        let mut running =
+            Running { guard: Guard(child), listen: Vec::new(), http: SocketAddr::from(([0, 0, 0, 0], 0)) };
+        let failed = loop {
+            match lines.recv_timeout(PATIENCE) {
+                Ok(line) if line == "ready" => break None,
+                Ok(line) => match line.split_once(' ') {
+                    Some(("listening", addr)) => running.listen.push(addr.to_owned()),
+                    Some(("http", addr)) => running.http = addr.parse().unwrap(),
+                    _ => break Some(format!("an unknown line, `{line}`")),
+                },
+                Err(RecvTimeoutError::Timeout) => break Some("silence".into()),
+                Err(RecvTimeoutError::Disconnected) => break Some("its end".into()),
+            }
+        };
+        // From here on, `drop` ends it.
+        self.running = Some(running);
+        if let Some(failed) = failed {
+            panic!("the agent was not ready, but there was {failed}");
+        }
+    }
+
+    fn running(&self) -> &Running {
+        self.running.as_ref().expect("the agent runs")
+    }
+
+    pub(crate) fn data_dir(&self) -> PathBuf {
+        self.dir.path().join("data")
+    }
+
+    fn stderr_path(&self) -> PathBuf {
+        self.dir.path().join("stderr")
+    }
+
+    /// Everything that its agents have said since the beginning.
+    pub(crate) fn stderr(&self) -> String {
+        String::from_utf8_lossy(&fs::read(self.stderr_path()).unwrap_or_default()).into_owned()
+    }
+
+    /// Its QUIC address, with the peer id.
+    pub(crate) fn addr(&self) -> &str {
+        self.listen().iter().find(|addr| addr.contains("/quic-v1/")).expect("an address over QUIC")
+    }
+
+    pub(crate) fn listen(&self) -> &[String] {
+        &self.running().listen
+    }
+
+    pub(crate) fn id(&self) -> NodeId {
+        self.addr().rsplit('/').next().unwrap().parse().unwrap()
+    }
+
+    /// The process id of the guard.
+    pub(crate) fn pid(&self) -> u32 {
+        self.running().guard.0.id()
+    }
+
+    /// Ends the guard without warning, as a crash would.
+    pub(crate) fn kill(&mut self) {
+        // Control and runner see that the guard is gone, and end by themselves.
+        self.running = None;
+    }
+
+    /// Asks the agent to end, as a service manager would.
+    pub(crate) fn terminate(&mut self) -> ExitStatus {
+        let mut running = self.running.take().expect("the agent runs");
+        let killed = Command::new("sh").arg("-c").arg(format!("kill -TERM {}", running.guard.0.id())).status().unwrap();
+        assert!(killed.success());
+        running.guard.until_ended(&|| self.stderr())
+    }
+
+    /// The body of a page; anything but 200 is the error.
+    pub(crate) fn try_get(&self, target: &str) -> Result<String, String> {
+        get(self.running().http, target).map_err(|error| error.to_string())?
+    }
+
+    pub(crate) fn get(&self, target: &str) -> String {
+        self.try_get(target).unwrap_or_else(|error| panic!("{target}: {error}"))
+    }
+
+    pub(crate) fn status(&self) -> Value {
+        serde_json::from_str(&self.get("/status")).unwrap()
+    }
+
+    /// What it says of a component; null when it has none of that name.
+    pub(crate) fn component(&self, name: &str) -> Value {
+        let status = self.status();
+        let all = status["components"].as_array().unwrap();
+        all.iter().find(|component| component["name"] == name).cloned().unwrap_or_default()
+    }
+
+    /// Waits until a component stands in this phase, and gives what is said of it.
+    pub(crate) fn until(&self, name: &str, phase: &str) -> Value {
+        eventually(&format!("`{name}` is {phase}"), || {
+            let component = self.component(name);
+            if component["phase"] == phase { Ok(component) } else { Err(component.to_string()) }
+        })
+    }
+
+    /// Waits until so many nodes of the realm are alive, this one included.
+    pub(crate) fn until_sees(&self, nodes: usize) {
+        eventually(&format!("{nodes} nodes are alive"), || match self.metric("realm_nodes_alive") {
+            seen if seen == nodes as u64 => Ok(()),
+            seen => Err(seen.to_string()),
+        });
+    }
+
+    /// Waits until so many intents are stored, and acted on.
+    pub(crate) fn until_accepted(&self, intents: u64) {
+        eventually(&format!("{intents} intents are accepted"), || match self.metric("realm_intents_accepted_total") {
+            seen if seen == intents => Ok(()),
+            seen => Err(seen.to_string()),
+        });
+    }
+
+    /// A figure; 0 when it is not there.
+    pub(crate) fn metric(&self, name: &str) -> u64 {
+        let text = self.get("/metrics");
+        let value = text.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(' '));
+        value.map_or(0, |value| value.parse().unwrap())
+    }
+
+    /// How many intents were refused for this reason.
+    pub(crate) fn refused(&self, code: &str) -> u64 {
+        self.metric(&format!("realm_intents_refused_total{{code=\"{code}\"}}"))
+    }
+
+    /// What a component has written, without the agent's own words about it.
+    pub(crate) fn output(&self, name: &str) -> Vec<String> {
+        let text = self.get(&format!("/logs?component={name}&tail=10000"));
+        let lines = text.lines().filter(|line| line.contains(" stdout | ") || line.contains(" stderr | "));
+        lines.filter_map(|line| line.split_once(" | ")).map(|(_, text)| text.to_owned()).collect()
+    }
+}
+
+impl Drop for Agent {
+    fn drop(&mut self) {
+        self.kill();
+        if thread::panicking() {
+            eprintln!("--- what the agent in {} said ---\n{}", self.dir.path().display(), self.stderr());
+        }
+    }
+}
+
+/// The lines of a stream as they come; the thread ends with the stream.
+fn lines_of(stream: impl Read + Send + 'static) -> Receiver<String> {
+    let (sender, lines) = channel();
+    thread::spawn(move || {
+        for line in BufReader::new(stream).lines().map_while(Result::ok) {
+            if sender.send(line).is_err() {
+                return;
+            }
+        }
+    });
+    lines
+}
+
+fn get(addr: SocketAddr, target: &str) -> std::io::Result<Result<String, String>> {
+    let mut stream = TcpStream::connect_timeout(&addr, PATIENCE)?;
+    stream.set_read_timeout(Some(PATIENCE))?;
+    write!(stream, "GET {target} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")?;
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer)?;
+    let (head, body) = answer.split_once("\r\n\r\n").unwrap_or((&answer, ""));
+    Ok(if head.contains(" 200 ") { Ok(body.to_owned()) } else { Err(answer.clone()) })
+}
+
+/// Runs a program to its end: its exit code, and what it said on stdout and on stderr.
+pub(crate) fn run(command: &mut Command) -> (Option<i32>, String, String) {
+    let dir = TempDir::new().unwrap();
+    let (out, err) = (dir.path().join("out"), dir.path().join("err"));
+    command.stdin(Stdio::null()).stdout(File::create(&out).unwrap()).stderr(File::create(&err).unwrap());
+    let mut child = Guard(command.spawn().unwrap());
+    let said = |path| fs::read_to_string(path).unwrap();
+    let status = child.until_ended(&|| format!("{}{}", said(&out), said(&err)));
+    (status.code(), said(&out), said(&err))
+}
