@@ -1,5 +1,7 @@
 //! What is refused before anything is sent, and how it is told.
 
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on fails by panicking")]
+
 mod common;
 
 use common::{Desk, repository};

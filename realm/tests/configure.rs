@@ -1,5 +1,7 @@
 //! `configure`: what is written for the agent, and what is never replaced by accident.
 
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on fails by panicking")]
+
 mod common;
 
 use common::Desk;

@@ -1,5 +1,7 @@
 //! `init` and `key show`: the key is made once, kept from others, and never lost by accident.
 
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on fails by panicking")]
+
 mod common;
 
 use common::Desk;

@@ -8,7 +8,7 @@ use std::fmt;
 pub enum Kind {
     /// No value. Its variable is `1`, `true` or `yes`; `0`, `false` or `no` leave it out.
     Switch,
-    /// One value.
+    /// One value. Given again, the last one counts, so that a script or an alias can be overruled.
     One,
     /// A value each time it is given. Its variable holds them separated by commas.
     Many,
@@ -97,7 +97,8 @@ impl std::error::Error for UsageError {}
 /// # Errors
 /// A switch with a value, or a switch's variable with a value that is neither yes nor no.
 pub fn prepare(table: &Table, typed: &[String], env: &dyn Fn(&str) -> Option<String>) -> Result<Prepared, UsageError> {
-    let mut pass = Pass { table, verb: None, seen: Vec::new(), program: Vec::new(), rest: Vec::new() };
+    let mut pass =
+        Pass { table, verb: None, seen: Vec::new(), ones: Vec::new(), program: Vec::new(), rest: Vec::new() };
     pass.read(typed)?;
     let Pass { verb, seen, program, rest, .. } = pass;
     let mut prepared = Prepared { args: program, from_env: Vec::new() };
@@ -114,6 +115,8 @@ struct Pass<'a> {
     table: &'a Table,
     verb: Option<&'a (&'static str, &'static [Flag])>,
     seen: Vec<&'static str>,
+    /// Where the value of each single flag is, in `program` or `rest`.
+    ones: Vec<(&'static str, usize)>,
     program: Vec<String>,
     rest: Vec<String>,
 }
@@ -145,13 +148,26 @@ impl Pass<'_> {
                         Kind::Switch => None,
                         Kind::One | Kind::Many => value.or_else(|| left.next().cloned()),
                     };
-                    self.seen.push(flag.name);
-                    let place = if of_program { &mut self.program } else { &mut self.rest };
-                    place.extend([Some(name.to_owned()), value].into_iter().flatten());
+                    self.take(flag, of_program, name, value);
                 }
             }
         }
         Ok(())
+    }
+
+    fn take(&mut self, flag: &'static Flag, of_program: bool, name: &str, value: Option<String>) {
+        self.seen.push(flag.name);
+        let place = if of_program { &mut self.program } else { &mut self.rest };
+        let earlier = self.ones.iter().find(|(one, _)| *one == flag.name).and_then(|(_, at)| place.get_mut(*at));
+        match (flag.kind, earlier, value) {
+            (Kind::One, Some(earlier), Some(value)) => *earlier = value,
+            (kind, _, value) => {
+                if kind == Kind::One && value.is_some() {
+                    self.ones.push((flag.name, place.len() + 1));
+                }
+                place.extend([Some(name.to_owned()), value].into_iter().flatten());
+            }
+        }
     }
 
     /// The first word that is a verb's name is the verb; every other one is for argh.
@@ -257,6 +273,14 @@ mod tests {
         assert_eq!(line("push -- --via=x --file=y", &[]), "push -- --via=x --file=y");
         assert_eq!(line("push --file", &[]), "push --file");
         assert_eq!(line("push -", &[]), "push -");
+    }
+
+    #[test]
+    fn the_last_of_several_values_counts() {
+        assert_eq!(line("push --file a --tag x --file=b --tag y", &[]), "push --file b --tag x --tag y");
+        assert_eq!(line("--color a push --arg --color --color b", &[]), "--color b push --arg --color");
+        assert_eq!(line("push --file a --file", &[]), "push --file a --file");
+        assert_eq!(line("logs -n 1 --tail 2", &[]), "logs -n 2");
     }
 
     #[test]

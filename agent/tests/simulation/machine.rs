@@ -187,10 +187,14 @@ impl Machine {
             assert!(self.disk.owner.is_none_or(|bound| bound == owner), "the owner of a node was replaced");
             self.disk.owner = Some(owner);
         }
-        let trust = Trust::Owner(self.owner.or(self.disk.owner).unwrap_or_else(|| panic!("an intent without an owner")));
+        let trust =
+            Trust::Owner(self.owner.or(self.disk.owner).unwrap_or_else(|| panic!("an intent without an owner")));
         let opened = open(&bytes, &trust).unwrap_or_else(|refused| panic!("written by {}: {refused}", self.addr));
         let before = self.past.written.insert(key.clone(), opened.rank());
-        assert!(before.is_none_or(|before| before < opened.rank()), "{key}: something older was written after something newer");
+        assert!(
+            before.is_none_or(|before| before < opened.rank()),
+            "{key}: something older was written after something newer"
+        );
         self.disk.intents.insert(key, bytes);
         Some(ticket)
     }

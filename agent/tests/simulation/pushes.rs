@@ -143,7 +143,8 @@ impl World {
     /// crashed meanwhile, another one is visited.
     pub fn leave(&mut self, at: usize, life: u64, peer: NodeId, push: IntentId) {
         let key = self.pushes.signed[&push].0.key();
-        let superseded = self.machines.iter().any(|it| it.durable(&key).is_some_and(|rank| rank > self.pushes.rank(&push)));
+        let superseded =
+            self.machines.iter().any(|it| it.durable(&key).is_some_and(|rank| rank > self.pushes.rank(&push)));
         let machine = &mut self.machines[at];
         if machine.life != life || machine.node.is_none() {
             if !superseded {

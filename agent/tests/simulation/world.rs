@@ -17,6 +17,8 @@ pub struct Plan {
     pub loss: u64,
     pub latency_ms: (u64, u64),
     pub gossip: bool,
+    /// Percent of reports that nobody hears. They are most of the traffic, and no state may depend on them.
+    pub unheard: u64,
     /// Percent of writes, fetches and compilations that fail.
     pub faults: u64,
 }
@@ -27,7 +29,7 @@ pub enum Event {
     Feed { at: usize, life: u64, input: Input },
     Wake { at: usize, life: u64, due: u64 },
     Written { at: usize, life: u64 },
-    Look { at: usize, life: u64, digest: Digest },
+    Look { at: usize, life: u64, digest: Digest, again: bool },
     Fetched { at: usize, life: u64, digest: Digest },
     Exit { at: usize, life: u64, instance: Instance, outcome: Outcome },
     Arrive { from: usize, to: usize, life: u64, packet: Packet },
@@ -52,7 +54,6 @@ pub struct Figures {
     pub saved_members: u64,
     pub forged: u64,
     pub replayed: u64,
-    pub refused: u64,
     pub lost_runners: u64,
 }
 
@@ -146,7 +147,7 @@ impl World {
                 assert!(next.is_none_or(|next| next > self.now), "{at} wants to be woken at {next:?} over and over");
             }
             Event::Written { at, life } if self.lives(at, life) => self.written(at),
-            Event::Look { at, life, digest } if self.lives(at, life) => self.look(at, digest),
+            Event::Look { at, life, digest, again } if self.lives(at, life) => self.look(at, digest, again),
             Event::Fetched { at, life, digest } if self.lives(at, life) => {
                 if self.machines[at].fetching.remove(&digest) {
                     self.machines[at].disk.blobs.insert(digest);
@@ -194,7 +195,6 @@ impl World {
                 self.after(due - self.now, Event::Wake { at, life, due });
             }
         }
-        self.check_step(at);
     }
 
     fn obey(&mut self, at: usize, effect: Effect) {
@@ -218,7 +218,9 @@ impl World {
             Effect::Announce(bytes) => self.publish(at, Data::Intent(bytes)),
             Effect::PublishReport(report) => {
                 self.figures.reports += 1;
-                self.publish(at, Data::Report(Arc::new(report)));
+                if !self.rng.chance(self.plan.unheard) {
+                    self.publish(at, Data::Report(Arc::new(report)));
+                }
             }
             Effect::HandOver { peer, bytes } => self.hand_over(at, self.by_id[&peer], bytes),
             Effect::AskSync { peer, request } => self.ask(at, self.by_id[&peer], request),
@@ -232,7 +234,7 @@ impl World {
                     let reason = "the disk is full".into();
                     self.after(5, later(Input::FetchFailed { digest: artifact.digest, reason }));
                 } else if self.machines[at].fetching.insert(artifact.digest) {
-                    self.after(10, Event::Look { at, life, digest: artifact.digest });
+                    self.after(10, Event::Look { at, life, digest: artifact.digest, again: true });
                 }
             }
             Effect::Drop(digest) => {
@@ -278,6 +280,7 @@ impl World {
 
     fn start(&mut self, at: usize, instance: Instance, spec: Arc<ComponentSpec>) {
         self.figures.starts += 1;
+        self.check_start(at, &spec);
         let life = self.machines[at].life;
         let (begun, lasts) = (self.rng.between(1, 20), self.rng.between(50, 3_000));
         self.after(begun, Event::Feed { at, life, input: Input::Started { instance } });

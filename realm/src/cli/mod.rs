@@ -43,7 +43,12 @@ pub fn parse(typed: &[String], env: &dyn Fn(&str) -> Option<String>) -> Result<P
     if typed.is_empty() {
         return Ok(Parsed::Help(help_text()));
     }
-    let prepared = args::prepare(&flags::TABLE, typed, env)
+    // `realm help push` asks what `realm push --help` does; elsewhere `help` may be the name of a component.
+    let asked: Vec<String> = match typed {
+        [help, rest @ ..] if help == "help" => rest.iter().cloned().chain(["--help".to_owned()]).collect(),
+        typed => typed.to_vec(),
+    };
+    let prepared = args::prepare(&flags::TABLE, &asked, env)
         .map_err(|error| Failure::usage(error.to_string()).hint("`realm --help` shows every flag"))?;
     let words: Vec<&str> = prepared.args.iter().map(String::as_str).collect();
     let top = match TopArgs::from_args(&["realm"], &words) {

@@ -9,7 +9,7 @@ use std::str::FromStr;
 /// Push a WebAssembly component, and it runs on every matching node.
 #[derive(FromArgs, Debug)]
 #[argh(
-    help_triggers("-h", "--help", "help"),
+    help_triggers("-h", "--help"),
     note = "Every flag can also be given as a variable: `--memory-max-mb` as `REALM_MEMORY_MAX_MB`.\nExit codes: 0 done, 1 error, 2 usage, 3 it failed on every live node, 5 out of time or only part of the nodes."
 )]
 pub(super) struct TopArgs {

@@ -41,6 +41,10 @@ pub(super) async fn connect(
         let nodes = listed(reached.foreign.iter().map(NodeId::short));
         context.terminal.say(Tone::Warning, &format!("of another realm, and left alone: {nodes}"));
     }
+    if places.named && !reached.failed.is_empty() {
+        let failed = listed(reached.failed.iter().map(|(addr, why)| format!("{addr} ({why})")));
+        context.terminal.say(Tone::Warning, &format!("not reached, and left out: {failed}"));
+    }
     remember(&home, &session, context.terminal);
     Ok(Connected { key, session, reached })
 }
@@ -55,53 +59,75 @@ fn remember(home: &Home, session: &Session, terminal: &mut Terminal<'_>) {
 /// The nodes of the realm as the entry node knows them: each one's own word, and whether it is there.
 pub(super) type Views = BTreeMap<NodeId, (NodeReport, bool)>;
 
-/// Asks `entry` for what it knows, and where that breaks off, another node that answered.
+/// Asks `members` for what they know. More than one is asked where the operator named several: they may not know one
+/// another, as after a first push to each of them. With `follow`, the watches that are given go on.
 ///
 /// # Errors
 /// When nobody tells.
-pub(super) async fn survey(
-    session: &mut Session,
-    entry: NodeId,
-    follow: bool,
-) -> Result<(NodeId, WatchId, Views), Failure> {
-    let mut entry = entry;
-    loop {
-        match survey_one(session, entry, follow).await {
-            Ok((watch, views)) => return Ok((entry, watch, views)),
-            Err(why) => match session.entry_but(Some(entry)).filter(|next| *next > entry) {
-                // Only nodes with a higher id, so that each is asked once.
-                Some(next) => entry = next,
-                None => {
-                    return Err(Failure::new(format!("node `{entry}` does not tell what it knows: {why}"))
-                        .hint("name another node with `--via ADDR`"));
-                }
-            },
-        }
+pub(super) async fn survey(session: &mut Session, members: &[NodeId], follow: bool) -> Result<Survey, Failure> {
+    let mut survey = Survey::default();
+    let mut open: BTreeMap<WatchId, NodeId> = BTreeMap::new();
+    for node in members {
+        open.insert(session.watch(*node, WatchRequest::Status { follow }), *node);
     }
-}
-
-async fn survey_one(session: &mut Session, entry: NodeId, follow: bool) -> Result<(WatchId, Views), String> {
-    let watch = session.watch(entry, WatchRequest::Status { follow });
     let until = Instant::now() + SURVEY_TIMEOUT;
-    let mut views = Views::new();
-    loop {
+    let mut faults = Vec::new();
+    while !open.is_empty() {
         match session.next(Some(until)).await {
-            None => return Err("no answer in time".into()),
-            Some(Event::Stopped) => return Err("the network has ended".into()),
-            Some(Event::Watched { watch: of, reply }) if of == watch => match reply {
+            None => {
+                faults.extend(open.values().map(|node| (*node, "no answer in time".to_owned())));
+                break;
+            }
+            Some(Event::Stopped) => return Err(Failure::new("the network has ended")),
+            Some(Event::Watched { watch, reply }) => match reply {
                 WatchReply::Node(view) => {
                     // What its own node has not signed does not count.
                     if let Ok(report) = view.report.open(session.realm()) {
-                        views.insert(report.node, (report, view.alive));
+                        survey.see(report, view.alive);
                     }
                 }
-                WatchReply::Current => return Ok((watch, views)),
+                WatchReply::Current => survey.watches.extend(open.remove(&watch).map(|node| (watch, node))),
                 WatchReply::Log(_) | WatchReply::Problem { .. } | WatchReply::End => {}
             },
-            Some(Event::WatchEnded { watch: of, fault }) if of == watch => {
-                return Err(fault.unwrap_or_else(|| "it ended too early".into()));
+            Some(Event::WatchEnded { watch, fault }) => {
+                let why = fault.unwrap_or_else(|| "it ended too early".into());
+                faults.extend(open.remove(&watch).map(|node| (node, why)));
+                // It told what it knew, and went before the others had told.
+                survey.watches.retain(|(told, _)| !follow || *told != watch);
             }
             Some(_) => {}
+        }
+    }
+    if survey.watches.is_empty() && !members.is_empty() {
+        let lines: String = faults.iter().map(|(node, why)| format!("\n  {node}: {why}")).collect();
+        return Err(
+            Failure::new(format!("no node tells what it knows:{lines}")).hint("name another node with `--via ADDR`")
+        );
+    }
+    Ok(survey)
+}
+
+/// What several nodes know.
+#[derive(Default)]
+pub(super) struct Survey {
+    pub(super) views: Views,
+    /// The watches that told everything, and at which node each one is.
+    pub(super) watches: Vec<(WatchId, NodeId)>,
+}
+
+impl Survey {
+    /// Of two words of a node the newer one counts; a node is there when anybody hears it.
+    fn see(&mut self, report: NodeReport, alive: bool) {
+        match self.views.get_mut(&report.node) {
+            None => {
+                self.views.insert(report.node, (report, alive));
+            }
+            Some((known, known_alive)) => {
+                *known_alive |= alive;
+                if report.rank() > known.rank() {
+                    *known = report;
+                }
+            }
         }
     }
 }

@@ -1,7 +1,7 @@
 //! `realm status`.
 
 use super::Context;
-use super::connect::{Connected, Views, connect, converse, survey};
+use super::connect::{Connected, connect, converse, survey};
 use crate::cli::StatusArgs;
 use crate::exit::{Exit, Failure};
 use crate::output::{NodeObject, STATUS_HEADS, StatusObject, Tone, UnclaimedObject, counted, status_rows, table};
@@ -9,10 +9,7 @@ use crate::output::{NodeObject, STATUS_HEADS, StatusObject, Tone, UnclaimedObjec
 pub(super) fn run(args: &StatusArgs, mut context: Context<'_, '_>) -> Result<Exit, Failure> {
     let status = converse(async |executor| {
         let Connected { mut session, reached, .. } = connect(&mut context, executor).await?;
-        let views = match reached.entry {
-            Some(entry) => survey(&mut session, entry, false).await?.2,
-            None => Views::new(),
-        };
+        let views = survey(&mut session, &reached.members, false).await?.views;
         let unclaimed = reached.unclaimed.iter().filter_map(|node| {
             session.peers().get(node).map(|peer| UnclaimedObject {
                 peer: *node,

@@ -76,9 +76,7 @@ impl<'w> Terminal<'w> {
     /// Says something beside the data.
     pub(crate) fn say(&mut self, tone: Tone, text: &str) {
         let text = self.painted(tone, text);
-        self.erase();
-        let _ = writeln!(self.err, "{text}");
-        self.draw();
+        self.redraw(Some(&text));
     }
 
     /// Shows these lines in place of the ones that were shown before; nothing where nothing can be redrawn.
@@ -93,9 +91,8 @@ impl<'w> Terminal<'w> {
         if hidden > 0 {
             live.push(format!("… and {hidden} more"));
         }
-        self.erase();
         self.live = live;
-        self.draw();
+        self.redraw(None);
     }
 
     /// Leaves what is shown where it is.
@@ -126,18 +123,18 @@ impl<'w> Terminal<'w> {
         format!("\x1b[{code}m{text}\x1b[0m")
     }
 
-    fn erase(&mut self) {
+    /// Writes `said` above the lines that are shown. In one piece: a terminal that sees halves of it flickers.
+    fn redraw(&mut self, said: Option<&str>) {
+        let mut text = String::new();
         if self.drawn > 0 {
-            let _ = write!(self.err, "\x1b[{}F\x1b[J", self.drawn);
-            self.drawn = 0;
+            text.push_str(&format!("\x1b[{}F\x1b[J", self.drawn));
         }
-    }
-
-    fn draw(&mut self) {
-        for line in &self.live {
-            let _ = writeln!(self.err, "{line}");
+        for line in said.into_iter().chain(self.live.iter().map(String::as_str)) {
+            text.push_str(line);
+            text.push('\n');
         }
         self.drawn = self.live.len();
+        let _ = self.err.write_all(text.as_bytes());
         let _ = self.err.flush();
     }
 }

@@ -17,8 +17,8 @@ const OTHERS_TIMEOUT: Duration = Duration::from_millis(300);
 /// Which nodes answered.
 #[derive(Debug, Default)]
 pub(crate) struct Reached {
-    /// The member of our realm that answered first.
-    pub(crate) entry: Option<NodeId>,
+    /// Members of our realm, in the order of their answers: one, or as many of the typed addresses as answered.
+    pub(crate) members: Vec<NodeId>,
     /// Nodes without an owner.
     pub(crate) unclaimed: Vec<NodeId>,
     /// Nodes of other realms.
@@ -44,14 +44,14 @@ impl Session {
             }
         }
         let mut until = Instant::now() + DIAL_TIMEOUT;
-        while !open.is_empty() && !(reached.entry.is_some() && !places.named) {
+        while !open.is_empty() && (reached.members.is_empty() || places.named) {
             match self.next(Some(until)).await {
                 None | Some(Event::Stopped) => break,
                 Some(Event::Met(node)) => {
                     self.close(&mut open, node);
-                    let is_first = reached.entry.is_none();
+                    let is_first = reached.members.is_empty();
                     self.sort(node, &mut reached);
-                    if is_first && reached.entry.is_some() {
+                    if is_first && !reached.members.is_empty() {
                         until = until.min(Instant::now() + OTHERS_TIMEOUT);
                     }
                 }
@@ -63,7 +63,7 @@ impl Session {
             }
         }
         reached.failed.extend(open.into_iter().map(|addr| (addr, "no answer".to_owned())));
-        if reached.entry.is_none() && reached.unclaimed.is_empty() {
+        if reached.members.is_empty() && reached.unclaimed.is_empty() {
             return Err(nobody(places, &reached));
         }
         Ok(reached)
@@ -78,11 +78,11 @@ impl Session {
 
     fn sort(&self, node: NodeId, reached: &mut Reached) {
         let Some(peer) = self.peers.get(&node) else { return };
-        if peer.admitted {
-            reached.entry = reached.entry.or(Some(node));
-            return;
-        }
-        let list = if peer.is_unclaimed() { &mut reached.unclaimed } else { &mut reached.foreign };
+        let list = match peer {
+            peer if peer.admitted => &mut reached.members,
+            peer if peer.is_unclaimed() => &mut reached.unclaimed,
+            _ => &mut reached.foreign,
+        };
         if !list.contains(&node) {
             list.push(node);
         }

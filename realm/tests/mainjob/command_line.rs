@@ -1,6 +1,7 @@
 //! The command line against real agents: keys, pushes with their exit codes, status and logs.
 
-use crate::support::{Agent, eventually, guest_path, run};
+use crate::child::{run, without_variables};
+use crate::support::{Agent, eventually, guest_path};
 use serde_json::Value;
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
@@ -26,9 +27,7 @@ impl Shell {
     /// `realm` with these words: exit code, stdout, stderr.
     fn realm(&self, words: &[&str]) -> (Option<i32>, String, String) {
         let mut command = Command::new(env!("CARGO_BIN_EXE_realm"));
-        for (name, _) in std::env::vars_os().filter(|(name, _)| name.to_string_lossy().starts_with("REALM_")) {
-            command.env_remove(name);
-        }
+        without_variables(&mut command);
         command.env("HOME", self.home.path()).env("REALM_HOME", self.home.path().join("realm"));
         // No agent of this machine may be taken for one of the test.
         command.env("REALM_AGENT_DATA", self.home.path().join("no-agent"));
@@ -48,8 +47,9 @@ impl Shell {
     /// Pushes a guest under a name.
     fn push(&self, name: &str, guest: &str, more: &[&str]) -> (Option<i32>, String, String) {
         let file = guest_path(guest);
-        let words = ["push", "--name", name, "--file", file.to_str().unwrap(), "--timeout", "50s"];
-        self.realm(&[&words[..], more].concat())
+        let words = ["push", "--name", name, "--file", file.to_str().unwrap()];
+        let timeout: &[&str] = if more.contains(&"--timeout") { &[] } else { &["--timeout", "50s"] };
+        self.realm(&[&words[..], timeout, more].concat())
     }
 
     fn key(&self) -> String {
@@ -158,7 +158,9 @@ fn exit_codes_say_what_became_of_a_push() {
     assert!(agents.iter().all(|agent| agent.component("nowhere").is_null() && agent.component("bad").is_null()));
 
     // A node that is away is named and not waited for, unless that is asked for.
-    let away = agents.pop().unwrap().id();
+    let mut other = agents.pop().unwrap();
+    let away = other.id();
+    assert!(other.terminate().success());
     eventually("the other one counts as away", || {
         let nodes = shell.nodes();
         let gone = nodes.iter().any(|node| node["peer"] == away.to_string() && node["alive"] == false);

@@ -2,6 +2,7 @@
 //! binary has to be built before (`cargo build --workspace --bins`).
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test ends where its expectation ends")]
 
+mod child;
 mod command_line;
 mod first_use;
 mod hostile;

@@ -1,6 +1,7 @@
 //! The agent as a process: what it does with its command line, its ports and its directory, and that it leaves nothing.
 
-use crate::support::{Agent, LISTEN, agent_binary, agent_command, eventually, owner, run};
+use crate::child::{agent_binary, agent_command, run};
+use crate::support::{Agent, LISTEN, eventually, owner};
 use std::collections::BTreeMap;
 use std::fs;
 use std::net::{TcpListener, UdpSocket};

@@ -6,6 +6,23 @@ use shared::{Outcome, Phase};
 
 const DEV: &[&str] = &["--role", "dev"];
 
+/// All of them meet the first one in the same moment, before it can tell any of them of the others.
+#[test]
+fn nodes_that_start_at_once_find_one_another_and_do_not_need_the_first() {
+    let mut agents = Agent::realm(&owner(1), &[DEV, DEV, DEV, DEV]);
+    let met = |agents: &[Agent]| {
+        for agent in agents {
+            eventually("a connection to each of the others", || match agent.metric("realm_peers") {
+                seen if seen == agents.len() as u64 - 1 => Ok(()),
+                seen => Err(format!("{seen} connections of {}", agent.id())),
+            });
+        }
+    };
+    met(&agents);
+    agents.remove(0).kill();
+    met(&agents);
+}
+
 #[test]
 fn a_push_by_tag_runs_on_every_node_with_the_tag_and_is_reported_by_each() {
     let key = owner(1);

@@ -1,13 +1,14 @@
 //! Real agents on loopback: started in a directory of their own, asked over HTTP, ended by their own process id.
 
+use crate::child::{Guard, agent_command, lines_of};
 use serde_json::Value;
 use shared::{NodeId, OwnerKey};
-use std::fs::{self, File, OpenOptions};
-use std::io::{BufRead, BufReader, Read, Write};
+use std::fs::{self, OpenOptions};
+use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, ExitStatus, Stdio};
-use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
+use std::process::{Command, ExitStatus, Stdio};
+use std::sync::mpsc::RecvTimeoutError;
 use std::thread;
 use std::time::{Duration, Instant};
 use tempfile::TempDir;
@@ -47,48 +48,11 @@ pub(crate) fn guest_path(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../guests").join(name).with_extension("wasm")
 }
 
-/// The agent's binary, beside the one that is tested.
-pub(crate) fn agent_binary() -> PathBuf {
-    let path = Path::new(env!("CARGO_BIN_EXE_realm")).with_file_name("realm-agent");
-    assert!(path.exists(), "no `{}`; build it first: cargo build --workspace --bins", path.display());
-    path
-}
-
-/// The words that start an agent in `data_dir`, but for its listen addresses.
-pub(crate) fn agent_command(data_dir: &Path) -> Command {
-    let mut command = Command::new(agent_binary());
-    command.arg("--data-dir").arg(data_dir).args(["--http", "127.0.0.1:0"]).stdin(Stdio::null());
-    // Variables of the machine must not stand in for flags.
-    for (name, _) in std::env::vars_os() {
-        if name.to_string_lossy().starts_with("REALM_") {
-            command.env_remove(name);
-        }
-    }
-    command
-}
-
 /// A node: its directory, which stays, and its agent, which comes and goes.
 pub(crate) struct Agent {
     dir: TempDir,
     flags: Vec<String>,
     running: Option<Running>,
-}
-
-/// A process, which is ended with -9 when this is dropped.
-struct Guard(Child);
-
-impl Guard {
-    /// Waits for an end of its own.
-    fn until_ended(&mut self, said: &dyn Fn() -> String) -> ExitStatus {
-        eventually("the end of a process", || self.0.try_wait().unwrap().ok_or_else(said))
-    }
-}
-
-impl Drop for Guard {
-    fn drop(&mut self) {
-        let _ = self.0.kill();
-        let _ = self.0.wait();
-    }
 }
 
 struct Running {
@@ -273,19 +237,6 @@ impl Drop for Agent {
     }
 }
 
-/// The lines of a stream as they come; the thread ends with the stream.
-fn lines_of(stream: impl Read + Send + 'static) -> Receiver<String> {
-    let (sender, lines) = channel();
-    thread::spawn(move || {
-        for line in BufReader::new(stream).lines().map_while(Result::ok) {
-            if sender.send(line).is_err() {
-                return;
-            }
-        }
-    });
-    lines
-}
-
 fn get(addr: SocketAddr, target: &str) -> std::io::Result<Result<String, String>> {
     let mut stream = TcpStream::connect_timeout(&addr, PATIENCE)?;
     stream.set_read_timeout(Some(PATIENCE))?;
@@ -294,15 +245,4 @@ fn get(addr: SocketAddr, target: &str) -> std::io::Result<Result<String, String>
     stream.read_to_string(&mut answer)?;
     let (head, body) = answer.split_once("\r\n\r\n").unwrap_or((&answer, ""));
     Ok(if head.contains(" 200 ") { Ok(body.to_owned()) } else { Err(answer.clone()) })
-}
-
-/// Runs a program to its end: its exit code, and what it said on stdout and on stderr.
-pub(crate) fn run(command: &mut Command) -> (Option<i32>, String, String) {
-    let dir = TempDir::new().unwrap();
-    let (out, err) = (dir.path().join("out"), dir.path().join("err"));
-    command.stdin(Stdio::null()).stdout(File::create(&out).unwrap()).stderr(File::create(&err).unwrap());
-    let mut child = Guard(command.spawn().unwrap());
-    let said = |path| fs::read_to_string(path).unwrap();
-    let status = child.until_ended(&|| format!("{}{}", said(&out), said(&err)));
-    (status.code(), said(&out), said(&err))
 }

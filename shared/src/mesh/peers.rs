@@ -9,7 +9,7 @@ use super::peer::{Link, Peer, node_id};
 use super::stream::MeshStream;
 use super::streams::Inbound;
 use crate::protocol::Protocol;
-use crate::{Hello, NodeId, Role};
+use crate::{Hello, MAX_HELLO_ADDRS, NodeId, Role};
 use libp2p::PeerId;
 use libp2p::core::ConnectedPoint;
 use libp2p::multiaddr::Protocol as Part;
@@ -130,7 +130,8 @@ impl Node {
     }
 
     pub(super) fn on_set_hello(&mut self, hello: Hello) {
-        let told = hello.realm != self.hello.realm || hello.role != self.hello.role;
+        let few = self.peers.len() <= MAX_HELLO_ADDRS && hello.addrs != self.hello.addrs;
+        let told = hello.realm != self.hello.realm || hello.role != self.hello.role || few;
         self.subscribe(&hello);
         self.hello = hello;
         let peers: Vec<_> = self.peers.keys().copied().collect();

@@ -235,8 +235,12 @@ impl Daemon {
                 }
                 let _ = reply.try_send((self.node.views(), changes));
             }
-            Word::Neighbours { reply } => {
-                let _ = reply.try_send(self.node.neighbours());
+            Word::Others { reply } => {
+                let neighbours = self.node.neighbours();
+                let far = |node: &shared::NodeId| *node != self.node.me() && !neighbours.contains(node);
+                let alive = self.node.views().into_iter().filter(|view| view.alive).map(|view| view.report.node);
+                let far = alive.filter(far).collect();
+                let _ = reply.try_send((neighbours, far));
             }
         }
     }

@@ -46,8 +46,8 @@ pub(crate) enum Word {
     SyncAnswered { peer: NodeId, result: Result<SyncReply, String> },
     /// An operator wants to see the realm, and with `follow` what changes.
     Watch { follow: bool, reply: Sender<(Vec<NodeView>, Receiver<NodeView>)> },
-    /// Who else can be asked.
-    Neighbours { reply: Sender<Vec<NodeId>> },
+    /// Who else can be asked, and who is alive and out of reach.
+    Others { reply: Sender<(Vec<NodeId>, Vec<NodeId>)> },
 }
 
 /// Who waits for the node's word.

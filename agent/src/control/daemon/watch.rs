@@ -85,8 +85,13 @@ async fn logs(
     }
     if !local {
         let (reply, answer) = bounded(1);
-        watching.words.send(Word::Neighbours { reply }).await.map_err(|_| MeshError::Stopped)?;
-        for node in answer.recv().await.unwrap_or_default() {
+        watching.words.send(Word::Others { reply }).await.map_err(|_| MeshError::Stopped)?;
+        let (neighbours, far) = answer.recv().await.unwrap_or_default();
+        for node in far {
+            let reason = "not connected to the node that was asked".into();
+            tell(stream, &WatchReply::Problem { node, reason }).await?;
+        }
+        for node in neighbours {
             if let Err(error) = relay(stream, &watching.mesh, node, component.clone(), tail).await? {
                 tell(stream, &WatchReply::Problem { node, reason: error.to_string() }).await?;
             }

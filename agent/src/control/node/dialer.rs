@@ -89,6 +89,8 @@ pub struct Dialer {
     connected: BTreeSet<NodeId>,
     listening: Vec<String>,
     explore_at: u64,
+    /// Members whose dials are not over, so that it need not look through all.
+    dialling: BTreeSet<NodeId>,
 }
 
 /// The peer id that an address ends in.
@@ -116,6 +118,7 @@ impl Dialer {
             connected: BTreeSet::new(),
             listening: Vec::new(),
             explore_at: 0,
+            dialling: BTreeSet::new(),
         }
     }
 
@@ -168,19 +171,6 @@ impl Dialer {
         self.listening.iter().chain((0..MAX_ADDRS).flat_map(nth)).take(MAX_HELLO_ADDRS).cloned().collect()
     }
 
-    /// Dials a certain member, however many connections there are.
-    pub fn call(&mut self, peer: &NodeId, now_ms: u64, out: &mut Vec<Effect>) {
-        let under_way = self.members.values().filter(|member| member.target.is_under_way(now_ms)).count();
-        let due = |member: &&mut Member| member.target.next_at <= now_ms;
-        if under_way < MAX_CALLS
-            && !self.connected.contains(peer)
-            && let Some(member) = self.members.get_mut(peer).filter(due)
-        {
-            member.target.begin(member.addrs.len(), now_ms);
-            out.extend(member.addrs.iter().cloned().map(Effect::Dial));
-        }
-    }
-
     /// A connection is up, at the address that was dialled or that the peer came from.
     pub fn met(&mut self, peer: NodeId, addr: &str) {
         self.connected.insert(peer);
@@ -198,6 +188,7 @@ impl Dialer {
         if let Some(member) = self.members.get_mut(&peer) {
             member.target.reached();
         }
+        self.dialling.remove(&peer);
     }
 
     /// The node has just joined a realm: who sent it away as a stranger may take it in.
@@ -227,9 +218,13 @@ impl Dialer {
         for bootstrap in self.bootstrap.iter_mut().filter(|bootstrap| bootstrap.addr == addr) {
             bootstrap.target.failed(now_ms, random);
         }
-        let member = peer_of(addr).and_then(|peer| self.members.get_mut(&peer));
-        if let Some(member) = member.filter(|member| member.addrs.iter().any(|known| known == addr)) {
+        let Some(peer) = peer_of(addr) else { return };
+        let member = self.members.get_mut(&peer).filter(|member| member.addrs.iter().any(|known| known == addr));
+        if let Some(member) = member {
             member.target.failed(now_ms, random);
+            if member.target.under_way == 0 {
+                self.dialling.remove(&peer);
+            }
         }
     }
 
@@ -249,46 +244,65 @@ impl Dialer {
             }
         }
         let room = self.room(now_ms);
-        let explores = room == 0 && self.explore_at <= now_ms;
+        let explores = self.explore_at <= now_ms;
+        if explores {
+            self.explore_at = now_ms + random.jitter(EXPLORE_MS, 50);
+        }
+        if room == 0 && !explores {
+            return;
+        }
         let due = |(peer, member): &(&NodeId, &Member)| {
             !self.connected.contains(*peer) && member.target.next_at <= now_ms && (room > 0 || unheard(peer))
         };
         let mut due: Vec<NodeId> = self.members.iter().filter(due).map(|(peer, _)| *peer).collect();
-        if explores && !due.is_empty() {
-            self.explore_at = now_ms + random.jitter(EXPLORE_MS, 50);
-        }
         // At random, for otherwise the members with the lowest ids are everybody's neighbours.
-        for _ in 0..if explores { 1 } else { room } {
+        for _ in 0..room.max(1) {
             let Some(last) = due.len().checked_sub(1) else { break };
             let peer = due.swap_remove(random.below(last as u64 + 1) as usize);
-            if let Some(member) = self.members.get_mut(&peer) {
-                member.target.begin(member.addrs.len(), now_ms);
-                out.extend(member.addrs.iter().cloned().map(Effect::Dial));
-            }
+            self.begin(&peer, now_ms, out);
         }
+    }
+
+    /// Dials a certain member, however many connections there are.
+    pub fn call(&mut self, peer: &NodeId, now_ms: u64, out: &mut Vec<Effect>) {
+        let due = self.members.get(peer).is_some_and(|member| member.target.next_at <= now_ms);
+        if due && !self.connected.contains(peer) && self.dialled(now_ms) < MAX_CALLS {
+            self.begin(peer, now_ms, out);
+        }
+    }
+
+    fn begin(&mut self, peer: &NodeId, now_ms: u64, out: &mut Vec<Effect>) {
+        if let Some(member) = self.members.get_mut(peer) {
+            member.target.begin(member.addrs.len(), now_ms);
+            self.dialling.insert(*peer);
+            out.extend(member.addrs.iter().cloned().map(Effect::Dial));
+        }
+    }
+
+    /// How many members are being dialled.
+    fn dialled(&self, now_ms: u64) -> usize {
+        let members = self.dialling.iter().filter_map(|peer| self.members.get(peer));
+        members.filter(|member| member.target.is_under_way(now_ms)).count()
     }
 
     /// How many more members may be dialled: those that are being dialled count as connected.
     fn room(&self, now_ms: u64) -> usize {
-        let dialled =
-            |(peer, member): &(&NodeId, &Member)| member.target.is_under_way(now_ms) && !self.connected.contains(*peer);
-        WANTED_PEERS.saturating_sub(self.connected.len() + self.members.iter().filter(dialled).count())
+        WANTED_PEERS.saturating_sub(self.connected.len() + self.dialled(now_ms))
     }
 
     /// When the next dial is due.
-    pub fn next_wake(&self, unheard: impl Fn(&NodeId) -> bool, now_ms: u64) -> Option<u64> {
+    pub fn next_wake(&self, now_ms: u64) -> Option<u64> {
         let apart = |peer: &NodeId| !self.connected.contains(peer) && *peer != self.me;
         let bootstrap = self.bootstrap.iter().filter(|bootstrap| bootstrap.peer.as_ref().is_none_or(apart));
-        let room = self.room(now_ms) > 0;
-        let members = self.members.iter().filter(|(peer, _)| apart(peer)).filter_map(|(peer, member)| {
-            let at = member.target.next_at;
-            match room {
-                // The end of a dial makes room for others, too.
-                _ if member.target.is_under_way(now_ms) => Some(at),
-                true => Some(at),
-                false => unheard(peer).then_some(at.max(self.explore_at)),
-            }
-        });
-        bootstrap.map(|bootstrap| bootstrap.target.next_at).chain(members).min()
+        let bootstrap = bootstrap.map(|bootstrap| bootstrap.target.next_at).min();
+        let next_at = |peer: &NodeId| self.members.get(peer).map(|member| member.target.next_at);
+        let member = if self.room(now_ms) > 0 {
+            self.members.keys().filter(|peer| apart(peer)).filter_map(next_at).min()
+        } else {
+            // The end of a dial makes room for others.
+            self.dialling.iter().filter_map(next_at).filter(|at| *at > now_ms).min()
+        };
+        let explore = (self.members.len() > self.connected.len()).then_some(self.explore_at);
+        [bootstrap, member, explore].into_iter().flatten().min()
     }
 }

@@ -50,7 +50,7 @@ pub enum Word {
 /// What came of a write.
 pub enum Settled {
     /// On the disk: the key, all who wait for the word, whether it bound the owner, and what it replaced.
-    Stored { key: IntentKey, waiting: Vec<Source>, claimed: bool, replaced: Option<Held> },
+    Stored { key: IntentKey, waiting: Vec<Source>, claimed: bool, replaced: Option<Box<Held>> },
     /// Not on the disk.
     Failed { waiting: Vec<Source>, refused: Refused },
     /// No such write.
@@ -143,6 +143,10 @@ impl Ledger {
 
     /// Judges an intent and, when it is to be obeyed, orders it to be written.
     pub fn offer(&mut self, source: Source, bytes: &[u8], now: Now, out: &mut Vec<Effect>) -> Word {
+        // Every neighbour brings what is new, and a signature is dear on a board: what is known to the byte was checked.
+        if let Some((key, _)) = self.held.iter().find(|(_, held)| *held.bytes == *bytes) {
+            return Word::AlreadyHeld(key.clone());
+        }
         let opened = match open(bytes, &self.trust) {
             Ok(opened) => opened,
             Err(refused) => return self.refuse(refused),
@@ -240,7 +244,7 @@ impl Ledger {
         self.accepted += 1;
         let mut replaced = None;
         if self.held.get(&key).is_none_or(|other| other.opened.rank() < held.opened.rank()) {
-            replaced = self.held.insert(key.clone(), held);
+            replaced = self.held.insert(key.clone(), held).map(Box::new);
             self.summary = summarise(&self.held);
         }
         Settled::Stored { key, waiting, claimed, replaced }

@@ -143,9 +143,13 @@ impl Node {
     /// Takes an input and gives the orders that follow from it, in order.
     pub fn handle(&mut self, input: Input, now: Now) -> Vec<Effect> {
         self.now_ms = now.mono_ms;
+        // What is heard of others is by far the most, and changes nothing that this node has to report.
+        let of_others = matches!(input, Input::Reported { .. } | Input::SyncAsked { .. });
         self.take(input, now);
         self.save_members_due(now);
-        self.maybe_report(now);
+        if !of_others {
+            self.maybe_report(now);
+        }
         std::mem::take(&mut self.out)
     }
 
@@ -220,12 +224,11 @@ impl Node {
     pub fn next_wake(&self) -> Option<u64> {
         let acts = !self.leaving;
         let works = self.works.values().filter(|_| acts).filter_map(Workload::next_wake);
-        let dialer = || self.dialer.next_wake(|node| self.roster.is_unheard(node), self.now_ms);
         let others = [
-            acts.then(dialer).flatten(),
+            self.dialer.next_wake(self.now_ms).filter(|_| acts),
             self.save_members_at,
             self.seek_at.filter(|_| acts),
-            self.roster.next_wake(&self.me),
+            self.roster.next_wake(),
             self.neighbours.next_wake(),
             self.realm().and_then(|_| self.reporting.next_wake()),
         ];

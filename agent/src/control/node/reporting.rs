@@ -199,7 +199,10 @@ impl Node {
         if let Some(view) = self.roster.lives(&report, now.mono_ms) {
             self.out.push(Effect::NodeChanged(view));
         }
-        self.report_heard(report, true, now);
+        // It may have had nobody to tell when it told: two nodes that came at once, and only this one between them.
+        if self.report_heard(report.clone(), true, now) == Verdict::Forward {
+            self.out.push(Effect::PublishReport(report));
+        }
     }
 
     /// What the disk holds about others is out of date.

@@ -52,6 +52,10 @@ pub enum Heard {
 #[derive(Default)]
 pub struct Roster {
     nodes: BTreeMap<NodeId, Known>,
+    /// How many of them are alive, which is asked for with every report.
+    alive: usize,
+    /// Nobody has to count as away before this.
+    expiry: Option<u64>,
 }
 
 impl Roster {
@@ -87,8 +91,18 @@ impl Roster {
         let mut known = Known { signed, report, alive_until: None };
         known.alive_until = alive.then(|| known.lives_until(now_ms)).flatten();
         let view = Box::new(known.view());
-        self.nodes.insert(known.report.node, known);
+        self.note(known.alive_until);
+        let before = self.nodes.insert(known.report.node, known);
+        self.alive -= usize::from(before.is_some_and(|before| before.alive_until.is_some()));
         Heard::News { view, to_be_saved }
+    }
+
+    /// Somebody is alive until then.
+    fn note(&mut self, alive_until: Option<u64>) {
+        if let Some(until) = alive_until {
+            self.alive += 1;
+            self.expiry = Some(self.expiry.map_or(until, |expiry| expiry.min(until)));
+        }
     }
 
     /// A node has itself handed over the report that is known of it: after a short break it is there again, with
@@ -99,8 +113,11 @@ impl Roster {
         if known.alive_until.is_some() || known.signed != *signed {
             return None;
         }
-        known.alive_until = Some(known.lives_until(now_ms)?);
-        Some(known.view())
+        let until = known.lives_until(now_ms)?;
+        known.alive_until = Some(until);
+        let view = known.view();
+        self.note(Some(until));
+        Some(view)
     }
 
     /// Whether nobody has heard of a node lately.
@@ -112,31 +129,39 @@ impl Roster {
     pub fn gone(&mut self, node: &NodeId) -> Option<NodeView> {
         let known = self.nodes.get_mut(node)?;
         known.alive_until.take()?;
+        self.alive -= 1;
         Some(known.view())
     }
 
     /// Nodes that have not been heard of for too long, and count as away from here on.
     pub fn expire(&mut self, me: &NodeId, now_ms: u64) -> Vec<NodeView> {
-        let late = self
-            .nodes
-            .values_mut()
-            .filter(|known| known.report.node != *me && known.alive_until.is_some_and(|until| until <= now_ms));
-        late.map(|known| {
-            known.alive_until = None;
-            known.view()
-        })
-        .collect()
+        if self.expiry.is_none_or(|expiry| expiry > now_ms) {
+            return Vec::new();
+        }
+        let mut away = Vec::new();
+        self.expiry = None;
+        for known in self.nodes.values_mut().filter(|known| known.report.node != *me) {
+            match known.alive_until {
+                Some(until) if until <= now_ms => {
+                    known.alive_until = None;
+                    self.alive -= 1;
+                    away.push(known.view());
+                }
+                Some(until) => self.expiry = Some(self.expiry.map_or(until, |expiry| expiry.min(until))),
+                None => {}
+            }
+        }
+        away
     }
 
-    /// When the next node may have to count as away.
-    pub fn next_wake(&self, me: &NodeId) -> Option<u64> {
-        let others = self.nodes.values().filter(|known| known.report.node != *me);
-        others.filter_map(|known| known.alive_until).min()
+    /// When it has to be looked whether a node counts as away.
+    pub fn next_wake(&self) -> Option<u64> {
+        self.expiry
     }
 
     /// How many nodes are alive.
     pub fn alive(&self) -> usize {
-        self.nodes.values().filter(|known| known.alive_until.is_some()).count()
+        self.alive
     }
 
     /// Every node, as it is seen from here.

@@ -16,19 +16,20 @@ pub(super) struct Ended {
     pub(super) verdict: Verdict,
     /// Nodes that had no owner and accepted it.
     pub(super) claimed: Vec<NodeId>,
-    /// A node that can be asked for more.
-    pub(super) entry: Option<NodeId>,
+    /// Nodes that can be asked for more.
+    pub(super) entries: Vec<NodeId>,
 }
 
 pub(super) struct Drive<'a, 'w> {
     session: &'a mut Session,
     terminal: &'a mut Terminal<'w>,
+    told: tell::Told,
     rollout: Rollout,
     artifact: Artifact,
     sealed: Arc<[u8]>,
     begun: Instant,
     deadline: Instant,
-    /// Through whom the realm is seen: the entry node, and each node that was claimed, which may know nobody yet.
+    /// Through whom the realm is seen: the entry nodes, and each node that was claimed, which may know nobody yet.
     watches: BTreeMap<WatchId, NodeId>,
     /// Nodes that were handed the intent, and whose answer is awaited.
     asked: BTreeSet<NodeId>,
@@ -58,6 +59,7 @@ impl<'a, 'w> Drive<'a, 'w> {
         Drive {
             session,
             terminal,
+            told: tell::Told::default(),
             rollout,
             artifact,
             sealed: sealed.into(),
@@ -75,18 +77,15 @@ impl<'a, 'w> Drive<'a, 'w> {
         }
     }
 
-    /// Goes on to the end. `watching` is the watch that the survey began, and the node that it is at.
+    /// Goes on to the end. `watching` are the watches that the survey began, and at which node each one is: these nodes
+    /// and the unclaimed ones are handed the intent.
     ///
     /// # Errors
     /// When every node that was asked refuses, when the file has changed, when the network ends.
-    pub(super) async fn run(
-        mut self,
-        watching: Option<(WatchId, NodeId)>,
-        unclaimed: &[NodeId],
-    ) -> Result<Ended, Failure> {
+    pub(super) async fn run(mut self, watching: &[(WatchId, NodeId)], unclaimed: &[NodeId]) -> Result<Ended, Failure> {
         self.unclaimed.extend(unclaimed);
-        self.watches.extend(watching);
-        for node in watching.map(|(_, entry)| entry).iter().chain(unclaimed) {
+        self.watches.extend(watching.iter().copied());
+        for node in watching.iter().map(|(_, member)| member).chain(unclaimed) {
             self.hand_over(*node);
         }
         self.show(&[]);
@@ -118,8 +117,8 @@ impl<'a, 'w> Drive<'a, 'w> {
 
     fn ended(self, verdict: Verdict) -> Ended {
         let claimed = self.unclaimed.intersection(&self.accepted).copied().collect();
-        let entry = self.watches.values().next().copied();
-        Ended { rollout: self.rollout, verdict, claimed, entry }
+        let entries = self.watches.values().copied().collect();
+        Ended { rollout: self.rollout, verdict, claimed, entries }
     }
 
     fn take(&mut self, event: Event) -> Result<(), Failure> {
@@ -277,6 +276,6 @@ impl<'a, 'w> Drive<'a, 'w> {
     }
 
     fn show(&mut self, changed: &[NodeId]) {
-        tell::progress(self.terminal, &self.rollout, self.artifact.size, changed);
+        tell::progress(self.terminal, &mut self.told, &self.rollout, self.artifact.size, changed);
     }
 }

@@ -22,23 +22,17 @@ pub(super) fn run(args: &PushArgs, mut context: Context<'_, '_>) -> Result<Exit,
     let plan = Plan::of(args, context.settings)?;
     converse(async |executor| {
         let Connected { key, mut session, reached } = connect(&mut context, executor).await?;
-        let survey = match reached.entry {
-            Some(entry) => Some(survey(&mut session, entry, true).await?),
-            None => None,
-        };
-        let empty = Views::new();
-        let views = survey.as_ref().map_or(&empty, |(_, _, views)| views);
-        let known = known(&plan, views, &reached.unclaimed, &session);
+        let survey = survey(&mut session, &reached.members, true).await?;
+        let known = known(&plan, &survey.views, &reached.unclaimed, &session);
         let matched = match_nodes(&args.peer, &args.tag, &known).map_err(nobody)?;
         tell::matched(context.terminal, &plan, &matched, &reached.unclaimed);
-        let (goal, seq, sealed) = seal(&plan, &matched, &key, highest_seq(&session, views))?;
+        let (goal, seq, sealed) = seal(&plan, &matched, &key, highest_seq(&session, &survey.views))?;
         let targets = matched.nodes.iter().map(|known| (known.node, known.tags.clone(), known.alive));
         let rollout = Rollout::new(goal, targets);
         let artifact = plan.component.artifact;
         session.offer(plan.component);
-        let watching = survey.as_ref().map(|(entry, watch, _)| (*watch, *entry));
         let drive = Drive::new(&mut session, context.terminal, rollout, artifact, sealed, begun + plan.timeout, begun);
-        let ended = drive.run(watching, &reached.unclaimed).await?;
+        let ended = drive.run(&survey.watches, &reached.unclaimed).await?;
         tell::ended(
             &mut session,
             context.terminal,

@@ -8,9 +8,10 @@ use crate::output::{
     PUSH_HEADS, PushNodeObject, PushObject, Terminal, Tone, counted, failure_hint, listed, outcome_rows, state_text,
     table, text_line, verdict_text, why,
 };
-use crate::rollout::{Matched, Result as NodeResult, Rollout, Verdict};
+use crate::rollout::{Matched, Result as NodeResult, Rollout, State, Verdict};
 use crate::session::Session;
 use shared::{Artifact, NodeId, WatchRequest};
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 /// The lines of output that are shown of each node that failed.
@@ -57,16 +58,27 @@ pub(super) fn matched(terminal: &mut Terminal<'_>, plan: &Plan, matched: &Matche
     }
 }
 
+/// What was told of each node where nothing can be redrawn, so that a line is worth its reading.
+#[derive(Default)]
+pub(super) struct Told(BTreeMap<NodeId, String>);
+
 /// Shows where the nodes stand: all of them in place, or `changed` in a line of its own.
-pub(super) fn progress(terminal: &mut Terminal<'_>, rollout: &Rollout, size: u64, changed: &[NodeId]) {
+pub(super) fn progress(terminal: &mut Terminal<'_>, told: &mut Told, rollout: &Rollout, size: u64, changed: &[NodeId]) {
     if terminal.is_live() {
         let lines = rollout.targets().iter().map(|(node, target)| state_text(node, target, size));
         terminal.show(lines.collect());
         return;
     }
     for node in changed {
-        if let Some(target) = rollout.targets().get(node) {
-            let (tone, text) = state_text(node, target, size);
+        let Some(target) = rollout.targets().get(node) else { continue };
+        let (tone, text) = state_text(node, target, size);
+        let news = match target.state() {
+            // Each quarter of a large artifact, not each report of it.
+            State::Moving { phase, fetched: Some(fetched) } => format!("{phase} {}", fetched * 4 / size.max(1)),
+            _ => text.clone(),
+        };
+        if told.0.get(node) != Some(&news) {
+            told.0.insert(*node, news);
             terminal.say(tone, text.trim_start());
         }
     }
@@ -109,10 +121,7 @@ async fn failures(session: &mut Session, terminal: &mut Terminal<'_>, ended: &En
     }
     let name = &ended.rollout.goal().name;
     let request = WatchRequest::Logs { component: Some(name.clone()), tail: FAILURE_LINES, local: false };
-    let lines = match ended.entry {
-        Some(entry) => collect(session, entry, request, FAILURE_LOGS_TIMEOUT).await.lines,
-        None => Vec::new(),
-    };
+    let lines = collect(session, &ended.entries, &request, FAILURE_LOGS_TIMEOUT).await.lines;
     for (node, target) in failed.iter().take(MAX_FAILURES_SHOWN) {
         terminal.say(Tone::Bad, &format!("`{name}` failed on {node}: {}", why(target)));
         let of_node: Vec<_> = lines.iter().filter(|line| line.node == **node).collect();

@@ -1,0 +1,1 @@
+//! Scenarios of one node of the pure core.

@@ -1,0 +1,160 @@
+//! What must hold at every step, and what must hold once nothing goes wrong any more.
+
+use crate::pushes::Behaviour;
+use crate::world::{Event, World};
+use agent::control::node::Input;
+use shared::{ComponentReport, ComponentSpec, Digest, IntentKey, NodeFacts, Opened, Phase, Restart, Summary};
+use std::collections::{BTreeMap, BTreeSet};
+
+impl World {
+    /// P1, P2: only what the owner signed is written, and nothing older than what was there.
+    pub fn check_persist(&self, at: usize, bytes: &[u8]) {
+        let opened = self.pushes.of_bytes(bytes).unwrap_or_else(|| panic!("{at} stores what the owner never signed"));
+        let durable = self.machines[at].durable(&opened.key());
+        assert!(durable.is_none_or(|durable| durable < opened.rank()), "{at} goes back on {}", opened.key());
+    }
+
+    /// P1, P2: only what the owner signed is started, from the disk, here, and never something older again.
+    pub fn check_start(&mut self, at: usize, spec: &ComponentSpec) {
+        let machine = &mut self.machines[at];
+        let components = machine.node.as_ref().map(|node| node.components()).unwrap_or_default();
+        let Some(component) = components.into_iter().find(|component| component.name == spec.name) else {
+            panic!("{at} starts `{}`, which is not for it", spec.name)
+        };
+        let (opened, _) = &self.pushes.signed[&component.intent];
+        assert_eq!(opened.body().payload.component, *spec, "what is started is not what was signed");
+        let key = IntentKey::Component(spec.name.clone());
+        assert!(
+            machine.durable(&key).is_some_and(|durable| durable >= opened.rank()),
+            "started before it was on the disk"
+        );
+        assert!(machine.disk.blobs.contains(&spec.artifact.digest), "started without its artifact");
+        let before = machine.past.started.insert(spec.name.clone(), opened.rank());
+        assert!(before.is_none_or(|before| before <= opened.rank()), "{at} started an older `{}` again", spec.name);
+        let old = machine.live.values().any(|live| live.name == spec.name && **live != *spec);
+        assert!(!old, "`{}` starts on {at} while an instance of an earlier push lives", spec.name);
+    }
+
+    /// Whether all is as it should be by now; otherwise what is not.
+    pub fn converged(&self) -> Result<(), String> {
+        let newest = self.newest();
+        for at in 0..self.machines.len() {
+            self.agrees(at, &newest).map_err(|what| format!("machine {at}: {what}"))?;
+        }
+        Ok(())
+    }
+
+    fn agrees(&self, at: usize, newest: &BTreeMap<IntentKey, crate::machine::Rank>) -> Result<(), String> {
+        let machine = &self.machines[at];
+        let node = machine.node.as_ref().ok_or("is off")?;
+        let held: BTreeMap<_, _> = newest.keys().filter_map(|key| Some((key.clone(), machine.durable(key)?))).collect();
+        for (key, rank) in &machine.past.acknowledged {
+            assert!(held.get(key).is_some_and(|held| held >= rank), "{at} has lost {key}, which it had acknowledged");
+        }
+        if held != *newest {
+            return Err(format!(
+                "holds {} of {} newest",
+                held.iter().filter(|it| newest.get(it.0) == Some(it.1)).count(),
+                newest.len()
+            ));
+        }
+        let summary = Summary::of(newest.iter().map(|(key, (seq, id))| (key, *seq, *id)));
+        if node.own_report().and_then(|report| report.open(&node.realm()?).ok()).is_none_or(|it| it.summary != summary)
+        {
+            return Err("reports another state map".into());
+        }
+        let alive = node.views().iter().filter(|view| view.alive).count();
+        if alive != self.machines.len() {
+            return Err(format!("sees {alive} nodes alive"));
+        }
+        let named: BTreeSet<Digest> = newest.values().map(|(_, id)| self.artifact(id)).collect();
+        assert!(machine.disk.blobs.is_subset(&named), "{at} keeps an artifact that nothing names");
+        let components = node.components();
+        let mut wanted = 0;
+        for (_, id) in newest.values() {
+            let (opened, _) = &self.pushes.signed[id];
+            let facts = NodeFacts { node: machine.id, tags: &machine.tags, platform: "linux/x86_64" };
+            if opened.body().audience.matches(&facts) {
+                wanted += 1;
+                let name = &opened.body().payload.component.name;
+                let component = components.iter().find(|component| component.name == *name);
+                self.runs(at, opened, component.ok_or(format!("`{name}` is missing"))?)?;
+            }
+        }
+        if components.len() != wanted {
+            return Err("shows more than is meant for it".into());
+        }
+        let is_meant = |live: &&std::sync::Arc<ComponentSpec>| components.iter().any(|it| it.name == live.name);
+        match machine.live.values().find(|live| !is_meant(live)) {
+            Some(live) => Err(format!("`{}` still runs", live.name)),
+            None => Ok(()),
+        }
+    }
+
+    fn artifact(&self, id: &shared::IntentId) -> Digest {
+        self.pushes.signed[id].0.body().payload.component.artifact.digest
+    }
+
+    /// Whether a component does what its newest push says: runs, or has run and ended as the policy wants.
+    fn runs(&self, at: usize, opened: &Opened, component: &ComponentReport) -> Result<(), String> {
+        let spec = &opened.body().payload.component;
+        let fault = |what: &str| Err(format!("`{}` {what}: {component:?}", spec.name));
+        let instances: Vec<_> = self.machines[at].live.values().filter(|live| live.name == spec.name).collect();
+        if instances.iter().any(|live| ***live != *spec) {
+            return fault("runs an earlier push");
+        }
+        if component.intent != opened.id() {
+            return fault("follows another push");
+        }
+        if !spec.start {
+            return if component.phase == Phase::Staged && instances.is_empty() {
+                Ok(())
+            } else {
+                fault("is not staged")
+            };
+        }
+        let replicas = usize::from(spec.replicas.get());
+        let ended = instances.is_empty() && matches!(component.phase, Phase::Completed | Phase::Failed);
+        let right = match (self.pushes.behaviour(&spec.artifact.digest), spec.restart) {
+            // What is to run once may have ended with its runner.
+            (Behaviour::Stays, Restart::Never) => instances.len() == replicas || component.phase == Phase::Failed,
+            (Behaviour::Stays, _) => instances.len() == replicas && component.phase == Phase::Running,
+            (Behaviour::Completes, Restart::Never | Restart::OnFailure) => ended,
+            (Behaviour::Crashes, Restart::Never) => ended && component.phase == Phase::Failed,
+            (Behaviour::Completes, Restart::Always) | (Behaviour::Crashes, _) => {
+                component.restarts > 0 && instances.len() <= replicas
+            }
+        };
+        if right { Ok(()) } else { fault("is not as it should be") }
+    }
+
+    /// A fetch looks for somebody who has the artifact: a neighbour, or an operator who is still there.
+    pub fn look(&mut self, at: usize, digest: Digest, again: bool) {
+        let machine = &self.machines[at];
+        if !machine.fetching.contains(&digest) {
+            return;
+        }
+        let operator = machine.visitors.iter().any(|visitor| visitor.digest == digest);
+        let serves = |peer: &usize| {
+            let other = &self.machines[*peer];
+            self.is_linked(at, *peer) && other.node.is_some() && other.disk.blobs.contains(&digest)
+        };
+        let found = operator || self.admitted_peers(at).iter().any(serves);
+        let life = self.machines[at].life;
+        if found && !self.rng.chance(self.plan.loss) {
+            let takes = self.rng.between(20, 900);
+            self.after(takes, Event::Fetched { at, life, digest });
+            self.feed(at, Input::Fetched { digest, bytes: 5_000 });
+        } else if again {
+            self.after(3_000, Event::Look { at, life, digest, again });
+        }
+    }
+
+    /// Somebody else is there: what is fetched may be had from it.
+    pub fn look_again(&mut self, at: usize) {
+        let life = self.machines[at].life;
+        for digest in self.machines[at].fetching.clone() {
+            self.after(5, Event::Look { at, life, digest, again: false });
+        }
+    }
+}
