@@ -17,8 +17,6 @@ pub struct World {
     pub out: Box<dyn Write>,
     /// Where talk and progress go.
     pub err: Box<dyn Write>,
-    /// Whether data goes to a terminal.
-    pub out_is_terminal: bool,
     /// Columns and rows of the terminal that talk goes to; `None` when it is none.
     pub err_terminal: Option<(u16, u16)>,
 }
@@ -47,7 +45,6 @@ impl World {
             cwd: std::env::current_dir().unwrap_or_else(|_| PathBuf::from(".")),
             out: Box::new(io::stdout()),
             err: Box::new(io::stderr()),
-            out_is_terminal: io::stdout().is_terminal(),
             err_terminal: io::stderr().is_terminal().then(terminal_size),
         }
     }

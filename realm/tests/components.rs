@@ -26,13 +26,6 @@ fn what_agents_can_run_gets_as_far_as_the_network() {
     let desk = desk();
     desk.write("empty.wat", "(component)");
     desk.write("offered.wat", r#"(component (import "wasi:cli/environment@0.2.3" (instance)))"#);
-    desk.write(
-        "types.wat",
-        r#"(component
-            (import "acme:names/types" (instance (export "id" (type (eq string)))))
-            (import "alias" (type (eq 0)))
-            (type string))"#,
-    );
     desk.write("binary.wasm", component("(component (core module (func (export \"f\") nop)))"));
     for file in ["empty.wat", "offered.wat", "binary.wasm"] {
         desk.run_words(&["push", file]).assert(1).says(ACCEPTED);

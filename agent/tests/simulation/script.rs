@@ -11,7 +11,7 @@ use shared::{
 use std::sync::Arc;
 
 const TAGS: [&str; 3] = ["dev", "arm", "gpu"];
-const NAMES: [&str; 7] = ["api", "cache", "door", "hello", "lamp", "meter", "zeta"];
+const NAMES: [&str; 5] = ["api", "cache", "door", "lamp", "meter"];
 
 /// One stroke of fate.
 #[derive(Clone)]
@@ -85,7 +85,7 @@ impl World {
         let nodes = self.machines.len() as u64;
         let plan = [
             (Step::Push, pushes),
-            (Step::Crash, nodes),
+            (Step::Crash, nodes * 2 / 3),
             (Step::LoseRunner, nodes / 8),
             (Step::Replay, nodes / 2),
             (Step::Forge, nodes / 2),
@@ -106,7 +106,7 @@ impl World {
 
     /// From here on nothing goes wrong any more.
     pub fn heal(&mut self) {
-        (self.plan.loss, self.plan.faults, self.plan.unheard) = (0, 0, 0);
+        (self.plan.loss, self.plan.faults) = (0, 0);
         self.side.fill(0);
         self.boot_all();
         // Who was not reached by the first one is claimed.
@@ -140,9 +140,13 @@ impl World {
         let Some(entry) = self.up() else { return };
         self.figures.pushes += 1;
         let chosen = self.rng.pick(&NAMES).unwrap_or_default();
-        let behaviour = self.rng.pick(&[Behaviour::Stays, Behaviour::Stays, Behaviour::Completes, Behaviour::Crashes]);
-        let number = self.rng.below(12);
-        let artifact = self.pushes.artifact(number, behaviour.unwrap_or(Behaviour::Stays));
+        let behaviour = match self.rng.below(8) {
+            0 => Behaviour::Crashes,
+            1 | 2 => Behaviour::Completes,
+            _ => Behaviour::Stays,
+        };
+        let number = self.rng.below(8);
+        let artifact = self.pushes.artifact(number, behaviour);
         let mut audience = Audience::default();
         match self.rng.below(4) {
             0 => {}
@@ -155,7 +159,7 @@ impl World {
         let seq = self.next_seq(entry);
         let mut body = body(&self.pushes.owner, &name(chosen), artifact, seq, audience);
         let spec = &mut body.payload.component;
-        spec.replicas = Replicas::try_from(self.rng.between(1, 3)).unwrap_or_default();
+        spec.replicas = Replicas::try_from(self.rng.between(1, 2)).unwrap_or_default();
         spec.restart = self.rng.pick(&[Restart::Never, Restart::OnFailure, Restart::Always]).unwrap_or_default();
         spec.start = !self.rng.chance(10);
         let twin = self.rng.chance(15).then(|| {

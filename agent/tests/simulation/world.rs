@@ -17,7 +17,7 @@ pub struct Plan {
     pub loss: u64,
     pub latency_ms: (u64, u64),
     pub gossip: bool,
-    /// Percent of reports that nobody hears. They are most of the traffic, and no state may depend on them.
+    /// Percent of reports that gossip does not carry. They are most of the traffic, and no state may depend on them.
     pub unheard: u64,
     /// Percent of writes, fetches and compilations that fail.
     pub faults: u64,
@@ -218,7 +218,7 @@ impl World {
             Effect::Announce(bytes) => self.publish(at, Data::Intent(bytes)),
             Effect::PublishReport(report) => {
                 self.figures.reports += 1;
-                if !self.rng.chance(self.plan.unheard) {
+                if fingerprint(report.sig.as_bytes()) % 100 >= self.plan.unheard {
                     self.publish(at, Data::Report(Arc::new(report)));
                 }
             }

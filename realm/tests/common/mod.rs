@@ -99,7 +99,6 @@ impl Desk {
             cwd: self.dir.path().into(),
             out: Box::new(out.clone()),
             err: Box::new(err.clone()),
-            out_is_terminal: self.terminal.is_some(),
             err_terminal: self.terminal,
         };
         let code = realm::run(&mut world).code();

@@ -93,6 +93,7 @@ pub struct Node {
     said: Option<Hello>,
     /// When changes in whom this node knows are written.
     save_members_at: Option<u64>,
+    saved_members_at: Option<u64>,
     /// When others are looked for who have what is fetched here.
     seek_at: Option<u64>,
     /// The time of the newest input.
@@ -131,6 +132,7 @@ impl Node {
             chatter: Chatter::default(),
             said: None,
             save_members_at: None,
+            saved_members_at: None,
             seek_at: None,
             now_ms: 0,
             booted: false,

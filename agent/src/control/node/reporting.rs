@@ -19,9 +19,10 @@ const BURST: u64 = 12;
 /// After a burst, one change in this many milliseconds: what changes in between is told together.
 const REFILL_MS: u64 = 250;
 
-/// Members are written this long after the first change: when a realm of a hundred forms, an SD card sees a few
-/// writes and not a hundred. What a crash loses is learned again from any neighbour.
-const SAVE_MEMBERS_MS: u64 = 5_000;
+/// Members are written this long after the first change, and then so long after the last time: when a realm of a
+/// hundred forms, an SD card sees a few writes and not a hundred. What a crash loses, any neighbour tells again.
+const SAVE_MEMBERS_FIRST_MS: u64 = 5_000;
+const SAVE_MEMBERS_MS: u64 = 60_000;
 
 /// How far a fetch has come is told this often, and less often in a large realm: it changes all the time, on every
 /// node that fetches.
@@ -207,13 +208,14 @@ impl Node {
 
     /// What the disk holds about others is out of date.
     pub(super) fn members_changed(&mut self, now: Now) {
-        self.save_members_at.get_or_insert(now.mono_ms + SAVE_MEMBERS_MS);
+        let again = self.saved_members_at.map_or(0, |at| at + SAVE_MEMBERS_MS);
+        self.save_members_at.get_or_insert(again.max(now.mono_ms + SAVE_MEMBERS_FIRST_MS));
     }
 
     /// Writes whom this node knows, when that has waited long enough or the agent is about to end.
     pub(super) fn save_members_due(&mut self, now: Now) {
         if self.save_members_at.is_some_and(|at| at <= now.mono_ms || self.leaving) {
-            self.save_members_at = None;
+            (self.save_members_at, self.saved_members_at) = (None, Some(now.mono_ms));
             let members = self.roster.members(&self.me, |node| self.dialer.addrs_of(node));
             self.out.push(Effect::SaveMembers(members));
         }
