@@ -1,8 +1,7 @@
 //! What must hold at every step, and what must hold once nothing goes wrong any more.
 
 use crate::pushes::Behaviour;
-use crate::world::{Event, World};
-use agent::control::node::Input;
+use crate::world::World;
 use shared::{ComponentReport, ComponentSpec, Digest, IntentKey, NodeFacts, Opened, Phase, Restart, Summary};
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -126,35 +125,5 @@ impl World {
             }
         };
         if right { Ok(()) } else { fault("is not as it should be") }
-    }
-
-    /// A fetch looks for somebody who has the artifact: a neighbour, or an operator who is still there.
-    pub fn look(&mut self, at: usize, digest: Digest, again: bool) {
-        let machine = &self.machines[at];
-        if !machine.fetching.contains(&digest) {
-            return;
-        }
-        let operator = machine.visitors.iter().any(|visitor| visitor.digest == digest);
-        let serves = |peer: &usize| {
-            let other = &self.machines[*peer];
-            self.is_linked(at, *peer) && other.node.is_some() && other.disk.blobs.contains(&digest)
-        };
-        let found = operator || self.admitted_peers(at).iter().any(serves);
-        let life = self.machines[at].life;
-        if found && !self.rng.chance(self.plan.loss) {
-            let takes = self.rng.between(20, 900);
-            self.after(takes, Event::Fetched { at, life, digest });
-            self.feed(at, Input::Fetched { digest, bytes: 5_000 });
-        } else if again {
-            self.after(3_000, Event::Look { at, life, digest, again });
-        }
-    }
-
-    /// Somebody else is there: what is fetched may be had from it.
-    pub fn look_again(&mut self, at: usize) {
-        let life = self.machines[at].life;
-        for digest in self.machines[at].fetching.clone() {
-            self.after(5, Event::Look { at, life, digest, again: false });
-        }
     }
 }

@@ -1,13 +1,10 @@
 //! What befalls the world: pushes, power cuts, splits, lost runners, and attempts to deceive.
 
 use crate::machine::{Clock, Machine};
-use crate::network::Data;
 use crate::pushes::{Behaviour, body};
 use crate::world::{Event, Plan, World};
-use agent::control::node::{Input, Instance, Source};
-use shared::{
-    Audience, ComponentName, IndexEntry, IntentId, NodeId, Opened, Replicas, Restart, Sealed, SyncReply, Tag, frame,
-};
+use agent::control::node::{Input, Instance};
+use shared::{Audience, ComponentName, IntentId, NodeId, Replicas, Restart, Tag};
 use std::sync::Arc;
 
 const TAGS: [&str; 3] = ["dev", "arm", "gpu"];
@@ -85,7 +82,7 @@ impl World {
         let nodes = self.machines.len() as u64;
         let plan = [
             (Step::Push, pushes),
-            (Step::Crash, nodes * 2 / 3),
+            (Step::Crash, nodes / 2),
             (Step::LoseRunner, nodes / 8),
             (Step::Replay, nodes / 2),
             (Step::Forge, nodes / 2),
@@ -99,7 +96,7 @@ impl World {
         }
         self.after(8_000, Event::Step(Step::Claim));
         for part in 1..3 {
-            let (at, lasts) = (self.rng.between(until / 4, until * part / 3), self.rng.between(15_000, until / 3));
+            let (at, lasts) = (self.rng.between(until / 4, until * part / 3), self.rng.between(5_000, until / 2));
             self.after(at, Event::Step(Step::Split { until: (at + lasts).min(until) }));
         }
     }
@@ -131,7 +128,8 @@ impl World {
         }
     }
 
-    fn up(&mut self) -> Option<usize> {
+    /// A machine that is on.
+    pub fn up(&mut self) -> Option<usize> {
         let up: Vec<usize> = (0..self.machines.len()).filter(|at| self.machines[*at].node.is_some()).collect();
         self.rng.pick(&up)
     }
@@ -189,25 +187,41 @@ impl World {
 
     fn crash(&mut self) {
         let Some(at) = self.up() else { return };
+        self.cut_power(at);
+        let off = if self.rng.chance(50) { self.rng.between(200, 3_000) } else { self.rng.between(3_000, 40_000) };
+        self.after(off, Event::Step(Step::Boot(at)));
+    }
+
+    pub fn cut_power(&mut self, at: usize) {
         self.figures.crashes += 1;
         self.machines[at].crash(&mut self.rng);
         for peer in 0..self.machines.len() {
             self.break_link(at, peer);
         }
-        let off = if self.rng.chance(50) { self.rng.between(200, 3_000) } else { self.rng.between(3_000, 40_000) };
-        self.after(off, Event::Step(Step::Boot(at)));
     }
 
     fn split(&mut self, until: u64) {
         for at in 0..self.side.len() {
             self.side[at] = u8::from(self.rng.chance(40));
         }
+        self.break_crossing();
+        self.after(until - self.now, Event::Step(Step::Join));
+    }
+
+    /// Everybody below `first` on one side, the others on the other.
+    pub fn split_at(&mut self, first: usize) {
+        for at in 0..self.side.len() {
+            self.side[at] = u8::from(at >= first);
+        }
+        self.break_crossing();
+    }
+
+    fn break_crossing(&mut self) {
         for (a, b) in self.links.keys().copied().collect::<Vec<_>>() {
             if self.side[a] != self.side[b] {
                 self.break_link(a, b);
             }
         }
-        self.after(until - self.now, Event::Step(Step::Join));
     }
 
     fn lose_runner(&mut self) {
@@ -217,94 +231,5 @@ impl World {
             self.figures.lost_runners += 1;
             self.feed(at, Input::RunnerLost { instances, reason: "killed by signal 9".into() });
         }
-    }
-
-    /// Who brings something bad: any machine, by any way.
-    fn bring(&mut self, at: usize, bytes: &[u8]) {
-        let from = self.rng.index(self.machines.len());
-        let peer = self.machines[from].id;
-        match self.rng.below(3) {
-            0 => {
-                let ticket = self.stream_ticket(at, bytes, None);
-                self.feed(at, Input::Offered { source: Source::Stream { ticket, peer }, bytes: bytes.to_vec() });
-            }
-            1 => self.gossip(from, at, Data::Intent(bytes.into())),
-            _ => {
-                let sealed = vec![serde_bytes::ByteBuf::from(bytes.to_vec())];
-                self.feed(at, Input::SyncAnswered { peer, result: Ok(SyncReply::Intents(sealed)) });
-            }
-        }
-    }
-
-    /// Offers an old push again, to one that may have something newer, or nothing at all.
-    fn replay(&mut self) {
-        let Some(at) = self.up().filter(|at| self.machines[*at].hello.as_ref().is_some_and(|it| it.realm.is_some()))
-        else {
-            return;
-        };
-        let all: Vec<(Opened, Arc<[u8]>)> = self.pushes.signed.values().cloned().collect();
-        if let Some((_, bytes)) = self.rng.pick(&all) {
-            self.figures.replayed += 1;
-            self.bring(at, &bytes);
-        }
-    }
-
-    /// Offers what the owner never signed. Whether it is refused and counted is looked at right here; that it never
-    /// acts, by the checks of each write and start.
-    fn forge(&mut self) {
-        let all: Vec<(Opened, Arc<[u8]>)> = self.pushes.signed.values().cloned().collect();
-        let (Some(at), Some((opened, bytes))) = (self.up(), self.rng.pick(&all)) else { return };
-        if self.machines[at].hello.as_ref().is_none_or(|hello| hello.realm.is_none()) {
-            return;
-        }
-        let sealed: Sealed = frame::decode(&bytes).unwrap_or_else(|error| panic!("{error}"));
-        let coded = |sealed: &Sealed| frame::to_bytes(sealed, 64 * 1024).unwrap_or_else(|error| panic!("{error}"));
-        let forged = match self.rng.below(5) {
-            // Altered on the way.
-            0 => {
-                let mut body = sealed.body.clone();
-                let bit = self.rng.index(body.len() * 8);
-                body[bit / 8] ^= 1 << (bit % 8);
-                coded(&Sealed { body, ..sealed })
-            }
-            // Meant as another kind.
-            1 => coded(&Sealed { typ: "realm/apply/v1".into(), ..sealed }),
-            // Under another name.
-            2 => coded(&Sealed { key: self.pushes.stranger.id(), ..sealed }),
-            // By somebody else, for his realm or for this one.
-            3 => self.by_stranger(&opened),
-            _ => (0..self.rng.index(400)).map(|_| self.rng.next() as u8).collect(),
-        };
-        let refused = |world: &World| -> u64 {
-            world.machines[at].node.as_ref().map_or(0, |node| node.figures().intents_refused.values().sum())
-        };
-        let before = refused(self);
-        self.bring(at, &forged);
-        assert_eq!(refused(self), before + 1, "what is refused is counted");
-        self.figures.forged += 1;
-    }
-
-    fn by_stranger(&mut self, opened: &Opened) -> Vec<u8> {
-        let mut body = opened.body().clone();
-        body.seq += 1_000;
-        if self.rng.chance(50) {
-            body.realm = shared::RealmId::of_owner(&self.pushes.stranger.id());
-        }
-        shared::seal(&self.pushes.stranger, shared::Kind::Push, &body).unwrap_or_else(|refused| panic!("{refused}"))
-    }
-
-    /// A neighbour claims to hold newer things than there are.
-    fn lie(&mut self) {
-        let Some(at) = self.up() else { return };
-        let Some(peer) = self.admitted_peers(at).first().copied() else { return };
-        let lie = |(opened, _): &(Opened, Arc<[u8]>)| IndexEntry {
-            key: opened.key(),
-            seq: opened.body().seq + 5_000,
-            id: opened.id(),
-        };
-        let mut index: Vec<IndexEntry> = self.pushes.signed.values().map(lie).collect();
-        index.sort_by(|one, other| one.key.cmp(&other.key));
-        let peer = self.machines[peer].id;
-        self.feed(at, Input::SyncAnswered { peer, result: Ok(SyncReply::Index(index)) });
     }
 }

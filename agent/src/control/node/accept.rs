@@ -96,7 +96,7 @@ impl Node {
                 "CLAIMED: this node had no owner and now obeys `{owner}` (realm {realm}); it will obey nobody else"
             ),
         ));
-        self.dialer.retry_bootstrap(now.mono_ms);
+        self.dialer.retry_bootstrap();
         self.dial_due(now);
     }
 

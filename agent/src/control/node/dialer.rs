@@ -2,18 +2,10 @@
 //! members that nobody has heard of from time to time, so that two halves of a realm find one another again.
 
 use super::effect::Effect;
-use super::random::{Random, backoff_ms};
+use super::random::Random;
+use super::target::{RETRY_FIRST_MS, Target};
 use shared::{MAX_HELLO_ADDRS, NodeId};
 use std::collections::{BTreeMap, BTreeSet};
-
-/// The first pause after a dial that failed.
-const RETRY_FIRST_MS: u64 = 500;
-
-/// The longest pause between two dials of one address: a neighbour that was off is back in the mesh in half a minute.
-const RETRY_MOST_MS: u64 = 30_000;
-
-/// A dial that nothing was heard of is over after this time: the transports give up after ten seconds.
-const DIAL_PATIENCE_MS: u64 = 15_000;
 
 /// Up to so many connections a node looks for more members; gossip needs about eight neighbours.
 const WANTED_PEERS: usize = 16;
@@ -30,45 +22,6 @@ const MAX_TARGETS: usize = 1024;
 
 /// The most addresses that are kept of each: LAN, VPN and loopback, over QUIC and TCP.
 const MAX_ADDRS: usize = 6;
-
-#[derive(Default)]
-struct Target {
-    next_at: u64,
-    failures: u32,
-    /// Addresses that are being dialled; an answer that never comes is over at `next_at`.
-    under_way: usize,
-}
-
-impl Target {
-    fn begin(&mut self, addrs: usize, now_ms: u64) {
-        self.under_way = addrs;
-        self.next_at = now_ms + DIAL_PATIENCE_MS;
-    }
-
-    /// One address came to nothing. Only with the last one has the attempt failed: many members have an address that
-    /// is never reached from here.
-    fn failed(&mut self, now_ms: u64, random: &mut Random) {
-        self.under_way = self.under_way.saturating_sub(1);
-        if self.under_way == 0 {
-            self.failures = self.failures.saturating_add(1);
-            self.next_at = now_ms + backoff_ms(random, self.failures, RETRY_FIRST_MS, RETRY_MOST_MS);
-        }
-    }
-
-    fn reached(&mut self) {
-        (self.failures, self.under_way) = (0, 0);
-    }
-
-    fn retry_at(&mut self, at_ms: u64) {
-        if self.under_way == 0 {
-            self.next_at = at_ms;
-        }
-    }
-
-    fn is_under_way(&self, now_ms: u64) -> bool {
-        self.under_way > 0 && self.next_at > now_ms
-    }
-}
 
 struct Member {
     addrs: Vec<String>,
@@ -192,9 +145,9 @@ impl Dialer {
     }
 
     /// The node has just joined a realm: who sent it away as a stranger may take it in.
-    pub fn retry_bootstrap(&mut self, now_ms: u64) {
+    pub fn retry_bootstrap(&mut self) {
         for bootstrap in &mut self.bootstrap {
-            bootstrap.target = Target { next_at: now_ms, ..Target::default() };
+            bootstrap.target = Target::default();
         }
     }
 

@@ -4,7 +4,8 @@
 use super::effect::Effect;
 use super::input::{Now, Source, Ticket};
 use shared::{
-    BUILD_FLOOR_UNIX_MS, IndexEntry, IntentId, IntentKey, MAX_SYNC_KEYS, Opened, OwnerId, Refused, Summary, Trust, open,
+    BUILD_FLOOR_UNIX_MS, IndexEntry, IntentId, IntentKey, MAX_SYNC_KEYS, Opened, OwnerId, RealmId, Refused, Summary,
+    Trust, open,
 };
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
@@ -62,6 +63,8 @@ pub struct Ledger {
     trust: Trust,
     /// Whether the owner in `trust` is on the disk; until then every write carries the claim.
     bound: bool,
+    /// Follows from `trust`; kept because every report that is heard is compared with it.
+    realm: Option<RealmId>,
     held: BTreeMap<IntentKey, Held>,
     /// Of `held`; kept because it is compared on every event.
     summary: Summary,
@@ -84,6 +87,7 @@ impl Ledger {
         let held: BTreeMap<_, _> = restored.into_iter().map(|held| (held.opened.key(), held)).collect();
         Ledger {
             bound: matches!(trust, Trust::Owner(_)),
+            realm: trust.realm(),
             trust,
             summary: summarise(&held),
             held,
@@ -239,7 +243,9 @@ impl Ledger {
             return Settled::Failed { waiting, refused };
         }
         let claimed = claim && !self.bound;
-        self.bound |= claim;
+        if claimed {
+            (self.bound, self.realm) = (true, self.trust.realm());
+        }
         let key = held.opened.key();
         self.accepted += 1;
         let mut replaced = None;
@@ -256,6 +262,11 @@ impl Ledger {
             Trust::Owner(owner) if self.bound => Some(owner),
             _ => None,
         }
+    }
+
+    /// The realm of that owner.
+    pub fn realm(&self) -> Option<RealmId> {
+        self.realm
     }
 
     fn refuse(&mut self, refused: Refused) -> Word {

@@ -14,6 +14,7 @@ mod roster;
 mod seek;
 mod slot;
 mod stage;
+mod target;
 mod view;
 mod work;
 mod workload;
@@ -246,7 +247,7 @@ impl Node {
     /// Which realm it belongs to; none while it is unclaimed.
     #[must_use]
     pub fn realm(&self) -> Option<RealmId> {
-        self.ledger.owner().map(|owner| RealmId::of_owner(&owner))
+        self.ledger.realm()
     }
 
     /// What it says to every peer.

@@ -84,8 +84,7 @@ impl Node {
             self.neighbours.admitted.remove(&peer);
             return;
         }
-        let known = self.neighbours.admitted.contains_key(&peer);
-        if !known && self.neighbours.admitted.len() >= MAX_NEIGHBOURS {
+        if !self.neighbours.admitted.contains_key(&peer) && self.neighbours.admitted.len() >= MAX_NEIGHBOURS {
             return;
         }
         self.neighbours.admitted.entry(peer).or_insert_with(|| Neighbour::new(hello.role)).role = hello.role;
@@ -100,12 +99,8 @@ impl Node {
         }
         self.say_hello();
         self.neighbours.schedule(true, now.mono_ms, &mut self.random);
-        if known {
-            // Only its hello is another one: it may hold something else, but is nobody to ask for all reports again.
-            self.ask_summary(peer);
-        } else {
-            self.compare_with(peer);
-        }
+        // Reports are asked for once the peer listens: whatever this node hears from then on comes by itself.
+        self.ask_summary(peer);
     }
 
     pub(super) fn peer_gone(&mut self, peer: NodeId, now: Now) {

@@ -1,7 +1,8 @@
 //! What this node knows of the others: their newest reports, and whether they have been heard of lately.
 
 use super::effect::Member;
-use shared::{MAX_SYNC_BYTES, NodeId, NodeReport, NodeView, RealmId, ReportRefused, SignedReport};
+use serde::Deserialize;
+use shared::{MAX_SYNC_BYTES, NodeId, NodeReport, NodeView, RealmId, ReportRefused, SignedReport, frame};
 use std::collections::BTreeMap;
 
 /// The most nodes that are known: ten times the largest realm that is planned for.
@@ -20,7 +21,20 @@ struct Known {
     alive_until: Option<u64>,
 }
 
+/// The part of a report that says how new it is.
+#[derive(Deserialize)]
+struct Rank {
+    boot: u64,
+    count: u64,
+}
+
 impl Known {
+    /// Whether `signed` would bring nothing, going by what it says without a look at who says it.
+    fn is_as_new_as(&self, signed: &SignedReport) -> bool {
+        let rank = || frame::decode::<Rank>(&signed.body);
+        self.signed == *signed || rank().is_ok_and(|rank| (rank.boot, rank.count) <= self.report.rank())
+    }
+
     /// Until when it counts as alive when it has given a sign of life.
     fn lives_until(&self, now_ms: u64) -> Option<u64> {
         let patience = u64::from(self.report.heartbeat_ms) * MISSED_REPORTS + GRACE_MS;
@@ -72,8 +86,8 @@ impl Roster {
     /// Takes a report; only the newest of each node counts. `alive` says whether whoever passes it on has heard of
     /// the node lately.
     pub fn heard(&mut self, realm: &RealmId, signed: SignedReport, alive: bool, now_ms: u64) -> Heard {
-        // Most of what is pulled is known to the byte, and a signature is dear on a board.
-        if self.nodes.get(&signed.node).is_some_and(|known| known.signed == signed) {
+        // Most of what is pulled is known, and a signature is dear on a board.
+        if self.nodes.get(&signed.node).is_some_and(|known| known.is_as_new_as(&signed)) {
             return Heard::Old;
         }
         let report = match signed.open(realm) {
@@ -81,9 +95,6 @@ impl Roster {
             Err(refused) => return Heard::Refused(refused),
         };
         let before = self.nodes.get(&report.node);
-        if before.is_some_and(|before| before.report.rank() >= report.rank()) {
-            return Heard::Old;
-        }
         if before.is_none() && self.nodes.len() >= MAX_NODES {
             return Heard::Old;
         }

@@ -1,0 +1,71 @@
+//! Which of two intents is newer, and what a clock has to do with it.
+
+use crate::bench::*;
+use agent::control::node::{FUTURE_MS, Input};
+use shared::{BUILD_FLOOR_UNIX_MS, Verdict};
+
+#[test]
+fn nothing_older_replaces_something_newer() {
+    let mut bench = Bench::new();
+    bench.accept(&push(5, |_| {}));
+    assert!(refused_with(&bench.offer(&push(4, |_| {})), "stale"));
+    assert_eq!(receipts(&bench.offer(&push(5, |_| {}))), [Verdict::AlreadyHeld]);
+    assert_eq!(receipts(&bench.accept(&push(6, |_| {}))), [Verdict::Accepted]);
+    // Nor what is still on its way to the disk.
+    let (ticket, _) = persist(&bench.offer(&push(8, |_| {}))).unwrap();
+    assert!(refused_with(&bench.offer(&push(7, |_| {})), "stale"));
+    bench.give(Input::Persisted { ticket, result: Ok(()) });
+    // Another name has an order of its own.
+    assert_eq!(receipts(&bench.accept(&named("other", 1))), [Verdict::Accepted]);
+    assert_eq!(bench.refused("stale"), 2);
+    // And a restart changes nothing.
+    let mut bench = Bench::with(after(&push(8, |_| {}), None), |_| {});
+    assert!(refused_with(&bench.offer(&push(7, |_| {})), "stale"));
+}
+
+#[test]
+fn two_with_one_sequence_are_an_alarm_and_the_higher_id_wins() {
+    let mut twins = [push(5, |_| {}), push(5, |body| body.note = "another".into())];
+    twins.sort_by_key(|bytes| held(bytes).opened.id());
+    let [low, high] = twins;
+    for (first, second, accepted) in [(&low, &high, true), (&high, &low, false)] {
+        let mut bench = Bench::new();
+        bench.accept(first);
+        let effects = bench.offer(second);
+        assert!(logs(&effects).iter().any(|line| line.contains("ALARM")), "{effects:?}");
+        assert_eq!(bench.node.figures().alarms, 1);
+        assert_eq!(persist(&effects).is_some(), accepted);
+        if let Some((ticket, _)) = persist(&effects) {
+            bench.give(Input::Persisted { ticket, result: Ok(()) });
+        }
+        assert_eq!(bench.component("hello").intent, held(&high).opened.id());
+    }
+}
+
+#[test]
+fn the_future_is_refused_by_who_can_judge_it() {
+    let mut bench = Bench::new();
+    assert!(persist(&bench.offer(&push(FUTURE_MS, |_| {}))).is_some());
+    assert!(refused_with(&bench.offer(&named("other", FUTURE_MS + 1)), "from-the-future"));
+    // A board in 1970 cannot, and says so.
+    let mut bench = Bench::new();
+    bench.now.unix_ms = 1_000;
+    bench.accept(&push(FUTURE_MS * 100, |_| {}));
+    let report = bench.node.own_report().unwrap().open(&bench.node.realm().unwrap()).unwrap();
+    assert!(report.clock_behind);
+    // Nor one whose clock is behind what it holds.
+    bench.now.unix_ms = EPOCH;
+    assert!(persist(&bench.offer(&named("other", FUTURE_MS * 200))).is_some());
+}
+
+#[test]
+fn expiry_counts_by_a_clock_that_can_be_believed() {
+    let until = |at: u64| push(1, move |body| body.not_after = Some(at));
+    let mut bench = Bench::new();
+    assert!(refused_with(&bench.offer(&until(EPOCH - 1)), "expired"));
+    assert!(persist(&bench.offer(&until(EPOCH))).is_some());
+    let mut bench = Bench::new();
+    bench.now.synchronised = false;
+    assert!(persist(&bench.offer(&until(EPOCH - 1))).is_some(), "its clock may be wrong");
+    assert!(refused_with(&bench.offer(&push(2, |body| body.not_after = Some(BUILD_FLOOR_UNIX_MS - 1))), "expired"));
+}

@@ -1,0 +1,96 @@
+//! From a digest to code that can be started, and what may be in the way.
+
+use crate::bench::*;
+use agent::control::node::{Input, PrepareError};
+use shared::{Fuel, Mebibytes, Phase};
+
+fn with_memory(text: &str, seq: u64, mebibytes: u64) -> Vec<u8> {
+    push(seq, |body| {
+        body.payload.component.name = name(text);
+        body.payload.component.limits.memory_max_mb = Some(Mebibytes::try_from(mebibytes).unwrap());
+    })
+}
+
+#[test]
+fn what_does_not_fit_is_refused_with_numbers() {
+    let mut bench = Bench::new();
+    bench.run(&with_memory("first", 1, 1_000));
+    let effects = bench.accept(&with_memory("second", 2, 25));
+    let reason = bench.component("second").reason.unwrap();
+    assert_eq!(
+        (bench.component("second").phase, reason.as_str()),
+        (Phase::Failed, "needs 25 MiB, the node has 24 MiB left")
+    );
+    assert_eq!(notes(&effects), [reason]);
+    assert!(fetches(&effects).is_empty() && prepares(&effects).is_empty());
+    assert_eq!(prepares(&bench.accept(&with_memory("third", 3, 24))).len(), 1);
+    // Pushed again smaller, a component makes room by itself.
+    assert_eq!(prepares(&bench.accept(&with_memory("first", 4, 900))).len(), 1);
+    // After a restart the one that was there first has its room again, whatever the names are.
+    let mut restored = after(&with_memory("zeta", 1, 1_000), None);
+    restored.intents.push(held(&with_memory("alpha", 2, 100)));
+    let bench = Bench::with(restored, |_| {});
+    assert_eq!(bench.component("alpha").phase, Phase::Failed);
+    assert_eq!(bench.component("zeta").phase, Phase::Compiling);
+}
+
+#[test]
+fn a_fetch_that_failed_is_tried_again() {
+    let mut bench = Bench::new();
+    let digest = artifact(1).digest;
+    bench.accept(&push(1, |_| {}));
+    for pause in [1_250, 2_500, 5_000] {
+        let effects = bench.give(Input::FetchFailed { digest, reason: "the disk is full".into() });
+        assert_eq!(notes(&effects), ["the disk is full"]);
+        let component = bench.component("hello");
+        assert_eq!((component.phase, component.reason.as_deref()), (Phase::Backoff, Some("the disk is full")));
+        assert_eq!(fetches(&bench.wait(pause)), [digest]);
+        assert_eq!(bench.component("hello").phase, Phase::Fetching);
+    }
+    assert_eq!(prepares(&bench.give(Input::Stored { digest })).len(), 1);
+}
+
+#[test]
+fn compiling_may_be_refused_or_not_be_possible_for_a_while() {
+    let mut bench = Bench::new();
+    let digest = artifact(1).digest;
+    bench.accept(&push(1, |_| {}));
+    bench.give(Input::Stored { digest });
+    bench.unable(digest);
+    let component = bench.component("hello");
+    assert_eq!((component.phase, component.reason.as_deref()), (Phase::Compiling, Some("no memory")));
+    assert_eq!(prepares(&bench.wait(1_250)).len(), 1);
+    bench.give(Input::Prepared { digest, fuel: false, result: Err(PrepareError::Refused("a core module".into())) });
+    let component = bench.component("hello");
+    assert_eq!((component.phase, component.reason.as_deref()), (Phase::Failed, Some("a core module")));
+    assert!(prepares(&bench.wait(600_000)).is_empty(), "it would end the same");
+}
+
+#[test]
+fn metered_code_is_other_code() {
+    let mut bench = Bench::new();
+    let digest = artifact(1).digest;
+    bench.accept(&push(1, |body| body.payload.component.limits.fuel = Some(Fuel::try_from(5).unwrap())));
+    bench.accept(&named("free", 2));
+    let ready = bench.give(Input::Stored { digest });
+    assert_eq!(prepares(&ready), [(digest, false), (digest, true)]);
+    assert_eq!(starts(&bench.give(Input::Prepared { digest, fuel: true, result: Ok(()) })).len(), 1);
+    assert_eq!(bench.component("free").phase, Phase::Compiling);
+}
+
+#[test]
+fn an_audience_reaches_whom_it_names() {
+    let mut bench = Bench::new();
+    bench.accept(&push(1, |body| body.audience.tags = vec!["dev".parse().unwrap()]));
+    bench.accept(&push(2, |body| {
+        body.payload.component.name = name("arm-only");
+        body.audience.platform = Some("linux/aarch64".into());
+    }));
+    let me = bench.node.me();
+    bench.accept(&push(3, |body| {
+        body.payload.component.name = name("mine");
+        body.audience.peers = vec![peer(3), me];
+    }));
+    let names: Vec<String> = bench.node.components().iter().map(|component| component.name.to_string()).collect();
+    assert_eq!(names, ["hello", "mine"]);
+}

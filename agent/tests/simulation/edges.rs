@@ -1,0 +1,155 @@
+//! The edges of a node: what it orders is carried out, late, or not at all.
+
+use crate::machine::{Waiting, Write};
+use crate::network::Data;
+use crate::pushes::Behaviour;
+use crate::rng::{fingerprint, mix};
+use crate::world::{Event, World};
+use agent::control::node::{Effect, Input, Instance, PrepareError, Verdict};
+use shared::{ComponentSpec, Digest, Outcome};
+use std::sync::Arc;
+
+impl World {
+    pub fn obey(&mut self, at: usize, effect: Effect) {
+        let life = self.machines[at].life;
+        let later = |input| Event::Feed { at, life, input };
+        self.trace = mix(self.trace ^ weigh(&effect));
+        match effect {
+            Effect::Persist { ticket, key, bytes, claim } => {
+                self.figures.writes += 1;
+                self.check_persist(at, &bytes);
+                self.machines[at].writes.push_back(Write { ticket, key, bytes, claim });
+                let delay = self.rng.between(1, 60);
+                self.after(delay, Event::Written { at, life });
+            }
+            Effect::Receipt { ticket, receipt } => self.receipt(at, ticket, &receipt),
+            Effect::Judge { ticket, verdict } => {
+                if let Some(Waiting::Gossip { from, data }) = self.machines[at].waiting.remove(&ticket) {
+                    self.judged(at, from, &data, verdict == Verdict::Forward);
+                }
+            }
+            Effect::Announce(bytes) => self.publish(at, Data::Intent(bytes)),
+            Effect::PublishReport(report) => {
+                self.figures.reports += 1;
+                if fingerprint(report.sig.as_bytes()) % 100 >= self.plan.unheard {
+                    self.publish(at, Data::Report(Arc::new(report)));
+                }
+            }
+            Effect::HandOver { peer, bytes } => self.hand_over(at, self.by_id[&peer], bytes),
+            Effect::AskSync { peer, request } => self.ask(at, self.by_id[&peer], request),
+            Effect::AnswerSync { ticket, reply } => {
+                if let Some(Waiting::Sync { ask }) = self.machines[at].waiting.remove(&ticket) {
+                    self.answer(at, ask, reply);
+                }
+            }
+            Effect::Fetch { artifact, .. } => {
+                if self.rng.chance(self.plan.faults) {
+                    let reason = "the disk is full".into();
+                    self.after(5, later(Input::FetchFailed { digest: artifact.digest, reason }));
+                } else if self.machines[at].fetching.insert(artifact.digest) {
+                    self.after(10, Event::Look { at, life, digest: artifact.digest, again: true });
+                }
+            }
+            Effect::Drop(digest) => {
+                self.machines[at].fetching.remove(&digest);
+                self.machines[at].disk.blobs.remove(&digest);
+            }
+            Effect::Prepare { digest, fuel } => self.prepare(at, digest, fuel),
+            Effect::Start { instance, spec, .. } => self.start(at, instance, spec),
+            Effect::Stop(instance) => {
+                let delay = self.rng.between(1, 800);
+                self.after(delay, Event::Exit { at, life, instance, outcome: Outcome::Stopped });
+            }
+            Effect::SaveRun { name, record } => _ = self.machines[at].disk.runs.insert(name, record),
+            Effect::SaveMembers(members) => {
+                self.figures.saved_members += 1;
+                self.machines[at].disk.members = members;
+            }
+            Effect::Dial(addr) => self.dial(at, addr),
+            Effect::SetHello(hello) => self.said_hello(at, hello),
+            Effect::NodeChanged(_) | Effect::Log(..) | Effect::Note(..) => {}
+        }
+    }
+
+    pub fn written(&mut self, at: usize) {
+        if self.rng.chance(self.plan.faults) {
+            if let Some(write) = self.machines[at].writes.pop_front() {
+                self.feed(at, Input::Persisted { ticket: write.ticket, result: Err("the disk is full".into()) });
+            }
+        } else if let Some(ticket) = self.machines[at].write() {
+            self.feed(at, Input::Persisted { ticket, result: Ok(()) });
+        }
+    }
+
+    fn prepare(&mut self, at: usize, digest: Digest, fuel: bool) {
+        assert!(self.machines[at].disk.blobs.contains(&digest), "compiled before it was stored");
+        let result = match self.rng.chance(self.plan.faults) {
+            true => Err(PrepareError::Unable("killed by signal 9".into())),
+            false => Ok(()),
+        };
+        let (delay, life) = (self.rng.between(20, 600), self.machines[at].life);
+        self.after(delay, Event::Feed { at, life, input: Input::Prepared { digest, fuel, result } });
+    }
+
+    fn start(&mut self, at: usize, instance: Instance, spec: Arc<ComponentSpec>) {
+        self.figures.starts += 1;
+        self.check_start(at, &spec);
+        let life = self.machines[at].life;
+        let (begun, lasts) = (self.rng.between(1, 20), self.rng.between(50, 3_000));
+        self.after(begun, Event::Feed { at, life, input: Input::Started { instance } });
+        let outcome = match self.pushes.behaviour(&spec.artifact.digest) {
+            Behaviour::Stays => None,
+            Behaviour::Completes => Some(Outcome::Completed),
+            Behaviour::Crashes => Some(Outcome::Exit(3)),
+        };
+        if let Some(outcome) = outcome {
+            self.after(begun + lasts, Event::Exit { at, life, instance, outcome });
+        }
+        assert!(self.machines[at].live.insert(instance, spec).is_none(), "an instance was started twice");
+    }
+
+    /// A fetch looks for somebody who has the artifact: a neighbour, or an operator who is still there.
+    pub fn look(&mut self, at: usize, digest: Digest, again: bool) {
+        let machine = &self.machines[at];
+        if !machine.fetching.contains(&digest) {
+            return;
+        }
+        let operator = machine.visitors.iter().any(|visitor| visitor.digest == digest);
+        let serves = |peer: &usize| {
+            let other = &self.machines[*peer];
+            self.is_linked(at, *peer) && other.node.is_some() && other.disk.blobs.contains(&digest)
+        };
+        let found = operator || self.admitted_peers(at).iter().any(serves);
+        let life = self.machines[at].life;
+        if found && !self.rng.chance(self.plan.loss) {
+            let takes = self.rng.between(20, 900);
+            self.after(takes, Event::Fetched { at, life, digest });
+            self.feed(at, Input::Fetched { digest, bytes: 5_000 });
+        } else if again {
+            self.after(3_000, Event::Look { at, life, digest, again });
+        }
+    }
+
+    /// Somebody else is there: what is fetched may be had from it.
+    pub fn look_again(&mut self, at: usize) {
+        let life = self.machines[at].life;
+        for digest in self.machines[at].fetching.clone() {
+            self.after(5, Event::Look { at, life, digest, again: false });
+        }
+    }
+}
+
+/// What of an order goes into the trace.
+pub fn weigh(effect: &Effect) -> u64 {
+    match effect {
+        Effect::Persist { bytes, .. } | Effect::Announce(bytes) => fingerprint(bytes),
+        Effect::HandOver { peer, bytes } => fingerprint(bytes) ^ fingerprint(peer.as_bytes()),
+        Effect::PublishReport(report) => fingerprint(report.sig.as_bytes()),
+        Effect::Start { instance, spec, .. } => instance ^ fingerprint(spec.artifact.digest.as_bytes()),
+        Effect::Dial(addr) => fingerprint(addr.as_bytes()),
+        Effect::AskSync { peer, .. } => fingerprint(peer.as_bytes()),
+        Effect::Stop(instance) => *instance,
+        Effect::SaveMembers(members) => members.len() as u64,
+        other => fingerprint(format!("{:?}", std::mem::discriminant(other)).as_bytes()),
+    }
+}
