@@ -1,4 +1,5 @@
 //! Rules of one node of the pure core, each by the orders that it gives.
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test ends at the first surprise")]
 
 mod accept;
 mod bench;
