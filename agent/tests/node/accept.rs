@@ -100,6 +100,11 @@ fn the_entry_node_fetches_for_others() {
     let effects = bench.accept(&for_others(2));
     assert_eq!(fetches(&effects), [artifact(1).digest], "the operator may leave");
     assert!(bench.node.components().is_empty());
+    // It is tried again when it fails.
+    bench.give(Input::FetchFailed { digest: artifact(1).digest, reason: "the disk is full".into() });
+    assert_eq!(fetches(&bench.wait(1_250)), [artifact(1).digest]);
+    bench.give(Input::Stored { digest: artifact(1).digest });
+    assert!(fetches(&bench.wait(60_000)).is_empty());
     // After a restart in the middle, the operator comes again with the same.
     let mut bench = Bench::with(shared_restored(&for_others(2)), |_| {});
     bench.meet(50, Role::Operator, true);

@@ -69,3 +69,16 @@ fn expiry_counts_by_a_clock_that_can_be_believed() {
     assert!(persist(&bench.offer(&until(EPOCH - 1))).is_some(), "its clock may be wrong");
     assert!(refused_with(&bench.offer(&push(2, |body| body.not_after = Some(BUILD_FLOOR_UNIX_MS - 1))), "expired"));
 }
+
+#[test]
+fn answers_of_the_disk_may_come_in_any_order() {
+    let mut bench = Bench::new();
+    let (first, _) = persist(&bench.offer(&push(5, |_| {}))).unwrap();
+    let (second, _) = persist(&bench.offer(&push(6, |_| {}))).unwrap();
+    for ticket in [second, first] {
+        bench.give(Input::Persisted { ticket, result: Ok(()) });
+    }
+    assert_eq!(bench.component("hello").intent, held(&push(6, |_| {})).opened.id());
+    assert!(refused_with(&bench.offer(&push(4, |_| {})), "stale"));
+    assert_eq!(receipts(&bench.offer(&push(6, |_| {}))), [Verdict::AlreadyHeld]);
+}

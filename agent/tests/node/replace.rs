@@ -64,9 +64,17 @@ fn moved_to_other_nodes_it_stops_here() {
     assert!(bench.node.components().is_empty());
     let effects = bench.exit(old, Outcome::Stopped);
     assert!(saved(&effects).is_empty() && starts(&effects).is_empty());
-    // And comes back, while the old one may still be there.
-    let effects = bench.accept(&push(3, |body| body.audience.tags = vec!["dev".parse().unwrap()]));
-    assert_eq!(prepares(&effects).len(), 1);
+}
+
+#[test]
+fn moved_away_and_back_it_waits_for_what_is_still_ending() {
+    let mut bench = Bench::new();
+    let old = bench.run(&of(1, 1))[0];
+    bench.accept(&push(2, |body| body.audience.tags = vec!["arm".parse().unwrap()]));
+    assert_eq!(prepares(&bench.accept(&of(3, 1))).len(), 1);
+    let effects = bench.give(Input::Prepared { digest: artifact(1).digest, fuel: false, result: Ok(()) });
+    assert!(starts(&effects).is_empty(), "never two at once");
+    assert_eq!(starts(&bench.exit(old, Outcome::Stopped)).len(), 1);
 }
 
 #[test]

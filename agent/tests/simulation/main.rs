@@ -135,7 +135,7 @@ fn who_starts_alone_runs_what_it_held() {
 
 #[test]
 fn two_halves_find_one_another_again() {
-    const HALF: usize = 18;
+    const HALF: usize = 24;
     let mut world = quiet(2 * HALF, true);
     // No anchor is left that would be dialled anyway.
     for at in 0..2 * HALF {

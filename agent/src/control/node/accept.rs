@@ -131,14 +131,18 @@ impl Node {
         let meant = body.audience.matches(&facts);
         let before = self.works.remove(&name);
         let was_here = before.is_some();
-        let retiring = before.map(Workload::into_retiring).unwrap_or_default();
+        let mut retiring = before.map(Workload::into_retiring).unwrap_or_default();
+        // It was moved away and comes back: what was stopped then may not have ended yet.
+        retiring.extend(self.orphans.remove(&name).unwrap_or_default());
         if meant {
             let memory_max_mb = spec.limits.memory_max_mb.map_or(self.config.default_memory_mb, |limit| limit.get());
             let work = Workload::new(id, spec, u64::from(memory_max_mb) << 20, retiring);
             self.begin(name, work, hints, now);
         } else {
             self.out.extend(retiring.iter().map(|instance| Effect::Stop(*instance)));
-            self.orphans.extend(retiring);
+            if !retiring.is_empty() {
+                self.orphans.insert(name.clone(), retiring);
+            }
             if was_here {
                 self.out.push(Effect::Note(name, "stopped: a later push means other nodes".into()));
             }
@@ -167,21 +171,6 @@ impl Node {
         self.start_due(now);
     }
 
-    /// The entry node fetches what an operator hands to it, target or not: the operator may leave, and the
-    /// targets may know nobody else who has it.
-    fn fetch_from_operator(&mut self, key: &IntentKey, waiting: &[Source]) {
-        let operator =
-            |source: &&Source| matches!(source, Source::Stream { .. }) && self.neighbours.is_operator(&source.peer());
-        let Some(hint) = waiting.iter().find(operator).map(Source::peer) else { return };
-        let Some(held) = self.ledger.held().get(key) else { return };
-        let artifact = held.opened.body().payload.component.artifact;
-        let IntentKey::Component(name) = key;
-        // A target that has refused it does not want it; one that fetches already was told of the operator.
-        if !self.works.contains_key(name) && !self.blobs.contains(&artifact.digest) {
-            self.out.push(Effect::Fetch { artifact, hints: vec![hint] });
-        }
-    }
-
     /// Whether an intent that is held names an artifact.
     pub(super) fn is_named(&self, digest: &Digest) -> bool {
         self.ledger.held().values().any(|held| held.opened.body().payload.component.artifact.digest == *digest)
@@ -191,6 +180,7 @@ impl Node {
     pub(super) fn drop_unused(&mut self, digest: Digest) {
         if !self.is_named(&digest) {
             self.blobs.remove(&digest);
+            self.errands.remove(&digest);
             self.out.push(Effect::Drop(digest));
         }
     }

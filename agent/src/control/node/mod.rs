@@ -5,6 +5,7 @@ mod accept;
 mod chatter;
 mod dialer;
 mod effect;
+mod errands;
 mod input;
 mod ledger;
 mod neighbours;
@@ -26,6 +27,7 @@ pub use view::Figures;
 
 use chatter::Chatter;
 use dialer::Dialer;
+use errands::Errand;
 use ledger::Ledger;
 use neighbours::Neighbours;
 use random::Random;
@@ -81,8 +83,10 @@ pub struct Node {
     runs: BTreeMap<ComponentName, RunRecord>,
     blobs: BTreeSet<Digest>,
     works: BTreeMap<ComponentName, Workload>,
-    /// Instances that were ordered to stop and that no workload waits for.
-    orphans: BTreeSet<Instance>,
+    /// Instances of components that were moved to other nodes, until they have ended.
+    orphans: BTreeMap<ComponentName, BTreeSet<Instance>>,
+    /// Fetches for others.
+    errands: BTreeMap<Digest, Errand>,
     next_instance: Instance,
     neighbours: Neighbours,
     roster: Roster,
@@ -123,7 +127,8 @@ impl Node {
             runs: restored.runs,
             blobs: restored.blobs,
             works: BTreeMap::new(),
-            orphans: BTreeSet::new(),
+            orphans: BTreeMap::new(),
+            errands: BTreeMap::new(),
             next_instance: 0,
             neighbours: Neighbours::default(),
             roster,
@@ -209,6 +214,7 @@ impl Node {
 
     fn woke(&mut self, now: Now) {
         self.start_due(now);
+        self.errands_due(now);
         self.expire_nodes(now);
         self.dial_due(now);
         self.seek_due(now);
@@ -231,6 +237,7 @@ impl Node {
             self.dialer.next_wake(self.now_ms).filter(|_| acts),
             self.save_members_at,
             self.seek_at.filter(|_| acts),
+            self.next_errand(),
             self.roster.next_wake(),
             self.neighbours.next_wake(),
             self.realm().and_then(|_| self.reporting.next_wake()),

@@ -27,6 +27,7 @@ impl Node {
             // It was given up while its last bytes were on their way.
             return self.drop_unused(digest);
         }
+        self.errands.remove(&digest);
         self.blobs.insert(digest);
         for work in self.works.values_mut().filter(|work| work.spec.artifact.digest == digest) {
             work.stored(&mut self.out);
@@ -40,6 +41,7 @@ impl Node {
     }
 
     pub(super) fn fetch_failed(&mut self, digest: &Digest, reason: &str, now: Now) {
+        self.errand_failed(digest, now);
         self.each_work(now, |work, around| {
             if work.spec.artifact.digest == *digest {
                 work.not_fetched(reason, around);
@@ -67,8 +69,9 @@ impl Node {
     }
 
     pub(super) fn exited(&mut self, instance: Instance, outcome: &Outcome, memory_peak_bytes: u64, now: Now) {
+        self.forget_orphans(&[instance]);
         // At the end of the agent everything is stopped: that is no end that should be remembered.
-        if self.orphans.remove(&instance) || self.leaving && *outcome == Outcome::Stopped {
+        if self.leaving && *outcome == Outcome::Stopped {
             return;
         }
         self.each_work(now, |work, around| {
@@ -79,11 +82,18 @@ impl Node {
     }
 
     pub(super) fn runner_lost(&mut self, instances: &[Instance], reason: &str, now: Now) {
-        self.orphans.retain(|orphan| !instances.contains(orphan));
+        self.forget_orphans(instances);
         if self.leaving {
             return;
         }
         self.each_work(now, |work, around| work.lost(instances, reason, around));
+    }
+
+    fn forget_orphans(&mut self, instances: &[Instance]) {
+        self.orphans.retain(|_, orphans| {
+            orphans.retain(|orphan| !instances.contains(orphan));
+            !orphans.is_empty()
+        });
     }
 
     pub(super) fn start_due(&mut self, now: Now) {

@@ -11,10 +11,10 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 /// The first pause before a run is started again.
-const BACKOFF_FIRST_MS: u64 = 1_000;
+pub const BACKOFF_FIRST_MS: u64 = 1_000;
 
 /// The longest pause between two runs: a component that needs another one to be there is back within minutes.
-const BACKOFF_MOST_MS: u64 = 5 * 60 * 1_000;
+pub const BACKOFF_MOST_MS: u64 = 5 * 60 * 1_000;
 
 /// A run this long was healthy: what fails after it begins with the first pause again.
 const HEALTHY_MS: u64 = 60_000;

@@ -1,0 +1,53 @@
+//! Artifacts that this node fetches for others, because an operator handed their push to it: the operator may leave,
+//! and the targets may know nobody else who has them.
+
+use super::effect::Effect;
+use super::input::{Now, Source};
+use super::random::backoff_ms;
+use super::{Node, workload};
+use shared::{Artifact, Digest, IntentKey, NodeId};
+
+/// One of them. There is at most one for each key of the state map.
+pub struct Errand {
+    artifact: Artifact,
+    hint: NodeId,
+    failures: u32,
+    /// When it is tried again, after it has failed.
+    retry_at: Option<u64>,
+}
+
+impl Node {
+    /// Fetches what an operator has just handed over, unless a component here does that.
+    pub(super) fn fetch_from_operator(&mut self, key: &IntentKey, waiting: &[Source]) {
+        let operator =
+            |source: &&Source| matches!(source, Source::Stream { .. }) && self.neighbours.is_operator(&source.peer());
+        let Some(hint) = waiting.iter().find(operator).map(Source::peer) else { return };
+        let Some(held) = self.ledger.held().get(key) else { return };
+        let artifact = held.opened.body().payload.component.artifact;
+        let IntentKey::Component(name) = key;
+        if !self.works.contains_key(name) && !self.blobs.contains(&artifact.digest) {
+            self.errands.insert(artifact.digest, Errand { artifact, hint, failures: 0, retry_at: None });
+            self.out.push(Effect::Fetch { artifact, hints: vec![hint] });
+        }
+    }
+
+    /// A fetch came to nothing: when it was an errand, it is tried again after a pause.
+    pub(super) fn errand_failed(&mut self, digest: &Digest, now: Now) {
+        if let Some(errand) = self.errands.get_mut(digest) {
+            errand.failures = errand.failures.saturating_add(1);
+            let (first, most) = (workload::BACKOFF_FIRST_MS, workload::BACKOFF_MOST_MS);
+            errand.retry_at = Some(now.mono_ms + backoff_ms(&mut self.random, errand.failures, first, most));
+        }
+    }
+
+    pub(super) fn errands_due(&mut self, now: Now) {
+        for errand in self.errands.values_mut().filter(|errand| errand.retry_at.is_some_and(|at| at <= now.mono_ms)) {
+            errand.retry_at = None;
+            self.out.push(Effect::Fetch { artifact: errand.artifact, hints: vec![errand.hint] });
+        }
+    }
+
+    pub(super) fn next_errand(&self) -> Option<u64> {
+        self.errands.values().filter_map(|errand| errand.retry_at).min()
+    }
+}
