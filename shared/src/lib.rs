@@ -25,6 +25,7 @@ mod seal;
 mod spec;
 mod sync;
 mod text;
+pub mod time;
 mod watch;
 mod wellformed;
 

@@ -2,7 +2,7 @@
 
 use super::clean;
 use super::json::LogObject;
-use super::time::utc;
+use shared::time::utc_millis;
 use shared::{LogLine, Stream};
 
 fn stream_name(stream: Stream) -> &'static str {
@@ -15,7 +15,7 @@ fn stream_name(stream: Stream) -> &'static str {
 
 /// `TIME NODE STREAM | text`
 pub(crate) fn text_line(line: &LogLine) -> String {
-    format!("{} {} {:<6} | {}", utc(line.at), line.node.short(), stream_name(line.stream), clean(&line.text))
+    format!("{} {} {:<6} | {}", utc_millis(line.at), line.node.short(), stream_name(line.stream), clean(&line.text))
 }
 
 /// The same as one JSON object.
@@ -25,7 +25,7 @@ pub(crate) fn json_line(line: &LogLine) -> LogObject {
         peer: line.node,
         component: line.component.clone(),
         at: line.at,
-        time: utc(line.at),
+        time: utc_millis(line.at),
         stream: stream_name(line.stream),
         text: line.text.clone(),
     }

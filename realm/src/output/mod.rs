@@ -5,7 +5,6 @@ mod logs;
 mod push;
 mod status;
 mod table;
-mod time;
 
 pub(crate) use json::PushNodeObject;
 pub use json::{ComponentObject, LogObject, NodeObject, PushObject, StatusObject, UnclaimedObject};

@@ -1,10 +1,10 @@
 //! What the HTTP edge serves: one node as JSON, its figures for Prometheus, its logs as text.
 
-use super::journal::rfc3339;
 use crate::control::http::metrics::{ComponentMetrics, Metrics};
 use crate::control::logs::LogEntry;
 use crate::control::node::Node;
 use serde_json::{Value, json};
+use shared::time::utc;
 use shared::{ComponentReport, Phase, Stream, platform};
 use std::collections::BTreeMap;
 
@@ -78,7 +78,7 @@ pub(super) fn logs(entries: &[LogEntry]) -> Vec<u8> {
             Stream::Stderr => "stderr",
             Stream::Agent => "agent",
         };
-        format!("{} {} {stream} | {}\n", rfc3339(entry.at / 1_000), entry.component, entry.text)
+        format!("{} {} {stream} | {}\n", utc(entry.at / 1_000), entry.component, entry.text)
     };
     entries.iter().map(line).collect::<String>().into_bytes()
 }

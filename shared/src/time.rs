@@ -1,8 +1,19 @@
-//! Times for people: UTC, to the millisecond, sortable as text.
+//! Times as people and logs read them: UTC, sortable as text. Computed, for nothing here looks at a clock.
 
-/// `2026-11-23T09:47:05.123Z` for Unix milliseconds. Days by Howard Hinnant's `civil_from_days`.
-pub(super) fn utc(unix_ms: u64) -> String {
-    let (days, ms) = (unix_ms / 86_400_000, unix_ms % 86_400_000);
+/// `2026-11-23T09:47:05Z` for seconds since 1970. Days by Howard Hinnant's `civil_from_days`.
+#[must_use]
+pub fn utc(unix_seconds: u64) -> String {
+    format!("{}Z", to_the_second(unix_seconds))
+}
+
+/// `2026-11-23T09:47:05.123Z` for milliseconds since 1970.
+#[must_use]
+pub fn utc_millis(unix_ms: u64) -> String {
+    format!("{}.{:03}Z", to_the_second(unix_ms / 1000), unix_ms % 1000)
+}
+
+fn to_the_second(unix_seconds: u64) -> String {
+    let (days, second) = (unix_seconds / 86_400, unix_seconds % 86_400);
     // Days since 0000-03-01, so that the leap day is the last of its year.
     let shifted = days + 719_468;
     let (era, of_era) = (shifted / 146_097, shifted % 146_097);
@@ -12,8 +23,8 @@ pub(super) fn utc(unix_ms: u64) -> String {
     let day = of_year - (153 * march_month + 2) / 5 + 1;
     let month = if march_month < 10 { march_month + 3 } else { march_month - 9 };
     let year = year_of_era + era * 400 + u64::from(month <= 2);
-    let (hour, minute, second) = (ms / 3_600_000, ms / 60_000 % 60, ms / 1000 % 60);
-    format!("{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}.{:03}Z", ms % 1000)
+    let (hour, minute, second) = (second / 3600, second / 60 % 60, second % 60);
+    format!("{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}")
 }
 
 #[cfg(test)]
@@ -29,9 +40,10 @@ mod tests {
             (1_709_251_199_999, "2024-02-29T23:59:59.999Z"),
             (4_102_444_800_000, "2100-01-01T00:00:00.000Z"),
         ] {
-            assert_eq!(utc(ms), text);
+            assert_eq!(utc_millis(ms), text);
         }
+        assert_eq!(utc(1_709_251_199), "2024-02-29T23:59:59Z");
         // No time that a node can name makes it overflow.
-        assert!(utc(u64::MAX).ends_with('Z'));
+        assert!(utc(u64::MAX).ends_with('Z') && utc_millis(u64::MAX).ends_with('Z'));
     }
 }
