@@ -4,6 +4,7 @@
 mod actor;
 mod cwasm;
 mod link;
+mod wishes;
 
 use actor::Actor;
 use shared::{ComponentSpec, Digest, Outcome, Stream};

@@ -2,8 +2,9 @@
 
 use super::cwasm::{self, Code};
 use super::link;
+use super::wishes::Wish;
 use super::{HostConfig, HostEvent, HostOrder, PrepareFailed};
-use crate::ipc::{self, CompileReport, FromGuard, FromRunner, OutputStream, RunSpec, ToGuard, ToRunner};
+use crate::ipc::{self, FromGuard, FromRunner, OutputStream, RunSpec, ToGuard, ToRunner};
 use shared::{ComponentSpec, Digest, Outcome, Stream};
 use smol::channel::Sender;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
@@ -19,14 +20,6 @@ pub(super) enum Message {
     Guard(FromGuard, Option<OwnedFd>),
     Runner(u64, FromRunner),
     End,
-}
-
-/// A wish for compiled code.
-#[derive(Clone)]
-struct Wish {
-    digest: Digest,
-    input: PathBuf,
-    fuel: bool,
 }
 
 /// A run that waits for the runner.
@@ -48,17 +41,17 @@ enum Runner {
 
 pub(super) struct Actor {
     guard: UnixStream,
-    config: HostConfig,
+    pub(super) config: HostConfig,
     events: Sender<HostEvent>,
     messages: SyncSender<Message>,
     runner: Runner,
     runner_number: u64,
     /// Compatibility of code without and with fuel; known once a runner has been up.
-    compat: Option<(String, String)>,
-    ready: BTreeMap<(Digest, bool), Code>,
-    wishes: VecDeque<Wish>,
-    compiling: Option<(u64, Wish, PathBuf)>,
-    next_job: u64,
+    pub(super) compat: Option<(String, String)>,
+    pub(super) ready: BTreeMap<(Digest, bool), Code>,
+    pub(super) wishes: VecDeque<Wish>,
+    pub(super) compiling: Option<(u64, Wish, PathBuf)>,
+    pub(super) next_job: u64,
     waiting: Vec<Run>,
     live: BTreeSet<u64>,
     shutting_down: bool,
@@ -101,12 +94,12 @@ impl Actor {
         }
     }
 
-    fn send(&self, event: HostEvent) {
+    pub(super) fn send(&self, event: HostEvent) {
         // A loop that has ended wants no more events.
         let _ = self.events.send_blocking(event);
     }
 
-    fn ask_guard(&self, order: &ToGuard) {
+    pub(super) fn ask_guard(&self, order: &ToGuard) {
         // When the guard is gone, its reading thread ends this process.
         let _ = ipc::write_frame(&mut &self.guard, order);
     }
@@ -162,80 +155,12 @@ impl Actor {
         }
     }
 
-    fn need_runner(&mut self) {
+    pub(super) fn need_runner(&mut self) {
         if matches!(self.runner, Runner::None) && !self.shutting_down {
             self.runner = Runner::Asked;
             self.runner_number += 1;
             self.ask_guard(&ToGuard::StartRunner { runner: self.runner_number });
         }
-    }
-
-    /// Serves the next wish: from what is at hand, from the disk, or by a compile child, one at a time.
-    fn next_wish(&mut self) {
-        while self.compiling.is_none() {
-            let Some((compat, compat_fuel)) = self.compat.clone() else {
-                if !self.wishes.is_empty() {
-                    self.need_runner();
-                }
-                return;
-            };
-            let Some(wish) = self.wishes.pop_front() else { return };
-            let compat = if wish.fuel { compat_fuel } else { compat };
-            let at_hand = self.ready.contains_key(&(wish.digest, wish.fuel));
-            if let Some(code) = cwasm::find(&self.config.cwasm, &self.config.seed, &compat, &wish.digest) {
-                self.prepared(&wish, Ok(code));
-            } else if at_hand && !wish.input.exists() {
-                let reason = "the artifact is no longer here".to_owned();
-                self.prepared(&wish, Err(PrepareFailed { for_good: false, reason }));
-            } else {
-                self.compile(wish);
-            }
-        }
-    }
-
-    fn compile(&mut self, wish: Wish) {
-        self.next_job += 1;
-        let output = self.config.cwasm.join(format!("{}.compiling", self.next_job));
-        self.ask_guard(&ToGuard::Compile {
-            job: self.next_job,
-            input: wish.input.clone(),
-            output: output.clone(),
-            fuel: wish.fuel,
-        });
-        self.compiling = Some((self.next_job, wish, output));
-    }
-
-    fn compiled(&mut self, job: u64, status: &str, stdout: &[u8]) {
-        let Some((_, wish, output)) = self.compiling.take_if(|(number, ..)| *number == job) else { return };
-        let result = match ipc::read_frame(&mut &*stdout) {
-            Ok(Some(CompileReport::Ok { compat, sha256, .. })) => {
-                let sha256 = Digest::from_bytes(sha256);
-                let kept = cwasm::keep(&self.config.cwasm, &self.config.seed, &compat, &wish.digest, &output, sha256);
-                kept.map_err(|error| PrepareFailed {
-                    for_good: false,
-                    reason: format!("cannot keep the code: {error}"),
-                })
-            }
-            Ok(Some(CompileReport::Refused { reason, hint })) => {
-                let reason = if hint.is_empty() { reason } else { format!("{reason} (hint: {hint})") };
-                Err(PrepareFailed { for_good: true, reason })
-            }
-            // Killed by its own limits, most likely: the same bytes would end the same way.
-            Ok(None) | Err(_) => Err(PrepareFailed {
-                for_good: !status.starts_with("not started"),
-                reason: format!("compiling failed: {status}"),
-            }),
-        };
-        let _ = std::fs::remove_file(&output);
-        self.prepared(&wish, result);
-        self.next_wish();
-    }
-
-    fn prepared(&mut self, wish: &Wish, result: Result<Code, PrepareFailed>) {
-        let result = result.map(|code| {
-            self.ready.insert((wish.digest, wish.fuel), code);
-        });
-        self.send(HostEvent::Prepared { digest: wish.digest, fuel: wish.fuel, result });
     }
 
     fn start_waiting(&mut self) {

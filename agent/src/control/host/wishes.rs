@@ -1,0 +1,86 @@
+//! Wishes for compiled code: served from what is at hand, from the disk, or by a compile child, one at a time.
+
+use super::actor::Actor;
+use super::cwasm::{self, Code};
+use super::{HostEvent, PrepareFailed};
+use crate::ipc::{self, CompileReport, ToGuard};
+use shared::Digest;
+use std::path::PathBuf;
+
+/// A wish for compiled code.
+#[derive(Clone)]
+pub(super) struct Wish {
+    pub(super) digest: Digest,
+    pub(super) input: PathBuf,
+    pub(super) fuel: bool,
+}
+
+impl Actor {
+    /// Serves the next wish: from what is at hand, from the disk, or by a compile child, one at a time.
+    pub(super) fn next_wish(&mut self) {
+        while self.compiling.is_none() {
+            let Some((compat, compat_fuel)) = self.compat.clone() else {
+                if !self.wishes.is_empty() {
+                    self.need_runner();
+                }
+                return;
+            };
+            let Some(wish) = self.wishes.pop_front() else { return };
+            let compat = if wish.fuel { compat_fuel } else { compat };
+            let at_hand = self.ready.contains_key(&(wish.digest, wish.fuel));
+            if let Some(code) = cwasm::find(&self.config.cwasm, &self.config.seed, &compat, &wish.digest) {
+                self.prepared(&wish, Ok(code));
+            } else if at_hand && !wish.input.exists() {
+                let reason = "the artifact is no longer here".to_owned();
+                self.prepared(&wish, Err(PrepareFailed { for_good: false, reason }));
+            } else {
+                self.compile(wish);
+            }
+        }
+    }
+
+    fn compile(&mut self, wish: Wish) {
+        self.next_job += 1;
+        let output = self.config.cwasm.join(format!("{}.compiling", self.next_job));
+        self.ask_guard(&ToGuard::Compile {
+            job: self.next_job,
+            input: wish.input.clone(),
+            output: output.clone(),
+            fuel: wish.fuel,
+        });
+        self.compiling = Some((self.next_job, wish, output));
+    }
+
+    pub(super) fn compiled(&mut self, job: u64, status: &str, stdout: &[u8]) {
+        let Some((_, wish, output)) = self.compiling.take_if(|(number, ..)| *number == job) else { return };
+        let result = match ipc::read_frame(&mut &*stdout) {
+            Ok(Some(CompileReport::Ok { compat, sha256, .. })) => {
+                let sha256 = Digest::from_bytes(sha256);
+                let kept = cwasm::keep(&self.config.cwasm, &self.config.seed, &compat, &wish.digest, &output, sha256);
+                kept.map_err(|error| PrepareFailed {
+                    for_good: false,
+                    reason: format!("cannot keep the code: {error}"),
+                })
+            }
+            Ok(Some(CompileReport::Refused { reason, hint })) => {
+                let reason = if hint.is_empty() { reason } else { format!("{reason} (hint: {hint})") };
+                Err(PrepareFailed { for_good: true, reason })
+            }
+            // Killed by its own limits, most likely: the same bytes would end the same way.
+            Ok(None) | Err(_) => Err(PrepareFailed {
+                for_good: !status.starts_with("not started"),
+                reason: format!("compiling failed: {status}"),
+            }),
+        };
+        let _ = std::fs::remove_file(&output);
+        self.prepared(&wish, result);
+        self.next_wish();
+    }
+
+    pub(super) fn prepared(&mut self, wish: &Wish, result: Result<Code, PrepareFailed>) {
+        let result = result.map(|code| {
+            self.ready.insert((wish.digest, wish.fuel), code);
+        });
+        self.send(HostEvent::Prepared { digest: wish.digest, fuel: wish.fuel, result });
+    }
+}
