@@ -19,6 +19,7 @@ const FLAGS: Table = Table {
         Flag::one("--http", "REALM_AGENT_HTTP"),
         Flag::one("--data-dir", "REALM_AGENT_DATA"),
         Flag::switch("--no-tofu", "REALM_AGENT_NO_TOFU"),
+        Flag::switch("--no-mdns", "REALM_AGENT_NO_MDNS"),
     ],
     verbs: &[],
 };
@@ -54,6 +55,10 @@ struct Words {
     #[argh(switch)]
     no_tofu: bool,
 
+    /// neither look for other nodes on the local network nor be found there
+    #[argh(switch)]
+    no_mdns: bool,
+
     /// print the version and end
     #[argh(switch)]
     version: bool,
@@ -76,6 +81,8 @@ pub struct AgentArgs {
     pub data_dir: PathBuf,
     /// Whether the first stranger is refused too.
     pub no_tofu: bool,
+    /// Whether to keep out of mDNS.
+    pub no_mdns: bool,
 }
 
 /// What the words ask for.
@@ -122,6 +129,7 @@ pub fn parse(words: &[String], env: &dyn Fn(&str) -> Option<String>) -> Result<A
         http,
         data_dir,
         no_tofu: words.no_tofu,
+        no_mdns: words.no_mdns,
     }))
 }
 
@@ -138,6 +146,9 @@ impl AgentArgs {
         self.listen.iter().for_each(|addr| flag("--listen", addr.clone()));
         if self.no_tofu {
             words.push("--no-tofu".into());
+        }
+        if self.no_mdns {
+            words.push("--no-mdns".into());
         }
         words
     }

@@ -19,8 +19,9 @@ const REPORT_TYPE: &str = "realm/report/v1";
 /// The most components that a report lists: 128 with short names and no reasons stay below a gossip message of 32 KiB.
 pub const MAX_REPORT_COMPONENTS: usize = 128;
 
-/// The longest reason or trap text in a report, in bytes.
-pub const MAX_DETAIL_BYTES: usize = 96;
+/// The longest reason or trap text in a report, in bytes: two lines of a terminal hold a fault and its hint. The logs of
+/// the node have the rest.
+pub const MAX_DETAIL_BYTES: usize = 240;
 
 /// The longest version or platform in a report, in bytes; as in a hello.
 const MAX_WORD_BYTES: usize = 64;

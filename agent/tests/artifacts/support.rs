@@ -100,7 +100,7 @@ impl Link {
             highest_seq: 0,
         };
         let listen = vec!["/ip4/127.0.0.1/udp/0/quic-v1".into()];
-        let config = MeshConfig { seed: [seed; 32], hello, listen, limits: Limits::default() };
+        let config = MeshConfig { seed: [seed; 32], hello, listen, lan: false, limits: Limits::default() };
         let (sender, events) = bounded(64);
         let (mesh, addrs, task) = Mesh::start(config, Arc::clone(executor), sender).await.unwrap();
         let ((joiner, joined), (streamer, streams)) = (unbounded(), unbounded());
@@ -126,7 +126,7 @@ impl Link {
 
     /// Connects two ends, and waits until both know.
     pub(crate) async fn connect(&self, other: &Link) {
-        self.mesh.dial(&other.addrs[0]).unwrap();
+        self.mesh.dial(&[&other.addrs[0]]).unwrap();
         for (end, peer) in [(self, other.id()), (other, self.id())] {
             patiently("connection", async { while end.joined.recv().await.unwrap() != peer {} }).await;
         }

@@ -249,7 +249,10 @@ pick!(fetches, Digest, Effect::Fetch { artifact, .. } => artifact.digest);
 pick!(drops, Digest, Effect::Drop(digest) => *digest);
 pick!(prepares, (Digest, bool), Effect::Prepare { digest, fuel } => (*digest, *fuel));
 pick!(receipts, Verdict, Effect::Receipt { receipt, .. } => receipt.verdict.clone());
-pick!(dials, String, Effect::Dial(addr) => addr.clone());
+pick!(
+    /// Whom: the first address of each.
+    dials, String, Effect::Dial(addrs) => addrs[0].clone()
+);
 pick!(logs, String, Effect::Log(_, text) => text.clone());
 pick!(notes, String, Effect::Note(_, text) => text.clone());
 pick!(saved, RunRecord, Effect::SaveRun { record, .. } => record.clone());

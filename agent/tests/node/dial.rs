@@ -3,6 +3,7 @@
 use crate::bench::*;
 use agent::control::node::{Effect, Input};
 use shared::{Role, Trust};
+use std::collections::BTreeSet;
 
 fn fail(bench: &mut Bench, addr: &str) -> Vec<Effect> {
     bench.give(Input::DialFailed { addr: addr.into(), reason: "no answer".into() })
@@ -12,28 +13,107 @@ fn with_bootstrap(addr: &str) -> Bench {
     Bench::with(nothing(), |config| config.bootstrap = vec![addr.to_owned()])
 }
 
-#[test]
-fn pauses_grow_to_half_a_minute() {
-    let mut bench = Bench::off(nothing(), |config| config.bootstrap = vec![addr(1)]);
-    assert_eq!(dials(&bench.give(Input::Booted)), [addr(1)]);
-    let mut pauses = Vec::new();
-    for _ in 0..10 {
-        fail(&mut bench, &addr(1));
-        let failed = bench.now.mono_ms;
-        while dials(&bench.wait(50)).is_empty() {}
-        pauses.push(bench.now.mono_ms - failed);
+/// When dials are made, in milliseconds since the first, while none of them leads anywhere.
+fn attempts(bench: &mut Bench, for_ms: u64) -> Vec<u64> {
+    let (begun, mut made) = (bench.now.mono_ms, Vec::new());
+    while bench.now.mono_ms < begun + for_ms {
+        if !dials(&bench.wait(50)).is_empty() {
+            made.push(bench.now.mono_ms - begun);
+        }
     }
-    for (at, pause) in pauses.iter().enumerate() {
-        let wanted = (500 << at).min(30_000);
-        assert!((wanted * 3 / 4..=wanted * 5 / 4 + 50).contains(pause), "pause {at}: {pauses:?}");
-    }
+    made
+}
+
+fn pauses(made: &[u64]) -> Vec<u64> {
+    made.windows(2).map(|two| two[1] - two[0]).collect()
 }
 
 #[test]
-fn a_dial_that_nothing_is_heard_of_is_over_some_time() {
+fn pauses_are_short_for_two_minutes_and_grow_to_half_a_minute() {
+    let mut bench = Bench::off(nothing(), |config| config.bootstrap = vec![addr(1)]);
+    assert_eq!(dials(&bench.give(Input::Booted)), [addr(1)]);
+    bench.meet(2, Role::Node, true);
+    assert!(dials(&bench.wait(300)).is_empty());
+    // Nothing is heard of any of them: attempts overlap.
+    let made = attempts(&mut bench, 1_800_000);
+    let soon: Vec<u64> = made.iter().copied().filter(|at| *at < 120_000).collect();
+    assert!(pauses(&soon).iter().all(|pause| (1_100..=1_950).contains(pause)), "{soon:?}");
+    assert!(soon.len() > 60, "{soon:?}");
+    let late = pauses(&made).into_iter().rev().take(20);
+    assert!(late.clone().all(|pause| (22_500..=37_600).contains(&pause)), "{:?}", late.collect::<Vec<_>>());
+}
+
+#[test]
+fn who_is_alone_goes_on_looking() {
     let mut bench = with_bootstrap(&addr(1));
-    assert!(dials(&bench.wait(14_000)).is_empty());
-    assert_eq!(dials(&bench.wait(2_000)), [addr(1)]);
+    let made = attempts(&mut bench, 1_800_000);
+    assert!(pauses(&made).iter().all(|pause| *pause <= 1_950), "a link may be back at any time");
+}
+
+#[test]
+fn a_new_address_is_a_reason_to_try_everybody_again() {
+    let mut bench = Bench::off(nothing(), |config| config.bootstrap = vec![addr(1)]);
+    bench.give(Input::Booted);
+    bench.meet(2, Role::Node, true);
+    attempts(&mut bench, 600_000);
+    let effects = bench.give(Input::Listening { addr: addr(100).replace("/10.", "/11.") });
+    assert_eq!(dials(&effects), [addr(1)]);
+    assert!(bench.node.hello().addrs.contains(&addr(100).replace("/10.", "/11.")));
+    bench.give(Input::NotListening { addr: addr(100).replace("/10.", "/11.") });
+    assert!(!bench.node.hello().addrs.contains(&addr(100).replace("/10.", "/11.")));
+}
+
+#[test]
+fn only_the_first_failure_in_a_row_is_told() {
+    let mut bench = with_bootstrap(&addr(1));
+    assert_eq!(logs(&fail(&mut bench, &addr(1))).len(), 1);
+    for _ in 0..10 {
+        bench.wait(2_000);
+        assert!(logs(&fail(&mut bench, &addr(1))).is_empty());
+    }
+    bench.meet_with(1, Role::Node, true, Vec::new());
+    bench.give(Input::Gone { peer: peer(1) });
+    bench.wait(300);
+    assert_eq!(logs(&fail(&mut bench, &addr(1))).len(), 1, "it was there in between");
+}
+
+#[test]
+fn whoever_is_found_on_the_network_is_dialled_and_a_stranger_left_alone() {
+    let mut bench = Bench::new();
+    let found = |number| Input::Found { addrs: vec![addr(number)] };
+    assert_eq!(dials(&bench.give(found(1))), [addr(1)]);
+    bench.meet(1, Role::Node, false);
+    assert!(dials(&bench.wait(9 * 60_000)).is_empty(), "it is of another realm");
+    assert!(dials(&bench.wait(2 * 60_000)).contains(&addr(1)), "it may have changed its mind");
+    bench.meet(1, Role::Node, false);
+    // One that is of this realm is a member from then on.
+    assert_eq!(dials(&bench.give(found(2))), [addr(2)]);
+    bench.meet_with(2, Role::Node, true, Vec::new());
+    bench.give(Input::Gone { peer: peer(2) });
+    assert_eq!(dials(&bench.wait(300)), [addr(2)]);
+    // What is not announced any more is not dialled.
+    bench.give(found(3));
+    bench.give(Input::Lost { addr: addr(3) });
+    fail(&mut bench, &addr(3));
+    assert!(!dials(&bench.wait(10_000)).contains(&addr(3)));
+    assert!(dials(&bench.give(Input::Found { addrs: vec![addr(100)] })).is_empty(), "itself");
+}
+
+#[test]
+fn a_network_full_of_names_is_dialled_a_few_at_a_time() {
+    let mut bench = Bench::new();
+    let mut dialled = 0;
+    for number in 1..=255 {
+        dialled += dials(&bench.give(Input::Found { addrs: vec![addr(number)] })).len();
+    }
+    assert_eq!(dialled, 16);
+}
+
+#[test]
+fn a_node_without_an_owner_waits_to_be_found() {
+    let mut bench = Bench::trusting(Trust::FirstUse);
+    assert!(dials(&bench.give(Input::Found { addrs: vec![addr(1)] })).is_empty());
+    assert_eq!(dials(&bench.accept(&push(1, |_| {}))), [addr(1)]);
 }
 
 #[test]
@@ -85,30 +165,29 @@ fn members_are_learned_from_hellos() {
 }
 
 #[test]
-fn one_address_of_many_that_fails_is_no_failure() {
+fn all_addresses_of_a_member_are_dialled_at_once() {
     let other = addr(2).replace("10.0.0.2", "10.9.9.2");
     let mut bench = Bench::new();
     let effects = bench.meet_with(1, Role::Node, true, vec![addr(2), other.clone()]);
-    assert_eq!(dials(&effects).len(), 2);
-    fail(&mut bench, &addr(2));
-    assert!(dials(&bench.wait(2_000)).is_empty(), "the other one is still being dialled");
-    fail(&mut bench, &other);
-    assert_eq!(dials(&bench.wait(700)).len(), 2);
+    let both = |effect: &Effect| matches!(effect, Effect::Dial(addrs) if *addrs == [addr(2), other.clone()]);
+    assert!(dials(&effects).len() == 1 && effects.iter().any(both), "{effects:?}");
 }
 
 #[test]
 fn not_everybody_is_dialled_at_once() {
     let mut bench = Bench::new();
-    let mut dialled = 0;
+    let mut dialled = BTreeSet::new();
     for from in (1..90).step_by(10) {
         let addrs = (from..from + 10).map(addr).collect();
-        dialled += dials(&bench.meet_with(200, Role::Node, true, addrs)).len();
+        dialled.extend(dials(&bench.meet_with(200, Role::Node, true, addrs)));
     }
-    dialled += dials(&bench.wait(1_000)).len();
-    assert_eq!(dialled, 15, "sixteen with the one that is connected");
+    dialled.extend(dials(&bench.wait(5_000)));
+    assert_eq!(dialled.len(), 15, "sixteen with the one that is connected, each a few times");
     // What fails makes room for others.
     (1..=90).for_each(|number| _ = fail(&mut bench, &addr(number)));
-    assert_eq!(dials(&bench.wait(1_000)).len(), 15);
+    let others: BTreeSet<String> = dials(&bench.wait(100)).into_iter().collect();
+    assert_eq!(others.len(), 15);
+    assert!(!others.is_subset(&dialled));
 }
 
 #[test]

@@ -77,11 +77,13 @@ fn away_after_missed_heartbeats_and_back_with_the_next() {
 }
 
 #[test]
-fn away_at_once_when_the_connection_breaks() {
+fn away_soon_when_the_connection_breaks() {
     let mut bench = Bench::new();
     bench.meet(1, Role::Node, true);
     hear(&mut bench, report(1, 1, |_| {}));
-    assert_eq!(changed(&bench.give(Input::Gone { peer: peer(1) })), [(peer(1), false)]);
+    assert!(changed(&bench.give(Input::Gone { peer: peer(1) })).is_empty());
+    assert!(changed(&bench.wait(2_000)).is_empty());
+    assert_eq!(changed(&bench.wait(1_000)), [(peer(1), false)]);
     // Others pass on what is known already: that proves nothing.
     let told = NodeView { report: report(1, 1, |_| {}), alive: true };
     let reports = || Ok(SyncReply::Reports(vec![told.clone()]));
@@ -91,6 +93,20 @@ fn away_at_once_when_the_connection_breaks() {
     bench.meet(1, Role::Node, true);
     bench.give(Input::SyncAnswered { peer: peer(1), result: reports() });
     assert_eq!(alive(&bench, 1), Some(true));
+}
+
+#[test]
+fn a_link_that_comes_and_goes_makes_nobody_come_and_go() {
+    let mut bench = Bench::new();
+    bench.meet(1, Role::Node, true);
+    hear(&mut bench, report(1, 1, |_| {}));
+    for _ in 0..3 {
+        bench.give(Input::Gone { peer: peer(1) });
+        assert!(changed(&bench.wait(2_000)).iter().all(|(node, _)| *node != peer(1)));
+        bench.meet(1, Role::Node, true);
+        assert!(changed(&bench.wait(5_000)).iter().all(|(node, _)| *node != peer(1)));
+        assert_eq!(alive(&bench, 1), Some(true));
+    }
 }
 
 #[test]

@@ -94,3 +94,19 @@ fn an_audience_reaches_whom_it_names() {
     let names: Vec<String> = bench.node.components().iter().map(|component| component.name.to_string()).collect();
     assert_eq!(names, ["hello", "mine"]);
 }
+
+#[test]
+fn what_the_disk_has_lost_is_fetched_again() {
+    let mut bench = Bench::new();
+    let digest = artifact(1).digest;
+    bench.run(&push(1, |_| {}));
+    assert_eq!(fetches(&bench.give(Input::Torn { digest })), [digest]);
+    assert_eq!(bench.component("hello").phase, Phase::Running, "what runs does not need it");
+    assert!(fetches(&bench.wait(60_000)).is_empty(), "it is under way");
+    bench.give(Input::FetchFailed { digest, reason: "the disk is full".into() });
+    assert_eq!(fetches(&bench.wait(1_250)), [digest]);
+    assert!(prepares(&bench.give(Input::Stored { digest })).is_empty());
+    assert!(fetches(&bench.wait(60_000)).is_empty());
+    // Nobody wants this one.
+    assert!(fetches(&bench.give(Input::Torn { digest: artifact(2).digest })).is_empty());
+}

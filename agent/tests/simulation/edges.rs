@@ -65,7 +65,8 @@ impl World {
                 self.figures.saved_members += 1;
                 self.machines[at].disk.members = members;
             }
-            Effect::Dial(addr) => self.dial(at, addr),
+            // A machine has one address at a time.
+            Effect::Dial(addrs) => self.dial(at, addrs.into_iter().next().unwrap_or_default()),
             Effect::SetHello(hello) => self.said_hello(at, hello),
             Effect::NodeChanged(_) | Effect::Log(..) | Effect::Note(..) => {}
         }
@@ -146,7 +147,7 @@ pub fn weigh(effect: &Effect) -> u64 {
         Effect::HandOver { peer, bytes } => fingerprint(bytes) ^ fingerprint(peer.as_bytes()),
         Effect::PublishReport(report) => fingerprint(report.sig.as_bytes()),
         Effect::Start { instance, spec, .. } => instance ^ fingerprint(spec.artifact.digest.as_bytes()),
-        Effect::Dial(addr) => fingerprint(addr.as_bytes()),
+        Effect::Dial(addrs) => fingerprint(addrs.join(" ").as_bytes()),
         Effect::AskSync { peer, .. } => fingerprint(peer.as_bytes()),
         Effect::Stop(instance) => *instance,
         Effect::SaveMembers(members) => members.len() as u64,

@@ -3,7 +3,11 @@
 use shared::args::{Flag, Table};
 
 pub(super) const TABLE: Table = Table {
-    program: &[Flag::many("--via", "REALM_VIA"), Flag::one("--color", "REALM_COLOR")],
+    program: &[
+        Flag::many("--via", "REALM_VIA"),
+        Flag::switch("--no-mdns", "REALM_NO_MDNS"),
+        Flag::one("--color", "REALM_COLOR"),
+    ],
     verbs: &[
         ("init", &[Flag::switch("--force", "REALM_FORCE")]),
         ("key", &[]),

@@ -28,6 +28,8 @@ pub enum Parsed {
 pub struct Arguments {
     /// Addresses of nodes to talk to, in place of those that are known.
     pub via: Vec<ReachAddr>,
+    /// Whether to look for nodes on the local network.
+    pub lan: bool,
     /// Whether to colour.
     pub color: Color,
     /// What to do.
@@ -63,7 +65,7 @@ pub fn parse(typed: &[String], env: &dyn Fn(&str) -> Option<String>) -> Result<P
         return Err(Failure::usage("no verb was given").hint("`realm --help` lists the verbs"));
     };
     let via = top.via.into_iter().flat_map(|list| list.0).collect();
-    Ok(Parsed::Run(Arguments { via, color: top.color.unwrap_or_default(), verb }))
+    Ok(Parsed::Run(Arguments { via, lan: !top.no_mdns, color: top.color.unwrap_or_default(), verb }))
 }
 
 fn help_text() -> String {

@@ -16,6 +16,9 @@ pub(super) struct TopArgs {
     /// talk to the node at this multiaddr (repeatable, or comma separated)
     #[argh(option, arg_name = "addr")]
     pub(super) via: Vec<AddrList>,
+    /// do not look for nodes on the local network
+    #[argh(switch)]
+    pub(super) no_mdns: bool,
     /// auto (default), always or never
     #[argh(option, arg_name = "when")]
     pub(super) color: Option<Color>,

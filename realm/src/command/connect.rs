@@ -27,16 +27,18 @@ pub(super) struct Connected {
     pub(super) reached: Reached,
 }
 
-/// Reads the key, looks for nodes, and remembers those that answered.
+/// Reads the key, looks for nodes, and remembers those that answered. With `claims`, nodes without an owner are looked
+/// for as well.
 pub(super) async fn connect(
     context: &mut Context<'_, '_>,
     executor: Arc<Executor<'static>>,
+    claims: bool,
 ) -> Result<Connected, Failure> {
     let home = Home::of(context.settings)?;
     let key = home.owner_key()?;
-    let places = Places::find(context.via, context.settings, &home);
-    let mut session = Session::start(RealmId::of_owner(&key.id()), executor).await?;
-    let reached = session.reach(&places).await?;
+    let places = Places::find(context.via, context.lan, context.settings, &home);
+    let mut session = Session::start(RealmId::of_owner(&key.id()), executor, places.lan).await?;
+    let reached = session.reach(&places, claims).await?;
     if !reached.foreign.is_empty() {
         let nodes = listed(reached.foreign.iter().map(NodeId::short));
         context.terminal.say(Tone::Warning, &format!("of another realm, and left alone: {nodes}"));

@@ -43,7 +43,7 @@ pub(super) fn run(args: &LogsArgs, mut context: Context<'_, '_>) -> Result<Exit,
         return Err(Failure::usage(format!("`--tail` is {tail}; expected 1 to {MAX_LOG_TAIL} lines")));
     }
     let lines = converse(async |executor| {
-        let Connected { mut session, reached, .. } = connect(&mut context, executor).await?;
+        let Connected { mut session, reached, .. } = connect(&mut context, executor, false).await?;
         if reached.members.is_empty() {
             return Err(Failure::new("only nodes without an owner answered, and they run nothing of yours")
                 .hint("`realm push` makes them yours"));

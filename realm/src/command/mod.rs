@@ -15,13 +15,14 @@ use crate::world::Settings;
 /// What every verb that talks to nodes needs.
 struct Context<'a, 'w> {
     via: &'a [ReachAddr],
+    lan: bool,
     settings: &'a Settings,
     terminal: &'a mut Terminal<'w>,
 }
 
 pub(crate) fn run(arguments: Arguments, settings: &Settings, terminal: &mut Terminal<'_>) -> Result<Exit, Failure> {
-    let Arguments { via, color: _, verb } = arguments;
-    let context = Context { via: &via, settings, terminal };
+    let Arguments { via, lan, color: _, verb } = arguments;
+    let context = Context { via: &via, lan, settings, terminal };
     match verb {
         Verb::Init(args) => key::init(&args, settings, context.terminal),
         Verb::Key(args) => match args.verb {

@@ -22,8 +22,10 @@ impl Serialize for Bytes<'_> {
 }
 
 impl Session {
-    /// Hands `sealed` to `node`; [`Event::Receipt`] follows.
+    /// Hands `sealed` to `node`; [`Event::Receipt`] follows. From here on it may fetch the artifact from us, and whoever
+    /// else is connected may not: nodes give it to one another, and this end's uplink is the narrowest.
     pub(crate) fn hand_over(&mut self, node: NodeId, sealed: Arc<[u8]>) {
+        self.entries.insert(node);
         let (mesh, outbox) = (self.mesh.clone(), self.outbox.clone());
         self.spawn(async move {
             let receipt = match within(RECEIPT_TIMEOUT, hand_over(&mesh, node, &sealed)).await {

@@ -21,7 +21,7 @@ use shared::protocol::Protocol;
 use shared::{Hello, NodeId, RealmId, Receipt, Role, WatchReply};
 use smol::channel::{Receiver, Sender, bounded};
 use smol::{Executor, Task, Timer, future};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -57,6 +57,8 @@ pub(crate) enum Event {
     Met(NodeId),
     /// A node is not connected any more; see [`Session::peers`].
     Gone,
+    /// A node announces these addresses on the local network.
+    Found(Vec<String>),
     /// An address led nowhere.
     Unreached { addr: String, reason: String },
     /// A node answered to an intent, or could not be asked.
@@ -86,13 +88,15 @@ pub(crate) struct Session {
     realm: RealmId,
     peers: BTreeMap<NodeId, Peer>,
     served: Option<Arc<Served>>,
+    /// Who may fetch it here; see [`Session::hand_over`].
+    entries: BTreeSet<NodeId>,
     watches: u32,
     _mesh_task: MeshTask,
 }
 
 impl Session {
-    /// Joins as an operator of `realm`.
-    pub(crate) async fn start(realm: RealmId, executor: Arc<Executor<'static>>) -> Result<Session, Failure> {
+    /// Joins as an operator of `realm`, and with `lan` looks for nodes on the local network.
+    pub(crate) async fn start(realm: RealmId, executor: Arc<Executor<'static>>, lan: bool) -> Result<Session, Failure> {
         let hello = Hello {
             realm: Some(realm),
             role: Role::Operator,
@@ -102,7 +106,7 @@ impl Session {
             addrs: Vec::new(),
             highest_seq: 0,
         };
-        let config = MeshConfig { seed: fresh_seed(), hello, listen: Vec::new(), limits: Limits::default() };
+        let config = MeshConfig { seed: fresh_seed(), hello, listen: Vec::new(), lan, limits: Limits::default() };
         let (sender, events) = bounded(INBOX);
         let (mesh, _, mesh_task) = Mesh::start(config, Arc::clone(&executor), sender)
             .await
@@ -118,6 +122,7 @@ impl Session {
             realm,
             peers: BTreeMap::new(),
             served: None,
+            entries: BTreeSet::new(),
             watches: 0,
             _mesh_task: mesh_task,
         })
@@ -172,8 +177,9 @@ impl Session {
                 Some(Event::Gone)
             }
             MeshEvent::DialFailed { addr, reason } => Some(Event::Unreached { addr, reason }),
-            MeshEvent::Stream { protocol: Protocol::Blob, stream, .. } => {
-                if let Some(served) = self.served.clone() {
+            MeshEvent::Found { addrs, .. } => Some(Event::Found(addrs)),
+            MeshEvent::Stream { peer, protocol: Protocol::Blob, stream } => {
+                if let Some(served) = self.served.clone().filter(|_| self.entries.contains(&peer)) {
                     let outbox = self.outbox.clone();
                     self.spawn(serve::serve(served, stream, outbox));
                 }
@@ -184,7 +190,10 @@ impl Session {
             | MeshEvent::Gossip { .. }
             | MeshEvent::PublishUnheard { .. }
             | MeshEvent::Subscribed { .. }
-            | MeshEvent::NewAddr { .. } => None,
+            | MeshEvent::NewAddr { .. }
+            | MeshEvent::LostAddr { .. }
+            | MeshEvent::NoLan { .. }
+            | MeshEvent::Lost { .. } => None,
         }
     }
 

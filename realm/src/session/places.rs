@@ -15,6 +15,8 @@ const MAX_ADDRS: usize = 64;
 pub(crate) struct Places {
     /// Typed by the operator: these are waited for, the others only until one answers.
     pub(crate) named: bool,
+    /// Whether the local network is looked at too.
+    pub(crate) lan: bool,
     /// The addresses, each once.
     pub(crate) addrs: Vec<String>,
     /// Where was looked, for the error.
@@ -23,8 +25,9 @@ pub(crate) struct Places {
 }
 
 impl Places {
-    /// `--via` alone when it is given; else the local agent and the nodes of earlier commands.
-    pub(crate) fn find(via: &[ReachAddr], settings: &Settings, home: &Home) -> Places {
+    /// `--via` alone when it is given; else the local agent, the nodes of earlier commands, and with `lan` whoever
+    /// announces itself on the local network.
+    pub(crate) fn find(via: &[ReachAddr], lan: bool, settings: &Settings, home: &Home) -> Places {
         let mut places = Places { named: !via.is_empty(), ..Places::default() };
         if places.named {
             places.add("`--via`", via.iter().map(|addr| addr.as_str().to_owned()));
@@ -38,6 +41,7 @@ impl Places {
             places.endpoint = Some(endpoint);
         }
         places.add("nodes of earlier commands", home.peers().into_iter());
+        places.lan = lan;
         places
     }
 
@@ -53,9 +57,10 @@ impl Places {
     }
 
     /// Where was looked and what was found there, one line each.
-    pub(crate) fn text(&self, failed: &[(String, String)]) -> String {
+    pub(crate) fn text(&self, found: usize, failed: &[(String, String)]) -> String {
         let mut text = String::new();
-        for (source, count) in &self.sources {
+        let lan = self.lan.then(|| ("the local network (mDNS)".to_owned(), found));
+        for (source, count) in self.sources.iter().chain(&lan) {
             let found = match count {
                 0 => "no address".to_owned(),
                 1 => "1 address".to_owned(),
@@ -96,17 +101,19 @@ mod tests {
         let env = BTreeMap::from([("REALM_HOME".into(), text("home")), ("REALM_AGENT_DATA".into(), text("agent"))]);
         let settings = Settings { env, cwd: dir.path().into() };
         let home = Home::of(&settings).unwrap();
-        assert_eq!(Places::find(&[], &settings, &home).addrs, Vec::<String>::new());
+        assert_eq!(Places::find(&[], true, &settings, &home).addrs, Vec::<String>::new());
 
         fs::create_dir(dir.path().join("agent")).unwrap();
         fs::write(dir.path().join("agent/endpoint"), "/ip4/127.0.0.1/tcp/1\n/ip4/127.0.0.1/udp/1/quic-v1\n").unwrap();
         home.remember(&["/ip4/127.0.0.1/tcp/1".into(), "/ip4/10.0.0.1/tcp/1".into()]).unwrap();
-        let places = Places::find(&[], &settings, &home);
+        let places = Places::find(&[], true, &settings, &home);
         assert_eq!(places.addrs, ["/ip4/127.0.0.1/tcp/1", "/ip4/127.0.0.1/udp/1/quic-v1", "/ip4/10.0.0.1/tcp/1"]);
-        assert!(!places.named && places.text(&[]).contains("the local agent"));
+        assert!(!places.named && places.text(0, &[]).contains("the local agent"));
+        assert!(places.text(2, &[]).contains("the local network (mDNS): 2 addresses"));
 
         let via = ["/ip4/10.0.0.9/tcp/9".parse().unwrap()];
-        let places = Places::find(&via, &settings, &home);
+        let places = Places::find(&via, true, &settings, &home);
+        assert!(!places.lan, "who names a node means that one");
         assert_eq!((places.named, places.addrs), (true, vec!["/ip4/10.0.0.9/tcp/9".to_owned()]));
     }
 }

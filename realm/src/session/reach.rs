@@ -14,6 +14,16 @@ const DIAL_TIMEOUT: Duration = Duration::from_secs(5);
 /// else can hand a claim to. Nodes on the same network answer within this time.
 const OTHERS_TIMEOUT: Duration = Duration::from_millis(300);
 
+/// For how long the local network is listened to, however soon a node has answered: over a cable answers take
+/// milliseconds, over Wi-Fi a beacon's interval or two.
+const LAN_TIME: Duration = Duration::from_millis(250);
+
+/// When nothing but the local network is there to look at, for how long: it is asked after 0, 0.5 and 1.5 seconds.
+const LAN_TIMEOUT: Duration = Duration::from_secs(3);
+
+/// The most nodes of the local network that are dialled.
+const MAX_FOUND: usize = 64;
+
 /// Which nodes answered.
 #[derive(Debug, Default)]
 pub(crate) struct Reached {
@@ -28,25 +38,36 @@ pub(crate) struct Reached {
 }
 
 impl Session {
-    /// Dials all places and waits for answers.
+    /// Dials all places and whoever is found on the local network, and waits for the first member of the realm; with
+    /// `claims` also for nodes without an owner.
     ///
     /// # Errors
     /// When neither a member nor an unclaimed node answers.
-    pub(crate) async fn reach(&mut self, places: &Places) -> Result<Reached, Failure> {
+    pub(crate) async fn reach(&mut self, places: &Places, claims: bool) -> Result<Reached, Failure> {
         let mut reached = Reached::default();
         let mut open = BTreeSet::new();
+        let mut found = 0;
         for addr in &places.addrs {
-            match self.mesh.dial(addr) {
-                Ok(()) => {
-                    open.insert(addr.clone());
-                }
-                Err(error) => reached.failed.push((clean(addr), error.to_string())),
-            }
+            self.try_place(std::slice::from_ref(addr), &mut open, &mut reached);
         }
-        let mut until = Instant::now() + DIAL_TIMEOUT;
-        while !open.is_empty() && (reached.members.is_empty() || places.named) {
-            match self.next(Some(until)).await {
-                None | Some(Event::Stopped) => break,
+        let begun = Instant::now();
+        let settled = begun + if claims { LAN_TIME } else { Duration::ZERO };
+        let mut until = begun + if open.is_empty() { LAN_TIMEOUT } else { DIAL_TIMEOUT };
+        loop {
+            let waits = if places.lan {
+                // Nodes without an owner answer as well, and nobody else can hand them a claim.
+                Instant::now() < settled || reached.members.is_empty()
+            } else {
+                !open.is_empty() && (reached.members.is_empty() || places.named)
+            };
+            if !waits {
+                break;
+            }
+            let enough = places.lan && !reached.members.is_empty();
+            match self.next(Some(if enough { settled } else { until })).await {
+                None if enough || Instant::now() >= until => break,
+                None => {}
+                Some(Event::Stopped) => break,
                 Some(Event::Met(node)) => {
                     self.close(&mut open, node);
                     let is_first = reached.members.is_empty();
@@ -59,14 +80,30 @@ impl Session {
                     open.remove(&addr);
                     reached.failed.push((addr, reason));
                 }
+                Some(Event::Found(addrs)) if found < MAX_FOUND => {
+                    found += 1;
+                    self.try_place(&addrs, &mut open, &mut reached);
+                }
                 Some(_) => {}
             }
         }
         reached.failed.extend(open.into_iter().map(|addr| (addr, "no answer".to_owned())));
         if reached.members.is_empty() && reached.unclaimed.is_empty() {
-            return Err(nobody(places, &reached));
+            return Err(nobody(places, found, &reached));
+        }
+        if !places.named {
+            // One knows the realm. Several are asked only where the operator named them.
+            reached.members.truncate(1);
         }
         Ok(reached)
+    }
+
+    fn try_place(&self, addrs: &[String], open: &mut BTreeSet<String>, reached: &mut Reached) {
+        let Some(first) = addrs.first() else { return };
+        match self.mesh.dial(addrs) {
+            Ok(()) => _ = open.insert(first.clone()),
+            Err(error) => reached.failed.push((clean(first), error.to_string())),
+        }
     }
 
     /// An address is not waited for any more when its node has answered, be it at another address.
@@ -109,15 +146,15 @@ fn place(addr: &str) -> String {
     }
 }
 
-fn nobody(places: &Places, reached: &Reached) -> Failure {
+fn nobody(places: &Places, found: usize, reached: &Reached) -> Failure {
     if let [first, ..] = reached.foreign[..] {
         return Failure::new(format!(
             "only nodes of another realm answered, such as `{first}`{}",
-            places.text(&reached.failed)
+            places.text(found, &reached.failed)
         ))
         .hint("they obey another owner key than `realm key show` prints; REALM_HOME says where keys are kept");
     }
-    Failure::new(format!("no node answered; looked at:{}", places.text(&reached.failed))).hint(places.hint())
+    Failure::new(format!("no node answered; looked at:{}", places.text(found, &reached.failed))).hint(places.hint())
 }
 
 #[cfg(test)]

@@ -66,6 +66,8 @@ impl Desk {
         let env = BTreeMap::from([
             ("REALM_HOME".to_owned(), format!("{home}/realm")),
             ("REALM_AGENT_DATA".to_owned(), format!("{home}/agent")),
+            // A test does not talk to whoever else is on the network of this machine.
+            ("REALM_NO_MDNS".to_owned(), "1".to_owned()),
         ]);
         Desk { dir, env, terminal: None }
     }

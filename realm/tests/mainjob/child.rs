@@ -19,7 +19,7 @@ pub(crate) fn agent_binary() -> PathBuf {
 /// The words that start an agent in `data_dir`, but for its listen addresses.
 pub(crate) fn agent_command(data_dir: &Path) -> Command {
     let mut command = Command::new(agent_binary());
-    command.arg("--data-dir").arg(data_dir).args(["--http", "127.0.0.1:0"]).stdin(Stdio::null());
+    command.arg("--data-dir").arg(data_dir).args(["--http", "127.0.0.1:0", "--no-mdns"]).stdin(Stdio::null());
     without_variables(&mut command);
     command
 }

@@ -67,7 +67,7 @@ impl Operator {
             highest_seq: 0,
         };
         let seed = *ed25519_compact::Seed::generate();
-        let config = MeshConfig { seed, hello, listen: vec![], limits: MeshLimits::default() };
+        let config = MeshConfig { seed, hello, listen: vec![], lan: false, limits: MeshLimits::default() };
         let shelf = Shelf::default();
         let (end, ended) = bounded::<()>(1);
         let (mesh_sender, mesh) = bounded(1);
@@ -102,7 +102,7 @@ impl Operator {
 
     /// Connects, and waits for the hello: whether the node counts us as one of its realm.
     pub(crate) fn meet(&self, addr: &str) -> (NodeId, bool) {
-        self.mesh.dial(addr).unwrap();
+        self.mesh.dial(&[addr]).unwrap();
         patiently("hello", self.met.recv()).unwrap()
     }
 

@@ -74,6 +74,21 @@ impl Addr {
         Ok(Addr { text: text.to_owned(), host, transport, peer })
     }
 
+    /// Whether a connection to `remote` may be one to this address. A name may stand for any host.
+    pub(super) fn leads_to(&self, remote: &Multiaddr) -> bool {
+        let mut parts = remote.iter();
+        let host = match (&self.host, parts.next().as_ref().and_then(|part| host_of(part.clone()))) {
+            (Host::Ip(ours), Some(Host::Ip(theirs))) => *ours == theirs,
+            (Host::Name(..), _) => true,
+            _ => false,
+        };
+        host && match parts.next() {
+            Some(Protocol::Tcp(port)) => self.transport == Transport::Tcp(port),
+            Some(Protocol::Udp(port)) => self.transport == Transport::Quic(port),
+            _ => false,
+        }
+    }
+
     /// What is listened on.
     pub(super) fn for_listening(text: &str) -> Result<(Multiaddr, Addr), MeshError> {
         let addr = Addr::parse(text)?;

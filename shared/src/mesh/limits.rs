@@ -51,6 +51,12 @@ pub(super) const MAX_STRANGERS: usize = 64;
 /// Dials under way, name resolution included: all members of a large realm after a reboot.
 pub(super) const MAX_DIALS: usize = 128;
 
+/// Dials of the same peer or address that may overlap: one each 1.5 s within the time that a handshake may take.
+pub(super) const MAX_SAME_DIALS: usize = 4;
+
+/// Addresses that are announced on the local network and kept until they expire: a few hundred machines.
+pub(super) const MAX_ANNOUNCED: usize = 1024;
+
 /// Addresses that are tried for one DNS name.
 pub(super) const MAX_RESOLVED: usize = 8;
 
@@ -92,7 +98,7 @@ pub(super) const MAX_HELD_GOSSIP: usize = 6;
 pub(super) const OPEN_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// A handshake takes three round trips; a satellite link and a slow board together stay below this.
-pub(super) const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(10);
+pub(super) const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// Name resolution as a whole; the system resolver gives up on one server after five seconds.
 pub(super) const RESOLVE_TIMEOUT: Duration = Duration::from_secs(10);
@@ -100,11 +106,12 @@ pub(super) const RESOLVE_TIMEOUT: Duration = Duration::from_secs(10);
 /// Within this time each listener knows an address. It takes milliseconds; the bound is for broken systems.
 pub(super) const LISTEN_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// QUIC sends a keep-alive in a silent connection: twice within the idle time, so that one packet may be lost.
-pub(super) const KEEP_ALIVE: Duration = Duration::from_secs(5);
+/// QUIC sends a keep-alive in a silent connection so often. Its first packet without an answer starts the idle time anew,
+/// so a peer that lost its power is noticed within the sum of both, and a gap of three seconds is survived.
+pub(super) const KEEP_ALIVE: Duration = Duration::from_secs(3);
 
 /// A QUIC connection that is silent for so long is gone.
-pub(super) const IDLE_TIMEOUT_MS: u32 = 10_000;
+pub(super) const IDLE_TIMEOUT_MS: u32 = 6_000;
 
 /// What is allowed for goodbyes at shutdown.
 pub(super) const SHUTDOWN_TIMEOUT: Duration = Duration::from_secs(1);

@@ -12,6 +12,7 @@ mod gated;
 mod gossip;
 mod handler;
 mod hello;
+mod lan;
 mod limits;
 mod node;
 mod peer;
@@ -60,6 +61,8 @@ pub struct MeshConfig {
     pub hello: Hello,
     /// Addresses to listen on, such as `/ip4/0.0.0.0/udp/0/quic-v1`; an operator has none.
     pub listen: Vec<String>,
+    /// Whether to look for peers on the local network, and to be found there (mDNS).
+    pub lan: bool,
     /// Bounds that depend on the machine.
     pub limits: Limits,
 }
@@ -67,8 +70,9 @@ pub struct MeshConfig {
 impl fmt::Debug for MeshConfig {
     /// Leaves the secret out.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let MeshConfig { seed: _, hello, listen, limits } = self;
-        f.debug_struct("MeshConfig").field("hello", hello).field("listen", listen).field("limits", limits).finish()
+        let MeshConfig { seed: _, hello, listen, lan, limits } = self;
+        let mut text = f.debug_struct("MeshConfig");
+        text.field("hello", hello).field("listen", listen).field("lan", lan).field("limits", limits).finish()
     }
 }
 
@@ -102,7 +106,7 @@ pub enum MeshEvent {
     },
     /// A dial did not lead to a hello.
     DialFailed {
-        /// The text that was given to [`Mesh::dial`].
+        /// The first text that was given to [`Mesh::dial`].
         addr: String,
         /// A sentence for the operator.
         reason: String,
@@ -144,6 +148,28 @@ pub enum MeshEvent {
         /// The address.
         addr: String,
     },
+    /// A listener has one address less.
+    LostAddr {
+        /// The address, with `/p2p/`.
+        addr: String,
+    },
+    /// Somebody on the local network announces addresses. It may be anybody.
+    Found {
+        /// Who answers there, as far as one can believe it.
+        peer: NodeId,
+        /// The addresses, with `/p2p/`.
+        addrs: Vec<String>,
+    },
+    /// The local network cannot be looked at.
+    NoLan {
+        /// Why.
+        reason: String,
+    },
+    /// An address is not announced any more.
+    Lost {
+        /// The address, with `/p2p/`.
+        addr: String,
+    },
 }
 
 /// A message that waits for its verdict.
@@ -167,12 +193,23 @@ pub enum Verdict {
 /// What the handle asks of the swarm task.
 #[derive(Debug)]
 enum Command {
-    Dial(Box<Addr>),
-    Publish { topic: Topic, data: Vec<u8> },
-    Verdict { id: GossipId, verdict: Verdict },
+    /// Never empty.
+    Dial(Vec<Addr>),
+    Publish {
+        topic: Topic,
+        data: Vec<u8>,
+    },
+    Verdict {
+        id: GossipId,
+        verdict: Verdict,
+    },
     SetHello(Box<Hello>),
     DropPeer(NodeId),
-    Open { peer: NodeId, protocol: Protocol, reply: Reply },
+    Open {
+        peer: NodeId,
+        protocol: Protocol,
+        reply: Reply,
+    },
 }
 
 impl Mesh {
@@ -199,14 +236,24 @@ impl Mesh {
         self.local
     }
 
-    /// Connects to an address, with or without `/p2p/PEER`. The result comes as [`MeshEvent::Met`] or
-    /// [`MeshEvent::DialFailed`]; nothing is done, and nothing comes, when the peer is connected already, or was
-    /// reached at this very address.
+    /// Connects to a peer: at the one address given, with or without `/p2p/PEER`, or at whichever of several answers
+    /// first; several must all end in the same `/p2p/PEER`. The result comes as [`MeshEvent::Met`] or
+    /// [`MeshEvent::DialFailed`]; nothing is done, and nothing comes, when the peer is connected already, was reached at
+    /// this very address, or is being dialled a few times already. Attempts may overlap.
     ///
     /// # Errors
-    /// [`MeshError::BadAddr`], [`MeshError::Busy`], [`MeshError::Stopped`].
-    pub fn dial(&self, addr: &str) -> Result<(), MeshError> {
-        self.send(Command::Dial(Box::new(Addr::parse(addr)?)))
+    /// [`MeshError::BadAddr`], also for no address and for addresses of different peers; [`MeshError::Busy`],
+    /// [`MeshError::Stopped`].
+    pub fn dial<T: AsRef<str>>(&self, addrs: &[T]) -> Result<(), MeshError> {
+        let parsed = addrs.iter().map(|addr| Addr::parse(addr.as_ref())).collect::<Result<Vec<_>, _>>()?;
+        let same = parsed.first().is_some_and(|first| {
+            parsed.len() == 1 || first.peer.is_some() && parsed.iter().all(|addr| addr.peer == first.peer)
+        });
+        if !same {
+            let addr = addrs.iter().map(AsRef::as_ref).collect::<Vec<_>>().join(" ");
+            return Err(MeshError::BadAddr { addr, reason: "several addresses are those of one peer".into() });
+        }
+        self.send(Command::Dial(parsed))
     }
 
     /// Floods `data` through the realm. A message that was published or received within the last minute is not sent

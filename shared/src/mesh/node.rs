@@ -6,6 +6,7 @@ use super::dials::{Dials, Resolving};
 use super::gated::Gated;
 use super::gossip;
 use super::hello::{Exchange, Step};
+use super::lan::{Heard, Lan};
 use super::limits::{LISTEN_TIMEOUT, Limits, MAX_NEGOTIATING};
 use super::peer::{self, Peer};
 use super::streams::Streams;
@@ -28,6 +29,7 @@ use std::ops::ControlFlow;
 pub(super) struct Behaviour {
     pub(super) gossip: Gated,
     identify: identify::Behaviour,
+    lan: Lan,
     pub(super) streams: Streams,
 }
 
@@ -56,7 +58,7 @@ pub(super) struct Node {
 enum Input {
     Swarm(Box<SwarmEvent<BehaviourEvent>>),
     Step(Box<Step>),
-    Resolved(Addr, Result<Vec<Multiaddr>, String>),
+    Resolved(u64, Result<Vec<Multiaddr>, String>),
     Command(Command),
     Deadline,
     Stop,
@@ -72,6 +74,7 @@ pub(super) fn swarm(config: &MeshConfig, connections: Connections) -> Result<Swa
         .with_cache_size(0);
     let behaviour = Behaviour {
         identify: identify::Behaviour::new(identify),
+        lan: Lan::new(keypair.public().to_peer_id(), config.lan),
         streams: Streams::new(&config.limits),
         gossip: Gated::new(gossip::build(keypair.clone())?),
     };
@@ -109,6 +112,8 @@ impl Node {
             events,
         };
         node.on_set_hello(hello);
+        let fault = node.swarm.behaviour_mut().lan.take_fault();
+        node.outbox.extend(fault.map(|reason| MeshEvent::NoLan { reason }));
         node
     }
 
@@ -171,7 +176,7 @@ impl Node {
             match self.next_input().await {
                 Input::Swarm(event) => self.on_swarm(*event),
                 Input::Step(step) => self.on_step(*step),
-                Input::Resolved(addr, found) => self.on_resolved(&addr, found),
+                Input::Resolved(dial, found) => self.on_resolved(dial, found),
                 Input::Command(command) => self.on_command(command),
                 Input::Deadline => self.on_deadline(),
                 Input::Stop => break,
@@ -211,7 +216,7 @@ impl Node {
             _ = stop => Input::Stop,
             event = self.swarm.select_next_some() => Input::Swarm(Box::new(event)),
             step = self.exchanges.select_next_some() => Input::Step(Box::new(step)),
-            (addr, found) = self.resolving.select_next_some() => Input::Resolved(addr, found),
+            (dial, found) = self.resolving.select_next_some() => Input::Resolved(dial, found),
             command = command => Input::Command(command),
             _ = timer => Input::Deadline,
         }
@@ -230,6 +235,16 @@ impl Node {
                 let addr = self.with_local(address);
                 self.outbox.push_back(MeshEvent::NewAddr { addr });
             }
+            SwarmEvent::ExpiredListenAddr { address, .. } => {
+                let addr = self.with_local(address);
+                self.outbox.push_back(MeshEvent::LostAddr { addr });
+            }
+            SwarmEvent::Behaviour(BehaviourEvent::Lan(Heard::Found(found))) => {
+                self.outbox.extend(found.into_iter().map(|(peer, addrs)| MeshEvent::Found { peer, addrs }));
+            }
+            SwarmEvent::Behaviour(BehaviourEvent::Lan(Heard::Lost(addrs))) => {
+                self.outbox.extend(addrs.into_iter().map(|addr| MeshEvent::Lost { addr }));
+            }
             SwarmEvent::Behaviour(BehaviourEvent::Streams(inbound)) => self.on_inbound(inbound),
             SwarmEvent::Behaviour(BehaviourEvent::Gossip(event)) => self.on_gossip(event),
             _ => {}
@@ -238,7 +253,7 @@ impl Node {
 
     fn on_command(&mut self, command: Command) {
         match command {
-            Command::Dial(addr) => self.on_dial(*addr),
+            Command::Dial(addrs) => self.on_dial(addrs),
             Command::Publish { topic, data } => self.on_publish(topic, data),
             Command::Verdict { id, verdict } => self.on_verdict(&id, verdict),
             Command::SetHello(hello) => self.on_set_hello(*hello),

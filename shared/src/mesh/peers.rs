@@ -18,21 +18,28 @@ use std::time::Instant;
 
 impl Node {
     pub(super) fn on_established(&mut self, peer: PeerId, id: ConnectionId, endpoint: &ConnectedPoint) {
-        let asked = self.dials.reached(id);
+        let asked = self.dials.reached(id, endpoint.get_remote_address());
         // The streams behaviour has refused every other key already.
         let Some(node) = node_id(&peer) else { return };
         let addr = match &asked {
-            Some(addr) => addr.with_peer(&node),
+            Some((addr, _)) => addr.with_peer(&node),
             None => endpoint.get_remote_address().clone().with(Part::P2p(peer)).to_string(),
         };
-        let asked = asked.map(|addr| addr.text);
+        let asked = asked.map(|(_, text)| text);
         let answered = asked.is_none();
         let tcp = endpoint.get_remote_address().iter().any(|part| matches!(part, Part::Tcp(_)));
         let probe = tcp.then(|| Instant::now() + self.limits.probe_interval);
-        let link = Link { id, addr, asked, answered, exchanges: 0, closing: false, probe };
-        self.peers.entry(peer).or_insert_with(|| Peer::new(node)).links.push(link);
+        let dialer = endpoint.is_dialer();
+        let state = self.peers.entry(peer).or_insert_with(|| Peer::new(node));
+        // Attempts overlap, and two may succeed: the first one is enough.
+        let surplus = dialer && state.links.iter().any(|link| link.dialer && !link.closing);
+        let link =
+            Link { id, addr, asked, dialer, answered: answered || surplus, exchanges: 0, closing: surplus, probe };
+        state.links.push(link);
         self.judge(peer);
-        if endpoint.is_dialer() {
+        if surplus {
+            self.swarm.close_connection(id);
+        } else if dialer {
             self.ask(Which { peer, connection: id });
         }
     }

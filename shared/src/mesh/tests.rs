@@ -25,7 +25,7 @@ fn config(seed: u8, limits: Limits) -> MeshConfig {
         addrs: Vec::new(),
         highest_seq: 0,
     };
-    MeshConfig { seed: [seed; 32], hello, listen: vec![QUIC.into()], limits }
+    MeshConfig { seed: [seed; 32], hello, listen: vec![QUIC.into()], lan: false, limits }
 }
 
 fn run<T>(test: impl AsyncFnOnce(Arc<Executor<'static>>) -> T) -> T {

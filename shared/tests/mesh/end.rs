@@ -39,7 +39,7 @@ pub(crate) fn hello(role: Role, realm: Option<RealmId>) -> Hello {
 
 pub(crate) fn config(seed: u8, hello: Hello, listen: &[&str]) -> MeshConfig {
     let listen = listen.iter().map(ToString::to_string).collect();
-    MeshConfig { seed: [seed; 32], hello, listen, limits: Limits::default() }
+    MeshConfig { seed: [seed; 32], hello, listen, lan: false, limits: Limits::default() }
 }
 
 /// One end of a test.
@@ -113,7 +113,7 @@ impl End {
     }
 
     pub(crate) async fn dial_failed(&self, addr: &str) -> String {
-        self.mesh.dial(addr).unwrap();
+        self.mesh.dial(&[addr]).unwrap();
         self.until("DialFailed", |event| match event {
             MeshEvent::DialFailed { addr: which, reason } if which == addr => Some(reason),
             _ => None,
@@ -146,7 +146,7 @@ impl End {
 
 /// Dials, and waits until both know one another; whether each one is admitted at the other.
 pub(crate) async fn connect(dialer: &End, other: &End) -> (bool, bool) {
-    dialer.mesh.dial(&other.addrs[0]).unwrap();
+    dialer.mesh.dial(&[&other.addrs[0]]).unwrap();
     (dialer.met(other.id()).await.1, other.met(dialer.id()).await.1)
 }
 

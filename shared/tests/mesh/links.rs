@@ -15,8 +15,8 @@ fn both_dial_at_once_and_meet_once() {
         run(async |executor| {
             let a = End::start(&executor, config(1, hello(Role::Node, realm(1)), &[listen])).await;
             let b = End::start(&executor, config(2, hello(Role::Node, realm(1)), &[listen])).await;
-            a.mesh.dial(&b.addrs[0]).unwrap();
-            b.mesh.dial(&a.addrs[0]).unwrap();
+            a.mesh.dial(&[&b.addrs[0]]).unwrap();
+            b.mesh.dial(&[&a.addrs[0]]).unwrap();
             assert!(a.met(b.id()).await.1 && b.met(a.id()).await.1);
             // A stream each way proves that the pair works, whichever connections have survived.
             assert!(a.mesh.open(b.id(), Protocol::Sync).await.is_ok());
@@ -77,7 +77,7 @@ fn shutdown_is_noticed_at_once() {
             a.gone(id).await;
             // The idle time of a connection that ends without a word is ten seconds.
             assert!(begun.elapsed() < Duration::from_secs(5), "{:?}", begun.elapsed());
-            assert!(matches!(b.mesh.dial(&a.addrs[0]), Err(MeshError::Stopped)));
+            assert!(matches!(b.mesh.dial(&[&a.addrs[0]]), Err(MeshError::Stopped)));
         });
     }
 }
@@ -113,7 +113,7 @@ fn a_failed_dial_says_why() {
         assert_eq!(reason, "connection refused: nothing listens there");
         let reason = a.dial_failed("/dns/no-such-host.invalid/tcp/1").await;
         assert!(reason.starts_with("cannot resolve `no-such-host.invalid`"), "{reason}");
-        assert!(matches!(a.mesh.dial("192.0.2.1:4001"), Err(MeshError::BadAddr { .. })));
+        assert!(matches!(a.mesh.dial(&["192.0.2.1:4001"]), Err(MeshError::BadAddr { .. })));
     });
 }
 
@@ -122,7 +122,7 @@ fn names_and_the_old_spelling_of_quic_are_dialled() {
     run(async |executor| {
         let (a, b) = (End::node(&executor, 1, realm(1)).await, End::node(&executor, 2, realm(1)).await);
         let port = a.addrs[0].split('/').nth(4).unwrap();
-        b.mesh.dial(&format!("/dns4/localhost/udp/{port}/quic")).unwrap();
+        b.mesh.dial(&[&format!("/dns4/localhost/udp/{port}/quic")]).unwrap();
         let (_, admitted, addr) = b.met_at(a.id()).await;
         assert_eq!((admitted, addr), (true, format!("/dns4/localhost/udp/{port}/quic-v1/p2p/{}", a.id())));
     });
@@ -146,7 +146,7 @@ fn a_silent_tcp_peer_is_noticed() {
             let executor = Arc::new(Executor::new());
             let silent = smol::block_on(executor.run(async {
                 let silent = End::start(&executor, config(3, hello(Role::Node, realm(1)), &[])).await;
-                silent.mesh.dial(&addr).unwrap();
+                silent.mesh.dial(&[&addr]).unwrap();
                 silent.met(id).await;
                 let _ = frozen.recv().await;
                 silent

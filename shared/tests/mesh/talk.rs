@@ -14,7 +14,7 @@ async fn members_of_one_realm(executor: Spawner, listen: &str) {
     assert_eq!(a.addrs.len(), 1);
     assert!(a.addrs[0].ends_with(&format!("/p2p/{}", a.id())), "{:?}", a.addrs);
 
-    b.mesh.dial(&a.addrs[0]).unwrap();
+    b.mesh.dial(&[&a.addrs[0]]).unwrap();
     let (said, admitted, addr) = b.met_at(a.id()).await;
     assert_eq!((said, admitted, addr), (hello(Role::Node, realm(1)), true, a.addrs[0].clone()));
     assert!(a.met(b.id()).await.1);
@@ -117,7 +117,7 @@ fn a_full_queue_is_refused_and_loses_nothing() {
         let mut accepted = 0;
         // Nothing is awaited here, so the mesh has no chance to work off its queue.
         let refusal = loop {
-            match mesh.dial(&addrs[0]) {
+            match mesh.dial(&[&addrs[0]]) {
                 Ok(()) => accepted += 1,
                 Err(error) => break error,
             }
@@ -127,7 +127,7 @@ fn a_full_queue_is_refused_and_loses_nothing() {
         for _ in 0..accepted {
             assert!(matches!(events.recv().await, Ok(MeshEvent::DialFailed { .. })));
         }
-        mesh.dial(&addrs[0]).unwrap();
+        mesh.dial(&[&addrs[0]]).unwrap();
         assert!(matches!(events.recv().await, Ok(MeshEvent::DialFailed { .. })));
     });
 }

@@ -103,7 +103,7 @@ pub(crate) fn reports() -> Vec<Vector> {
         ok("unknown_field", "a field of a later version is skipped", signed(&newer), "hello backoff"),
         ok("many_components", "128 components", signed(&many(128)), &names),
         ok("at_cap", "a body of 31 KiB", signed(&filled(&report_body(), 31 * 1024)), "hello backoff"),
-        ok("longest_reason", "a reason of 96 bytes", in_component("reason", text(&"r".repeat(96))), "hello failed"),
+        ok("longest_reason", "a reason of 240 bytes", in_component("reason", text(&"r".repeat(240))), "hello failed"),
         fail("flip_node", "bad-signature", "one bit of the key", flipped("node", 5)),
         fail("flip_body", "bad-signature", "one bit of the body", flipped("body", 60)),
         fail("flip_sig", "bad-signature", "one bit of the signature", flipped("sig", 40)),
@@ -132,9 +132,9 @@ pub(crate) fn reports() -> Vec<Vector> {
         fail("tags_too_many", "malformed", "17 tags", {
             signed(&report_body().with("tags", array((0..17).map(|_| text("t")))))
         }),
-        fail("reason_too_long", "malformed", "a reason of 97 bytes", in_component("reason", text(&"r".repeat(97)))),
-        fail("trap_too_long", "malformed", "a trap text of 97 bytes", {
-            in_component("last_outcome", text(&format!("trap: {}", "t".repeat(97))))
+        fail("reason_too_long", "malformed", "a reason of 241 bytes", in_component("reason", text(&"r".repeat(241)))),
+        fail("trap_too_long", "malformed", "a trap text of 241 bytes", {
+            in_component("last_outcome", text(&format!("trap: {}", "t".repeat(241))))
         }),
         fail("version_too_long", "malformed", "a version of 65 bytes", {
             signed(&report_body().with("version", text(&"1".repeat(65))))

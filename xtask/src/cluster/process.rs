@@ -39,6 +39,8 @@ impl Agent {
     pub(crate) fn start(mut agent: Command, log: &Path, sweeper: &mut Sweeper) -> Result<Self, Failure> {
         let file = File::create(log).map_err(|error| format!("cannot write `{}`: {error}", log.display()))?;
         without_own_settings(&mut agent);
+        // Agents of this machine are told where they are; nobody on its network has to hear of them.
+        agent.env("REALM_AGENT_NO_MDNS", "1");
         agent.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(file);
         let mut child = agent.spawn().map_err(|error| format!("cannot run `realm-agent`: {error}"))?;
         let pid = child.id();

@@ -78,6 +78,12 @@ impl Daemon {
             MeshEvent::Subscribed { peer, topic: Topic::Reports } => self.feed(Input::Subscribed { peer }),
             MeshEvent::Subscribed { .. } => {}
             MeshEvent::NewAddr { addr } => self.feed(Input::Listening { addr }),
+            MeshEvent::LostAddr { addr } => self.feed(Input::NotListening { addr }),
+            MeshEvent::Found { addrs, .. } => self.feed(Input::Found { addrs }),
+            MeshEvent::NoLan { reason } => {
+                log(Level::Warn, &format!("other nodes are not looked for on the local network: {reason}"));
+            }
+            MeshEvent::Lost { addr } => self.feed(Input::Lost { addr }),
             MeshEvent::Stream { peer, protocol, stream } => {
                 let words = self.words.clone();
                 match protocol {
@@ -120,7 +126,10 @@ impl Daemon {
             ArtifactEvent::NoSource { digest } => {
                 log(Level::Info, &format!("no connected peer has {digest}; waiting for one that does"));
             }
-            ArtifactEvent::Torn { digest, reason } => log(Level::Warn, &format!("{digest} is torn: {reason}")),
+            ArtifactEvent::Torn { digest, reason } => {
+                log(Level::Warn, &format!("{digest} is torn: {reason}"));
+                self.feed(Input::Torn { digest });
+            }
             ArtifactEvent::Misbehaved { digest, peer, reason } => {
                 log(Level::Warn, &format!("{peer} is not asked for {digest} for a while: {reason}"));
             }

@@ -45,6 +45,7 @@ pub(super) async fn start(
             seed: config.seed,
             hello: config.hello.clone(),
             listen: config.listen.clone(),
+            lan: config.lan,
             limits: config.limits,
         };
         match Mesh::start(copy, Arc::clone(executor), events.clone()).await {

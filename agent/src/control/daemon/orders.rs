@@ -71,9 +71,10 @@ impl Daemon {
                     log(Level::Warn, &format!("instance {instance} could not be told to stop"));
                 }
             }
-            Effect::Dial(addr) => {
-                if let Err(error) = self.mesh.dial(&addr) {
-                    self.backlog.push_back(Input::DialFailed { addr, reason: error.to_string() });
+            Effect::Dial(addrs) => {
+                if let (Err(error), Some(addr)) = (self.mesh.dial(&addrs), addrs.first()) {
+                    let (addr, reason) = (addr.clone(), error.to_string());
+                    self.backlog.push_back(Input::DialFailed { addr, reason });
                 }
             }
             Effect::SetHello(hello) => {

@@ -96,7 +96,7 @@ impl Node {
                 "CLAIMED: this node had no owner and now obeys `{owner}` (realm {realm}); it will obey nobody else"
             ),
         ));
-        self.dialer.retry_bootstrap();
+        self.dialer.retry_strangers(now.mono_ms);
         self.dial_due(now);
     }
 

@@ -2,6 +2,7 @@
 //! members that nobody has heard of from time to time, so that two halves of a realm find one another again.
 
 use super::effect::Effect;
+use super::lan::Lan;
 use super::random::Random;
 use super::target::{RETRY_FIRST_MS, Target};
 use shared::{MAX_HELLO_ADDRS, NodeId};
@@ -21,7 +22,7 @@ const MAX_CALLS: usize = WANTED_PEERS + 8;
 const MAX_TARGETS: usize = 1024;
 
 /// The most addresses that are kept of each: LAN, VPN and loopback, over QUIC and TCP.
-const MAX_ADDRS: usize = 6;
+pub const MAX_ADDRS: usize = 6;
 
 struct Member {
     addrs: Vec<String>,
@@ -44,6 +45,7 @@ pub struct Dialer {
     explore_at: u64,
     /// Members whose dials are not over, so that it need not look through all.
     dialling: BTreeSet<NodeId>,
+    lan: Lan,
 }
 
 /// The peer id that an address ends in.
@@ -72,16 +74,50 @@ impl Dialer {
             listening: Vec::new(),
             explore_at: 0,
             dialling: BTreeSet::new(),
+            lan: Lan::default(),
         }
     }
 
-    /// This node can be reached under `addr`. Gives whether that is news.
-    pub fn listening(&mut self, addr: String) -> bool {
+    /// This node can be reached under `addr`: a link may have come up, so everybody is worth another attempt. Gives
+    /// whether that is news.
+    pub fn listening(&mut self, addr: String, now_ms: u64) -> bool {
         let news = !self.listening.contains(&addr) && self.listening.len() < MAX_HELLO_ADDRS;
         if news {
             self.listening.push(addr);
+            self.members.values_mut().for_each(|member| member.target.retry_at(now_ms));
+            self.bootstrap.iter_mut().for_each(|bootstrap| bootstrap.target.retry_at(now_ms));
+            self.lan.retry(now_ms);
         }
         news
+    }
+
+    /// This node is not reached under `addr` any more. Gives whether that is news.
+    pub fn not_listening(&mut self, addr: &str) -> bool {
+        let before = self.listening.len();
+        self.listening.retain(|other| other != addr);
+        self.listening.len() < before
+    }
+
+    /// Somebody on the local network announces `addr`.
+    pub fn found(&mut self, addr: String, now_ms: u64) {
+        let Some(peer) = peer_of(&addr).filter(|peer| *peer != self.me) else { return };
+        if !self.members.contains_key(&peer) {
+            self.lan.found(peer, addr);
+        } else if self.learn(&[addr])
+            && let Some(member) = self.members.get_mut(&peer)
+        {
+            member.target.retry_at(now_ms);
+        }
+    }
+
+    /// An address is not announced on the local network any more.
+    pub fn lost(&mut self, addr: &str) {
+        self.lan.lost(addr);
+    }
+
+    /// Somebody who answered is not of this realm.
+    pub fn is_stranger(&mut self, peer: &NodeId, now_ms: u64) {
+        self.lan.is_stranger(peer, now_ms);
     }
 
     /// Under which addresses this node can be reached.
@@ -127,6 +163,8 @@ impl Dialer {
     /// A connection is up, at the address that was dialled or that the peer came from.
     pub fn met(&mut self, peer: NodeId, addr: &str) {
         self.connected.insert(peer);
+        let announced = self.lan.is_member(&peer);
+        self.learn(&announced);
         let reached = without_peer(addr);
         let known = self.members.get(&peer).map(|member| member.addrs.as_slice()).unwrap_or_default();
         for bootstrap in &mut self.bootstrap {
@@ -145,10 +183,11 @@ impl Dialer {
     }
 
     /// The node has just joined a realm: who sent it away as a stranger may take it in.
-    pub fn retry_bootstrap(&mut self) {
+    pub fn retry_strangers(&mut self, now_ms: u64) {
         for bootstrap in &mut self.bootstrap {
             bootstrap.target = Target::default();
         }
+        self.lan.retry(now_ms);
     }
 
     /// The last connection to a peer is gone: dial it at once, and then with growing pauses.
@@ -166,36 +205,43 @@ impl Dialer {
         }
     }
 
-    /// A dial came to nothing.
-    pub fn failed(&mut self, addr: &str, now_ms: u64, random: &mut Random) {
+    /// A dial came to nothing; `addr` is the first address that was tried. Gives whether that is news.
+    pub fn failed(&mut self, addr: &str, now_ms: u64) -> bool {
+        let mut news = false;
         for bootstrap in self.bootstrap.iter_mut().filter(|bootstrap| bootstrap.addr == addr) {
-            bootstrap.target.failed(now_ms, random);
+            news |= bootstrap.target.failed(now_ms);
         }
-        let Some(peer) = peer_of(addr) else { return };
-        let member = self.members.get_mut(&peer).filter(|member| member.addrs.iter().any(|known| known == addr));
-        if let Some(member) = member {
-            member.target.failed(now_ms, random);
-            if member.target.under_way == 0 {
-                self.dialling.remove(&peer);
-            }
+        let Some(peer) = peer_of(addr) else { return news };
+        self.lan.failed(&peer, now_ms);
+        if let Some(member) = self.members.get_mut(&peer).filter(|member| member.addrs.iter().any(|it| it == addr)) {
+            news |= member.target.failed(now_ms);
+            self.dialling.remove(&peer);
         }
+        news
     }
 
-    /// Dials what is due. `unheard` tells of members that nobody has heard of lately.
+    /// Dials what is due. `unheard` tells of members that nobody has heard of lately, `claimed` whether this node is of
+    /// a realm: otherwise whoever it finds on its network would send it away.
     pub fn dial_due(
         &mut self,
         unheard: impl Fn(&NodeId) -> bool,
+        claimed: bool,
         now_ms: u64,
         random: &mut Random,
         out: &mut Vec<Effect>,
     ) {
+        let alone = self.connected.is_empty();
         for bootstrap in &mut self.bootstrap {
             let connected = bootstrap.peer.is_some_and(|peer| self.connected.contains(&peer) || peer == self.me);
             if !connected && bootstrap.target.next_at <= now_ms {
-                bootstrap.target.begin(1, now_ms);
-                out.push(Effect::Dial(bootstrap.addr.clone()));
+                bootstrap.target.begin(alone, now_ms, random);
+                out.push(Effect::Dial(vec![bootstrap.addr.clone()]));
             }
         }
+        if claimed {
+            self.lan.dial_due(now_ms, random, out);
+        }
+        self.dial_again(now_ms, random, out);
         let room = self.room(now_ms);
         let explores = self.explore_at <= now_ms;
         if explores {
@@ -212,23 +258,33 @@ impl Dialer {
         for _ in 0..room.max(1) {
             let Some(last) = due.len().checked_sub(1) else { break };
             let peer = due.swap_remove(random.below(last as u64 + 1) as usize);
-            self.begin(&peer, now_ms, out);
+            self.begin(&peer, now_ms, random, out);
+        }
+    }
+
+    /// Makes the next attempt where one is under way: attempts overlap, and take up no further room.
+    fn dial_again(&mut self, now_ms: u64, random: &mut Random, out: &mut Vec<Effect>) {
+        let is_due = |member: &Member| member.target.is_under_way(now_ms) && member.target.next_at <= now_ms;
+        let due = self.dialling.iter().filter(|peer| self.members.get(peer).is_some_and(is_due));
+        for peer in due.copied().collect::<Vec<_>>() {
+            self.begin(&peer, now_ms, random, out);
         }
     }
 
     /// Dials a certain member, however many connections there are.
-    pub fn call(&mut self, peer: &NodeId, now_ms: u64, out: &mut Vec<Effect>) {
+    pub fn call(&mut self, peer: &NodeId, now_ms: u64, random: &mut Random, out: &mut Vec<Effect>) {
         let due = self.members.get(peer).is_some_and(|member| member.target.next_at <= now_ms);
         if due && !self.connected.contains(peer) && self.dialled(now_ms) < MAX_CALLS {
-            self.begin(peer, now_ms, out);
+            self.begin(peer, now_ms, random, out);
         }
     }
 
-    fn begin(&mut self, peer: &NodeId, now_ms: u64, out: &mut Vec<Effect>) {
+    fn begin(&mut self, peer: &NodeId, now_ms: u64, random: &mut Random, out: &mut Vec<Effect>) {
+        let alone = self.connected.is_empty();
         if let Some(member) = self.members.get_mut(peer) {
-            member.target.begin(member.addrs.len(), now_ms);
+            member.target.begin(alone, now_ms, random);
             self.dialling.insert(*peer);
-            out.extend(member.addrs.iter().cloned().map(Effect::Dial));
+            out.push(Effect::Dial(member.addrs.clone()));
         }
     }
 
@@ -244,7 +300,7 @@ impl Dialer {
     }
 
     /// When the next dial is due.
-    pub fn next_wake(&self, now_ms: u64) -> Option<u64> {
+    pub fn next_wake(&self, claimed: bool, now_ms: u64) -> Option<u64> {
         let apart = |peer: &NodeId| !self.connected.contains(peer) && *peer != self.me;
         let bootstrap = self.bootstrap.iter().filter(|bootstrap| bootstrap.peer.as_ref().is_none_or(apart));
         let bootstrap = bootstrap.map(|bootstrap| bootstrap.target.next_at).min();
@@ -253,9 +309,14 @@ impl Dialer {
             self.members.keys().filter(|peer| apart(peer)).filter_map(next_at).min()
         } else {
             // The end of a dial makes room for others.
-            self.dialling.iter().filter_map(next_at).filter(|at| *at > now_ms).min()
+            let next = |peer: &NodeId| {
+                let target = &self.members.get(peer)?.target;
+                target.is_under_way(now_ms).then(|| target.over_at().min(target.next_at.max(now_ms)))
+            };
+            self.dialling.iter().filter_map(next).min()
         };
         let explore = (self.members.len() > self.connected.len()).then_some(self.explore_at);
-        [bootstrap, member, explore].into_iter().flatten().min()
+        let lan = self.lan.next_wake(now_ms).filter(|_| claimed);
+        [bootstrap, member, explore, lan].into_iter().flatten().min()
     }
 }

@@ -119,8 +119,8 @@ pub enum Effect {
     },
     /// Write whom this node knows.
     SaveMembers(Vec<Member>),
-    /// Dial an address; `Met` or `DialFailed` follows.
-    Dial(String),
+    /// Dial all addresses of one peer at once; `Met` follows, or `DialFailed` with the first of them.
+    Dial(Vec<String>),
     /// Say this in every hello from now on.
     SetHello(Hello),
     /// Write a line to the agent's log.

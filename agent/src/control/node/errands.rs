@@ -1,5 +1,5 @@
-//! Artifacts that this node fetches for others, because an operator handed their push to it: the operator may leave,
-//! and the targets may know nobody else who has them.
+//! Artifacts that no component here waits for, and that are fetched all the same: those of a push that an operator
+//! handed to this node, who may leave while the targets know nobody else; and those that the disk has lost.
 
 use super::effect::Effect;
 use super::input::{Now, Source};
@@ -10,7 +10,8 @@ use shared::{Artifact, Digest, IntentKey, NodeId};
 /// One of them. There is at most one for each key of the state map.
 pub struct Errand {
     artifact: Artifact,
-    hint: NodeId,
+    /// Who probably has it.
+    hints: Vec<NodeId>,
     failures: u32,
     /// When it is tried again, after it has failed.
     retry_at: Option<u64>,
@@ -26,9 +27,26 @@ impl Node {
         let artifact = held.opened.body().payload.component.artifact;
         let IntentKey::Component(name) = key;
         if !self.works.contains_key(name) && !self.blobs.contains(&artifact.digest) {
-            self.errands.insert(artifact.digest, Errand { artifact, hint, failures: 0, retry_at: None });
-            self.out.push(Effect::Fetch { artifact, hints: vec![hint] });
+            self.run_errand(artifact, vec![hint]);
         }
+    }
+
+    /// What the disk had of an artifact was something else. Components that run do not notice, but a start of the
+    /// agent without a network would, and so would a node that fetches it here.
+    pub(super) fn torn(&mut self, digest: &Digest) {
+        self.blobs.remove(digest);
+        let artifacts = self.works.values().map(|work| work.spec.artifact);
+        // Whoever waits for it anyway fetches it itself.
+        if let Some(artifact) = artifacts.filter(|artifact| artifact.digest == *digest).next_back()
+            && !self.works.values().any(|work| work.spec.artifact.digest == *digest && work.is_fetching())
+        {
+            self.run_errand(artifact, Vec::new());
+        }
+    }
+
+    fn run_errand(&mut self, artifact: Artifact, hints: Vec<NodeId>) {
+        self.out.push(Effect::Fetch { artifact, hints: hints.clone() });
+        self.errands.insert(artifact.digest, Errand { artifact, hints, failures: 0, retry_at: None });
     }
 
     /// A fetch came to nothing: when it was an errand, it is tried again after a pause.
@@ -43,7 +61,7 @@ impl Node {
     pub(super) fn errands_due(&mut self, now: Now) {
         for errand in self.errands.values_mut().filter(|errand| errand.retry_at.is_some_and(|at| at <= now.mono_ms)) {
             errand.retry_at = None;
-            self.out.push(Effect::Fetch { artifact: errand.artifact, hints: vec![errand.hint] });
+            self.out.push(Effect::Fetch { artifact: errand.artifact, hints: errand.hints.clone() });
         }
     }
 

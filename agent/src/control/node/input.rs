@@ -100,6 +100,21 @@ pub enum Input {
         /// Why.
         reason: String,
     },
+    /// Somebody announces addresses on the local network; each ends in a peer id.
+    Found {
+        /// The addresses.
+        addrs: Vec<String>,
+    },
+    /// An address is not announced on the local network any more.
+    Lost {
+        /// The address.
+        addr: String,
+    },
+    /// The node cannot be reached under this address any more.
+    NotListening {
+        /// The address.
+        addr: String,
+    },
     /// The node can be reached under this address, which ends in its peer id.
     Listening {
         /// The address.
@@ -137,6 +152,11 @@ pub enum Input {
         digest: Digest,
         /// How many bytes.
         bytes: u64,
+    },
+    /// What was here as an artifact was something else, and has been set aside.
+    Torn {
+        /// Which.
+        digest: Digest,
     },
     /// An artifact could not be stored.
     FetchFailed {

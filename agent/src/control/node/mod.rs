@@ -7,6 +7,7 @@ mod dialer;
 mod effect;
 mod errands;
 mod input;
+mod lan;
 mod ledger;
 mod neighbours;
 mod random;
@@ -85,7 +86,7 @@ pub struct Node {
     works: BTreeMap<ComponentName, Workload>,
     /// Instances of components that were moved to other nodes, until they have ended.
     orphans: BTreeMap<ComponentName, BTreeSet<Instance>>,
-    /// Fetches for others.
+    /// Fetches that no component here waits for.
     errands: BTreeMap<Digest, Errand>,
     next_instance: Instance,
     neighbours: Neighbours,
@@ -170,18 +171,31 @@ impl Node {
             Input::Gone { peer } => self.peer_gone(peer, now),
             Input::Subscribed { peer } => self.compare_with(peer),
             Input::DialFailed { addr, reason } => {
-                self.say(Level::Info, format!("could not reach `{addr}`: {reason}"), now);
-                self.dialer.failed(&addr, now.mono_ms, &mut self.random);
+                if self.dialer.failed(&addr, now.mono_ms) {
+                    self.say(Level::Info, format!("could not reach `{addr}`: {reason}; it is tried again"), now);
+                }
             }
             Input::Listening { addr } => {
-                if self.dialer.listening(addr) {
+                if self.dialer.listening(addr, now.mono_ms) {
+                    self.say_hello();
+                    self.dial_due(now);
+                }
+            }
+            Input::NotListening { addr } => {
+                if self.dialer.not_listening(&addr) {
                     self.say_hello();
                 }
             }
+            Input::Found { addrs } => {
+                addrs.into_iter().for_each(|addr| self.dialer.found(addr, now.mono_ms));
+                self.dial_due(now);
+            }
+            Input::Lost { addr } => self.dialer.lost(&addr),
             Input::SyncAsked { ticket, request } => self.sync_asked(ticket, &request),
             Input::SyncAnswered { peer, result } => self.sync_answered(peer, result, now),
             Input::Reported { ticket, report } => self.reported(ticket, report, now),
             Input::Stored { digest } => self.stored(digest),
+            Input::Torn { digest } => self.torn(&digest),
             Input::Fetched { digest, bytes } => self.fetched(&digest, bytes),
             Input::FetchFailed { digest, reason } => self.fetch_failed(&digest, &reason, now),
             Input::Prepared { digest, fuel, result } => self.prepared(&digest, fuel, &result, now),
@@ -222,9 +236,10 @@ impl Node {
     }
 
     fn dial_due(&mut self, now: Now) {
-        if !self.leaving {
+        if self.booted && !self.leaving {
+            let claimed = self.realm().is_some();
             let unheard = |node: &NodeId| self.roster.is_unheard(node);
-            self.dialer.dial_due(unheard, now.mono_ms, &mut self.random, &mut self.out);
+            self.dialer.dial_due(unheard, claimed, now.mono_ms, &mut self.random, &mut self.out);
         }
     }
 
@@ -234,7 +249,7 @@ impl Node {
         let acts = !self.leaving;
         let works = self.works.values().filter(|_| acts).filter_map(Workload::next_wake);
         let others = [
-            self.dialer.next_wake(self.now_ms).filter(|_| acts),
+            self.dialer.next_wake(self.realm().is_some(), self.now_ms).filter(|_| acts),
             self.save_members_at,
             self.seek_at.filter(|_| acts),
             self.next_errand(),

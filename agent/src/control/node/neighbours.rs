@@ -82,6 +82,9 @@ impl Node {
         }
         if !admitted {
             self.neighbours.admitted.remove(&peer);
+            if hello.role == Role::Node {
+                self.dialer.is_stranger(&peer, now.mono_ms);
+            }
             return;
         }
         if !self.neighbours.admitted.contains_key(&peer) && self.neighbours.admitted.len() >= MAX_NEIGHBOURS {
@@ -93,6 +96,7 @@ impl Node {
         }
         let news = self.dialer.learn(&hello.addrs);
         self.dialer.met(peer, addr);
+        self.roster.is_back(&peer, now.mono_ms);
         if news {
             self.members_changed(now);
             self.dial_due(now);
@@ -107,9 +111,7 @@ impl Node {
         self.neighbours.operators.remove(&peer);
         self.neighbours.admitted.remove(&peer);
         self.dialer.gone(peer, now.mono_ms, &mut self.random);
-        if let Some(view) = self.roster.gone(&peer) {
-            self.out.push(Effect::NodeChanged(view));
-        }
+        self.roster.gone(&peer, now.mono_ms);
         self.say_hello();
     }
 

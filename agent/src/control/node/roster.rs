@@ -11,6 +11,9 @@ const MAX_NODES: usize = 10_000;
 /// A node is away when it has missed this many reports in a row; one or two get lost on a bad link.
 const MISSED_REPORTS: u64 = 3;
 
+/// A node whose connection broke counts as away after this: by then it has been dialled twice.
+const BROKEN_MS: u64 = 2_500;
+
 /// Allowed on top for the way, in milliseconds.
 const GRACE_MS: u64 = 2_000;
 
@@ -136,12 +139,23 @@ impl Roster {
         self.nodes.get(node).is_none_or(|known| known.alive_until.is_none())
     }
 
-    /// The connection to a node broke. It is away until somebody hears of it again.
-    pub fn gone(&mut self, node: &NodeId) -> Option<NodeView> {
-        let known = self.nodes.get_mut(node)?;
-        known.alive_until.take()?;
-        self.alive -= 1;
-        Some(known.view())
+    /// The connection to a node broke. It is away soon, unless somebody hears of it again: a link that comes and goes
+    /// must not make it come and go for everybody who looks.
+    pub fn gone(&mut self, node: &NodeId, now_ms: u64) {
+        let Some(known) = self.nodes.get_mut(node) else { return };
+        if let Some(until) = &mut known.alive_until {
+            *until = (*until).min(now_ms + BROKEN_MS);
+            self.expiry = Some(self.expiry.map_or(*until, |expiry| expiry.min(*until)));
+        }
+    }
+
+    /// A connection to a node is up again: it counts as alive as long as any that has just reported.
+    pub fn is_back(&mut self, node: &NodeId, now_ms: u64) {
+        if let Some(known) = self.nodes.get_mut(node)
+            && known.alive_until.is_some()
+        {
+            known.alive_until = known.lives_until(now_ms);
+        }
     }
 
     /// Nodes that have not been heard of for too long, and count as away from here on.

@@ -43,7 +43,7 @@ impl Node {
         let mut sources: Vec<NodeId> = self.roster.living().filter(|report| serves(report)).map(|it| it.node).collect();
         for left in (0..sources.len()).rev().take(SEEK_AT_ONCE) {
             let source = sources.swap_remove(self.random.below(left as u64 + 1) as usize);
-            self.dialer.call(&source, now.mono_ms, &mut self.out);
+            self.dialer.call(&source, now.mono_ms, &mut self.random, &mut self.out);
         }
     }
 
@@ -54,7 +54,7 @@ impl Node {
         let kept = |part: &ComponentReport| self.blobs.contains(&part.digest) && !runs_here(&part.digest);
         let Some(report) = self.roster.report(node) else { return };
         if !self.leaving && report.components.iter().any(|part| lacks(part) && kept(part)) {
-            self.dialer.call(node, now.mono_ms, &mut self.out);
+            self.dialer.call(node, now.mono_ms, &mut self.random, &mut self.out);
         }
     }
 }

@@ -124,7 +124,7 @@ impl<'a, 'w> Drive<'a, 'w> {
     fn take(&mut self, event: Event) -> Result<(), Failure> {
         match event {
             Event::Met(node) => self.met(node),
-            Event::Gone | Event::Unreached { .. } => {}
+            Event::Gone | Event::Unreached { .. } | Event::Found(_) => {}
             Event::Receipt { node, receipt } => self.answered(node, receipt)?,
             Event::Watched { watch, reply: WatchReply::Node(view) } if self.watches.contains_key(&watch) => {
                 // What its own node has not signed does not count.

@@ -21,7 +21,7 @@ pub(super) fn run(args: &PushArgs, mut context: Context<'_, '_>) -> Result<Exit,
     // All that can be said without a network is said before one is needed.
     let plan = Plan::of(args, context.settings)?;
     converse(async |executor| {
-        let Connected { key, mut session, reached } = connect(&mut context, executor).await?;
+        let Connected { key, mut session, reached } = connect(&mut context, executor, true).await?;
         let survey = survey(&mut session, &reached.members, true).await?;
         let known = known(&plan, &survey.views, &reached.unclaimed, &session);
         let matched = match_nodes(&args.peer, &args.tag, &known).map_err(nobody)?;

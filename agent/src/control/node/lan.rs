@@ -1,0 +1,98 @@
+//! Peers that were found on the local network. They may be of another realm, of another program, or nobody at all:
+//! each is dialled once, and a stranger is left alone for a while.
+
+use super::dialer::{MAX_ADDRS, peer_of};
+use super::effect::Effect;
+use super::random::Random;
+use super::target::Target;
+use shared::NodeId;
+use std::collections::BTreeMap;
+
+/// The most peers that are kept: a large network of machines, and what somebody makes up.
+const MAX_FOUND: usize = 256;
+
+/// So many of them are dialled at once.
+const MAX_DIALS: usize = 16;
+
+/// A peer that is of another realm is not dialled again for this long.
+const STRANGE_MS: u64 = 10 * 60 * 1_000;
+
+#[derive(Default)]
+struct Found {
+    addrs: Vec<String>,
+    target: Target,
+}
+
+/// See the module.
+#[derive(Default)]
+pub struct Lan {
+    found: BTreeMap<NodeId, Found>,
+}
+
+impl Lan {
+    /// A peer announces `addr`, which ends in its peer id.
+    pub fn found(&mut self, peer: NodeId, addr: String) {
+        if !self.found.contains_key(&peer) && self.found.len() >= MAX_FOUND {
+            return;
+        }
+        let found = self.found.entry(peer).or_default();
+        if !found.addrs.contains(&addr) && found.addrs.len() < MAX_ADDRS {
+            found.addrs.push(addr);
+        }
+    }
+
+    /// An address is not announced any more.
+    pub fn lost(&mut self, addr: &str) {
+        let Some(peer) = peer_of(addr) else { return };
+        if let Some(found) = self.found.get_mut(&peer) {
+            found.addrs.retain(|other| other != addr);
+            if found.addrs.is_empty() {
+                self.found.remove(&peer);
+            }
+        }
+    }
+
+    /// A peer is of this realm: the dialer knows it from here on. Gives what it announces.
+    pub fn is_member(&mut self, peer: &NodeId) -> Vec<String> {
+        self.found.remove(peer).map(|found| found.addrs).unwrap_or_default()
+    }
+
+    /// A peer is not of this realm.
+    pub fn is_stranger(&mut self, peer: &NodeId, now_ms: u64) {
+        if let Some(found) = self.found.get_mut(peer) {
+            found.target.pause_until(now_ms + STRANGE_MS);
+        }
+    }
+
+    /// A dial came to nothing.
+    pub fn failed(&mut self, peer: &NodeId, now_ms: u64) {
+        if let Some(found) = self.found.get_mut(peer) {
+            found.target.failed(now_ms);
+        }
+    }
+
+    /// Whatever is known may be wrong: this node has joined a realm, or has another address.
+    pub fn retry(&mut self, now_ms: u64) {
+        self.found.values_mut().for_each(|found| found.target.retry_at(now_ms));
+    }
+
+    /// Dials whom nobody has looked at yet.
+    pub fn dial_due(&mut self, now_ms: u64, random: &mut Random, out: &mut Vec<Effect>) {
+        let under_way = self.found.values().filter(|found| found.target.is_under_way(now_ms)).count();
+        let due = self.found.values_mut().filter(|found| found.target.next_at <= now_ms);
+        for found in due.take(MAX_DIALS.saturating_sub(under_way)) {
+            found.target.begin(false, now_ms, random);
+            out.push(Effect::Dial(found.addrs.clone()));
+        }
+    }
+
+    /// When the next dial is due.
+    pub fn next_wake(&self, now_ms: u64) -> Option<u64> {
+        let under_way = || self.found.values().filter(|found| found.target.is_under_way(now_ms));
+        if under_way().count() < MAX_DIALS {
+            self.found.values().map(|found| found.target.next_at).min()
+        } else {
+            under_way().map(|found| found.target.over_at()).min()
+        }
+    }
+}
