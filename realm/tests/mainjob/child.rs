@@ -1,8 +1,9 @@
-//! Child processes: the words that start them, and their end, which never depends on the test's own.
+//! Child processes: where they run, the words that start them, and their end, which never depends on the test's own.
 
 use crate::support::eventually;
+use std::ffi::OsStr;
 use std::fs::{self, File};
-use std::io::{BufRead, BufReader, Read};
+use std::io::{self, BufRead, BufReader, Read};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::mpsc::{Receiver, channel};
@@ -17,18 +18,68 @@ pub(crate) fn agent_binary() -> PathBuf {
 }
 
 /// The words that start an agent in `data_dir`, but for its listen addresses.
-pub(crate) fn agent_command(data_dir: &Path) -> Command {
-    let mut command = Command::new(agent_binary());
-    command.arg("--data-dir").arg(data_dir).args(["--http", "127.0.0.1:0", "--no-mdns"]).stdin(Stdio::null());
-    without_variables(&mut command);
+pub(crate) fn agent_command(place: &Place, data_dir: &Path) -> Command {
+    let mut command = place.command(agent_binary());
+    command.arg("--data-dir").arg(data_dir).args(["--http", "127.0.0.1:0"]).stdin(Stdio::null());
     command
 }
 
-/// Variables of the machine must not stand in for flags.
-pub(crate) fn without_variables(command: &mut Command) {
-    for (name, _) in std::env::vars_os().filter(|(name, _)| name.to_string_lossy().starts_with("REALM_")) {
-        command.env_remove(name);
+/// Where a process runs: on this machine as it is, or in a network namespace of it.
+#[derive(Clone, Default)]
+pub(crate) struct Place {
+    namespace: Option<String>,
+}
+
+impl Place {
+    /// The namespace that `ip netns` knows under this name.
+    pub(crate) fn namespace(name: &str) -> Place {
+        Place { namespace: Some(name.to_owned()) }
     }
+
+    /// A program that is going to run there. Variables of the machine do not stand in for flags.
+    pub(crate) fn command(&self, program: impl AsRef<OsStr>) -> Command {
+        let mut command = match &self.namespace {
+            None => Command::new(program),
+            Some(namespace) => {
+                // Becomes the program without a process between: it has the process id of this child.
+                let mut command = Command::new("ip");
+                command.args(["netns", "exec", namespace]).arg(program);
+                command
+            }
+        };
+        for (name, _) in std::env::vars_os().filter(|(name, _)| name.to_string_lossy().starts_with("REALM_")) {
+            command.env_remove(name);
+        }
+        if self.namespace.is_none() {
+            // A test does not talk to whoever else is on the network of this machine.
+            command.env("REALM_NO_MDNS", "1").env("REALM_AGENT_NO_MDNS", "1");
+        }
+        command
+    }
+
+    /// Does something there, such as opening a socket, which stays there for good.
+    pub(crate) fn inside<T: Send>(&self, action: impl FnOnce() -> T + Send) -> T {
+        let Some(namespace) = &self.namespace else { return action() };
+        // A namespace is entered by one thread, and this one ends before it can do anything else there.
+        let entered = thread::scope(|scope| {
+            let thread = scope.spawn(|| enter(namespace).map(|()| action()));
+            thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
+        });
+        entered.unwrap_or_else(|error| panic!("cannot enter `{namespace}`: {error}"))
+    }
+}
+
+#[cfg(target_os = "linux")]
+fn enter(namespace: &str) -> io::Result<()> {
+    use rustix::thread::{LinkNameSpaceType, move_into_link_name_space};
+    use std::os::fd::AsFd;
+    let file = File::open(Path::new("/run/netns").join(namespace))?;
+    Ok(move_into_link_name_space(file.as_fd(), Some(LinkNameSpaceType::Network))?)
+}
+
+#[cfg(not(target_os = "linux"))]
+fn enter(_: &str) -> io::Result<()> {
+    Err(io::ErrorKind::Unsupported.into())
 }
 
 /// A process, which is ended with -9 when this is dropped.

@@ -1,68 +1,9 @@
 //! The command line against real agents: keys, pushes with their exit codes, status and logs.
 
-use crate::child::{run, without_variables};
-use crate::support::{Agent, eventually, guest_path};
-use serde_json::Value;
+use crate::shell::Shell;
+use crate::support::{Agent, eventually};
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
-use std::process::Command;
-use tempfile::TempDir;
-
-/// An operator at a terminal of their own: files in one directory, nodes given by `--via`.
-struct Shell {
-    home: TempDir,
-    via: String,
-}
-
-impl Shell {
-    fn new() -> Shell {
-        Shell { home: TempDir::new().unwrap(), via: String::new() }
-    }
-
-    fn to(mut self, agents: &[Agent]) -> Shell {
-        self.via = agents.iter().map(Agent::addr).collect::<Vec<_>>().join(",");
-        self
-    }
-
-    /// `realm` with these words: exit code, stdout, stderr.
-    fn realm(&self, words: &[&str]) -> (Option<i32>, String, String) {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_realm"));
-        without_variables(&mut command);
-        command.env("HOME", self.home.path()).env("REALM_HOME", self.home.path().join("realm"));
-        // No agent of this machine may be taken for one of the test.
-        command.env("REALM_AGENT_DATA", self.home.path().join("no-agent"));
-        if !self.via.is_empty() {
-            command.env("REALM_VIA", &self.via);
-        }
-        run(command.args(words))
-    }
-
-    /// What stdout says, of a command that has to end well.
-    fn good(&self, words: &[&str]) -> String {
-        let (code, out, err) = self.realm(words);
-        assert_eq!(code, Some(0), "{words:?}: {out}{err}");
-        out
-    }
-
-    /// Pushes a guest under a name.
-    fn push(&self, name: &str, guest: &str, more: &[&str]) -> (Option<i32>, String, String) {
-        let file = guest_path(guest);
-        let words = ["push", "--name", name, "--file", file.to_str().unwrap()];
-        let timeout: &[&str] = if more.contains(&"--timeout") { &[] } else { &["--timeout", "50s"] };
-        self.realm(&[&words[..], timeout, more].concat())
-    }
-
-    fn key(&self) -> String {
-        let out = self.good(&["key", "show"]);
-        out.split_whitespace().last().unwrap().to_owned()
-    }
-
-    fn nodes(&self) -> Vec<Value> {
-        let status: Value = serde_json::from_str(&self.good(&["status", "--json"])).unwrap();
-        assert_eq!(status["schema"], 1);
-        status["nodes"].as_array().unwrap().clone()
-    }
-}
 
 /// An operator with a key, and a realm of theirs.
 fn realm(flags: &[&[&str]]) -> (Shell, Vec<Agent>) {

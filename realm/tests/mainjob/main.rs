@@ -2,6 +2,7 @@
 //! binary has to be built before (`cargo build --workspace --bins`).
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test ends where its expectation ends")]
 
+#[allow(dead_code, reason = "tests on other hosts share it")]
 mod child;
 mod command_line;
 mod first_use;
@@ -11,4 +12,6 @@ mod outcomes;
 mod process;
 mod restart;
 mod rollout;
+#[allow(dead_code, reason = "tests on other hosts share it")]
+mod shell;
 mod support;

@@ -1,6 +1,6 @@
 //! The agent as a process: what it does with its command line, its ports and its directory, and that it leaves nothing.
 
-use crate::child::{agent_binary, agent_command, run};
+use crate::child::{Place, agent_binary, agent_command, run};
 use crate::support::{Agent, LISTEN, eventually, owner};
 use std::collections::BTreeMap;
 use std::fs;
@@ -91,7 +91,7 @@ fn a_port_of_a_flag_that_is_taken_is_an_error() {
     let quic = format!("/ip4/127.0.0.1/udp/{}/quic-v1", udp.local_addr().unwrap().port());
     let noise = format!("/ip4/127.0.0.1/tcp/{}", tcp.local_addr().unwrap().port());
     for addr in [&quic, &noise] {
-        let (code, out, err) = run(agent_command(dir.path()).args(["--listen", addr]));
+        let (code, out, err) = run(agent_command(&Place::default(), dir.path()).args(["--listen", addr]));
         assert_eq!((code, out.as_str()), (Some(1), ""), "{err}");
         assert!(err.contains(addr.as_str()) && err.contains("hint: "), "{err}");
     }
@@ -128,7 +128,7 @@ fn a_remembered_port_is_kept_and_one_that_is_taken_is_replaced() {
 #[test]
 fn one_agent_to_a_directory() {
     let agent = Agent::start(&[]);
-    let (code, out, err) = run(agent_command(&agent.data_dir()).args(LISTEN));
+    let (code, out, err) = run(agent_command(&Place::default(), &agent.data_dir()).args(LISTEN));
     assert_eq!((code, out.as_str()), (Some(1), ""), "{err}");
     assert!(err.contains(agent.data_dir().to_str().unwrap()) && err.contains("hint: "), "{err}");
     agent.get("/healthz");

@@ -1,6 +1,7 @@
-//! Real agents on loopback: started in a directory of their own, asked over HTTP, ended by their own process id.
+//! Real agents, on loopback if nothing else is said: started in a directory of their own, asked over HTTP, ended by their
+//! own process id.
 
-use crate::child::{Guard, agent_command, lines_of};
+use crate::child::{Guard, Place, agent_command, lines_of};
 use serde_json::Value;
 use shared::{NodeId, OwnerKey};
 use std::fs::{self, OpenOptions};
@@ -50,6 +51,7 @@ pub(crate) fn guest_path(name: &str) -> PathBuf {
 
 /// A node: its directory, which stays, and its agent, which comes and goes.
 pub(crate) struct Agent {
+    place: Place,
     dir: TempDir,
     flags: Vec<String>,
     running: Option<Running>,
@@ -64,8 +66,13 @@ struct Running {
 impl Agent {
     /// Starts a node with these flags, and waits until it is ready.
     pub(crate) fn start(flags: &[&str]) -> Agent {
-        let flags = LISTEN.iter().chain(flags).map(|flag| (*flag).to_owned()).collect();
-        let mut agent = Agent { dir: TempDir::new().unwrap(), flags, running: None };
+        Agent::start_at(&Place::default(), &[&LISTEN, flags].concat())
+    }
+
+    /// The same somewhere else, where it listens as its flags say.
+    pub(crate) fn start_at(place: &Place, flags: &[&str]) -> Agent {
+        let flags = flags.iter().map(|flag| (*flag).to_owned()).collect();
+        let mut agent = Agent { place: place.clone(), dir: TempDir::new().unwrap(), flags, running: None };
         agent.start_again(&[]);
         agent
     }
@@ -91,7 +98,7 @@ impl Agent {
     pub(crate) fn start_again(&mut self, more: &[&str]) {
         assert!(self.running.is_none(), "it runs");
         let stderr = OpenOptions::new().create(true).append(true).open(self.stderr_path()).unwrap();
-        let mut command = agent_command(&self.data_dir());
+        let mut command = agent_command(&self.place, &self.data_dir());
         let mut child = command.args(&self.flags).args(more).stdout(Stdio::piped()).stderr(stderr).spawn().unwrap();
         let lines = lines_of(child.stdout.take().unwrap());
         let mut running =
@@ -166,7 +173,7 @@ impl Agent {
 
     /// The body of a page; anything but 200 is the error.
     pub(crate) fn try_get(&self, target: &str) -> Result<String, String> {
-        get(self.running().http, target).map_err(|error| error.to_string())?
+        get(&self.place, self.running().http, target).map_err(|error| error.to_string())?
     }
 
     pub(crate) fn get(&self, target: &str) -> String {
@@ -237,8 +244,8 @@ impl Drop for Agent {
     }
 }
 
-fn get(addr: SocketAddr, target: &str) -> std::io::Result<Result<String, String>> {
-    let mut stream = TcpStream::connect_timeout(&addr, PATIENCE)?;
+fn get(place: &Place, addr: SocketAddr, target: &str) -> std::io::Result<Result<String, String>> {
+    let mut stream = place.inside(|| TcpStream::connect_timeout(&addr, PATIENCE))?;
     stream.set_read_timeout(Some(PATIENCE))?;
     write!(stream, "GET {target} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")?;
     let mut answer = String::new();
