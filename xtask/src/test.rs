@@ -1,12 +1,14 @@
 //! `cargo xtask test`: every test of the workspace, by nextest where it is installed.
 //! Builds the programs first: tests of one package start the programs of another, which Cargo would not build for them.
 
+use std::env;
 use std::process::{Command, Stdio};
 
 use argh::FromArgs;
 
 use crate::Failure;
 use crate::command::{cargo, run as run_command};
+use crate::skips::Skips;
 use crate::workspace::{self, Profile};
 
 /// Run the tests. Without arguments: all, then the doc tests, then `shared` without its default features.
@@ -18,11 +20,19 @@ pub(crate) struct Args {
     rest: Vec<String>,
 }
 
-/// Builds and tests; the first failure ends it.
+/// Builds and tests; the first failure ends it. Where `CI` is set, a test that was skipped is one.
 pub(crate) fn run(args: &Args) -> Result<(), Failure> {
     workspace::build(Profile::Dev)?;
+    let skips = Skips::new()?;
+    let tested = tests(args, &skips);
+    let skipped = skips.finish(env::var_os("CI").is_some());
+    tested.and(skipped)
+}
+
+fn tests(args: &Args, skips: &Skips) -> Result<(), Failure> {
     let nextest = has_nextest();
     let mut tests = cargo();
+    skips.note_those_of(&mut tests);
     if nextest {
         // A virtual workspace: without `--package`, all members are meant.
         tests.args(["nextest", "run"]);
