@@ -205,3 +205,27 @@ fn with_connections_enough_only_the_unheard_are_tried_and_seldom() {
     }
     assert!((12..=42).contains(&dialled), "{dialled} in ten minutes");
 }
+
+#[test]
+fn an_address_that_is_lost_is_told_no_longer_and_makes_room() {
+    let mut bench = Bench::new();
+    let addr = |port: u32| format!("/ip4/10.0.0.100/udp/{port}/quic-v1/p2p/{}", peer(100));
+    for port in 0..40 {
+        let effects = bench.give(Input::Listening { addr: addr(port) });
+        let told = effects.iter().find_map(|effect| match effect {
+            Effect::SetHello(hello) => Some(hello.addrs.clone()),
+            _ => None,
+        });
+        assert_eq!(told, Some(vec![addr(port)]), "{port}");
+        bench.give(Input::NotListening { addr: addr(port) });
+        assert!(bench.node.own_addrs().is_empty());
+    }
+}
+
+#[test]
+fn loopback_of_another_machine_is_not_dialled() {
+    let mut bench = Bench::new();
+    let local = format!("/ip4/127.0.0.1/udp/1/quic-v1/p2p/{}", peer(4));
+    let effects = bench.meet_with(3, Role::Node, true, vec![local, addr(5)]);
+    assert_eq!(dials(&effects), [addr(5)]);
+}

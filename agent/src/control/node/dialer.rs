@@ -54,6 +54,10 @@ pub fn peer_of(addr: &str) -> Option<NodeId> {
     addr.rsplit_once("/p2p/").and_then(|(_, peer)| peer.parse().ok())
 }
 
+fn is_loopback(addr: &str) -> bool {
+    addr.starts_with("/ip4/127.") || addr.starts_with("/ip6/::1/")
+}
+
 fn without_peer(addr: &str) -> &str {
     addr.split_once("/p2p/").map_or(addr, |(addr, _)| addr)
 }
@@ -144,6 +148,14 @@ impl Dialer {
             }
         }
         news
+    }
+
+    /// Learns what a peer tells of itself and others. An address of loopback leads to the machine on which it is dialled:
+    /// it is of use when the peer has come over loopback too, and leads to somebody else from any other machine.
+    pub fn told(&mut self, addrs: &[String], from: &str) -> bool {
+        let local = is_loopback(from);
+        let useful: Vec<String> = addrs.iter().filter(|addr| local || !is_loopback(addr)).cloned().collect();
+        self.learn(&useful)
     }
 
     /// Addresses of one member.

@@ -94,7 +94,7 @@ impl Node {
         if hello.role == Role::Operator {
             return;
         }
-        let news = self.dialer.learn(&hello.addrs);
+        let news = self.dialer.told(&hello.addrs, addr);
         self.dialer.met(peer, addr);
         self.roster.is_back(&peer, now.mono_ms);
         if news {
