@@ -8,12 +8,23 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 /// As in the README: a port that the operator knows, over QUIC and over TCP.
-const LISTEN: [&str; 4] = ["--listen", "/ip4/0.0.0.0/udp/4001/quic-v1", "--listen", "/ip4/0.0.0.0/tcp/4001"];
+pub(crate) const LISTEN: [&str; 4] = ["--listen", "/ip4/0.0.0.0/udp/4001/quic-v1", "--listen", "/ip4/0.0.0.0/tcp/4001"];
 
 /// A host and its agent. Fields are dropped in their order: a namespace goes when nothing runs in it.
 pub(crate) struct Node {
     pub(crate) agent: Agent,
     pub(crate) host: Host,
+}
+
+impl Node {
+    /// An agent on each host, all at once, as after a power cut.
+    pub(crate) fn start_all(hosts: impl Iterator<Item = Host>, flags: &[&str]) -> Vec<Node> {
+        thread::scope(|scope| {
+            let start = |host: Host| Node { agent: Agent::start_at(&host.place(), flags), host };
+            let starts: Vec<_> = hosts.map(|host| scope.spawn(move || start(host))).collect();
+            starts.into_iter().map(|start| start.join().unwrap()).collect()
+        })
+    }
 }
 
 /// See the module.
@@ -37,13 +48,7 @@ impl Fleet {
         let bootstrap = dial_addr(&first);
         let flags = [&LISTEN[..], &["--owner", &owner]].concat();
         let mut nodes = vec![Node { agent: Agent::start_at(&first.place(), &flags), host: first }];
-        let others = [&flags[..], &["--bootstrap", &bootstrap]].concat();
-        // All at once, as after a power cut.
-        thread::scope(|scope| {
-            let start = |host: Host| Node { agent: Agent::start_at(&host.place(), &others), host };
-            let starts: Vec<_> = hosts.map(|host| scope.spawn(move || start(host))).collect();
-            nodes.extend(starts.into_iter().map(|start| start.join().unwrap()));
-        });
+        nodes.extend(Node::start_all(hosts, &[&flags[..], &["--bootstrap", &bootstrap]].concat()));
         shell.via = bootstrap;
         nodes.iter().for_each(|node| node.agent.until_sees(lans.len()));
         Fleet { nodes, shell, desk, _network: network }

@@ -44,6 +44,9 @@ impl Network {
 
     /// Whatever fails is a reason to skip the test, and where tests have to run no skipped one is let pass.
     fn of_lans(lans: u8) -> Result<Network, String> {
+        for (program, version) in [("ip", "-V"), ("tc", "-V"), ("iptables", "--version")] {
+            run(Command::new(program).arg(version))?;
+        }
         let namespace = Namespace::new()?;
         let name = &namespace.0;
         // Bridges are named within the namespace of the network, so that all networks can use the same names.
@@ -190,5 +193,6 @@ fn run(command: &mut Command) -> Result<(), String> {
         Ok(done) => String::from_utf8_lossy(&done.stderr).trim_end().to_owned(),
         Err(error) => error.to_string(),
     };
-    Err(format!("{command:?}: {why}"))
+    let words: Vec<_> = command.get_args().map(|word| word.to_string_lossy()).collect();
+    Err(format!("`{} {}`: {why}", command.get_program().to_string_lossy(), words.join(" ")))
 }

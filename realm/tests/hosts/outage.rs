@@ -71,6 +71,7 @@ fn a_link_that_flaps_during_a_push_needs_no_hand() {
 fn a_host_with_another_address_is_a_member_again() {
     let Some(network) = Network::lan() else { return };
     let mut fleet = Fleet::start(network, &[0; 4]);
+    let former = format!("/{}/", fleet.nodes[0].host.ip());
     let changed = Instant::now();
     fleet.nodes[0].host.readdress(99);
     fleet.shell.via = dial_addr(&fleet.nodes[1].host);
@@ -80,6 +81,8 @@ fn a_host_with_another_address_is_a_member_again() {
     println!("{err}");
     fleet.nodes[0].agent.until("hello", "completed");
     say("from the change to the run", changed);
+    let listen = fleet.nodes[0].agent.status()["listen"].to_string();
+    assert!(listen.contains(fleet.nodes[0].host.ip()) && !listen.contains(&former), "{listen}");
     fleet.nodes.iter().for_each(|node| node.agent.until_sees(4));
     fleet.shell.via = dial_addr(&fleet.nodes[0].host);
     // More than one when a connection to the former address is given up only now.

@@ -25,6 +25,11 @@ fn one_known_address_is_enough_beyond_a_router() {
     assert_eq!(code, Some(0), "{out}{err}");
     assert!(err.contains("completed on 5 nodes"), "{err}");
     assert_greeted(&fleet);
+    for node in &fleet.nodes {
+        // What another host calls 127.0.0.1 is this host, and whoever listens on it.
+        let said = node.agent.stderr();
+        assert!(!said.contains("/127.0.0.1/"), "{said}");
+    }
 }
 
 #[test]
