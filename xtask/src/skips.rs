@@ -37,7 +37,7 @@ impl Skips {
         println!("tests that were skipped: {count}");
         if strict && count > 0 {
             let hint = "`CI` is set, so this machine has to have what they need: root, iproute2 and iptables";
-            return Err(format!("{count} tests were skipped\nhint: {hint}"));
+            return Err(format!("tests that were skipped: {count}\nhint: {hint}"));
         }
         Ok(())
     }
@@ -66,7 +66,7 @@ mod tests {
         let skipping = format!("echo 'SKIPPED: a: no ip' >> \"${FILE}\"");
         assert!(run("true", true).is_ok());
         assert!(run(&skipping, false).is_ok());
-        assert!(run(&skipping, true).is_err_and(|why| why.contains("1 test")));
+        assert!(run(&skipping, true).is_err_and(|why| why.contains("skipped: 1")));
         assert!(run("rm \"$REALM_SKIPPED\"", false).is_err(), "nobody knows how many");
     }
 }
