@@ -13,6 +13,7 @@ mod instance;
 mod limiter;
 mod linking;
 mod load;
+mod oom;
 mod outbox;
 mod outcome;
 mod output;
@@ -69,6 +70,7 @@ impl From<io::Error> for RunnerError {
 /// The process `realm-agent runner`: serves the socket that is its standard input.
 #[must_use]
 pub fn main() -> ExitCode {
+    oom::volunteer(oom::RUNNER);
     let socket = io::stdin().as_fd().try_clone_to_owned().map(UnixStream::from);
     match socket.map_err(RunnerError::from).and_then(run) {
         Ok(()) => ExitCode::SUCCESS,

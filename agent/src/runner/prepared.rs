@@ -1,5 +1,6 @@
 //! Components that are loaded and linked, ready to be instantiated, and the few of them that are kept for the next run.
 
+use super::compile::MAX_CWASM_BYTES;
 use super::engine::{Flavour, Flavours};
 use super::guest::Guest;
 use super::{linking, load};
@@ -10,9 +11,6 @@ use std::path::Path;
 use std::sync::Arc;
 use wasmtime::component::types::ComponentItem;
 use wasmtime::component::{Component, ComponentExportIndex, InstancePre};
-
-/// The largest compiled component that is loaded, in bytes: twice what the largest known guest (69 MB of wasm) takes.
-const MAX_CWASM_BYTES: u64 = 512 * 1024 * 1024;
 
 /// Components that stay loaded while none of their instances runs, to restart at once.
 const CACHED: usize = 16;

@@ -62,7 +62,7 @@ fn a_refusal_is_a_report_and_a_missing_file_is_a_failure() {
 
 #[cfg(target_os = "linux")]
 #[test]
-fn the_compile_child_limits_itself_and_ends_with_the_guard() {
+fn the_compile_child_limits_itself_and_ends_with_its_parent() {
     let dir = tempfile::tempdir().unwrap();
     let fifo = dir.path().join("in.wasm");
     rustix::fs::mknodat(rustix::fs::CWD, &fifo, rustix::fs::FileType::Fifo, rustix::fs::Mode::RWXU, 0).unwrap();
@@ -78,6 +78,7 @@ fn the_compile_child_limits_itself_and_ends_with_the_guard() {
     let stat = of("stat");
     let nice: i32 = stat.rsplit_once(") ").unwrap().1.split(' ').nth(16).unwrap().parse().unwrap();
     assert!(nice >= 10, "{nice}");
+    assert_eq!(of("oom_score_adj").trim(), "1000", "the first to go when memory runs out");
     drop(child.stdin.take());
     assert!(!child.wait().unwrap().success());
     drop(held);
@@ -88,6 +89,10 @@ fn the_runner_process_ends_with_its_socket() {
     let (mut socket, theirs) = UnixStream::pair().unwrap();
     let mut child = agent().arg("runner").stdin(Stdio::from(OwnedFd::from(theirs))).spawn().unwrap();
     assert!(matches!(ipc::read_frame(&mut socket).unwrap(), Some(FromRunner::Ready { .. })));
+    if cfg!(target_os = "linux") {
+        let score = std::fs::read_to_string(format!("/proc/{}/oom_score_adj", child.id())).unwrap();
+        assert!(score.trim().parse::<i32>().unwrap() >= 500, "it goes before control: {score}");
+    }
     drop(socket);
     assert!(child.wait().unwrap().success());
 }

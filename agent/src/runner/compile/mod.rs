@@ -1,36 +1,24 @@
 //! The compile child: wasm in, compiled code out, in a process of its own that may be killed. Compiling takes memory and
 //! time in proportion to what a stranger wrote, and Wasmtime does not count that as a fault of its own.
 
+mod limits;
 mod refuse;
 
-use super::NICENESS;
 use super::engine::Flavour;
 use super::linking;
 use crate::ipc::{self, CompileReport};
 use argh::FromArgs;
-use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use shared::Digest;
 use std::fmt;
-use std::fs::File;
+use std::fs::{self, File};
 use std::io::{self, Read as _, Write as _};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::thread;
 use wasmtime::component::Component;
 
+pub use limits::{MAX_CWASM_BYTES, MAX_WASM_BYTES};
 pub use refuse::Refusal;
-
-/// The largest component, in bytes. The largest known one (yosys) has 69 MB and takes a minute; this is one artifact's
-/// worth of headroom above it.
-pub const MAX_WASM_BYTES: u64 = 128 * 1024 * 1024;
-
-/// Address space of the child, in bytes. A 20 MB Go program takes 0.5 GB and the 128 MiB that are allowed four times as
-/// much; the compiler reserves nothing beyond what it uses.
-const MAX_ADDRESS_SPACE: u64 = 2 * 1024 * 1024 * 1024;
-
-/// Processor time of the child, in seconds. A Python component takes 8 to 20 s on a PC, and a small ARM core is ten times
-/// slower; the largest known component takes about two minutes on a PC.
-const MAX_CPU_SECONDS: u64 = 300;
 
 /// Arguments of `realm-agent compile`.
 #[derive(Debug, Clone, PartialEq, Eq, FromArgs)]
@@ -66,7 +54,7 @@ impl fmt::Debug for Compiled {
 /// output gets one frame with a [`CompileReport`]. A refusal is a report; exit code 1 is a failure of the machine.
 #[must_use]
 pub fn run(args: &CompileArgs) -> ExitCode {
-    match confine().and_then(|()| end_with_stdin()).and_then(|()| report(args)) {
+    match size(&args.input).and_then(limits::confine).and_then(|()| end_with_stdin()).and_then(|()| report(args)) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("compile: {error}");
@@ -108,32 +96,35 @@ fn report(args: &CompileArgs) -> io::Result<()> {
     ipc::write_frame(&mut io::stdout().lock(), &report).map_err(io::Error::other)
 }
 
+/// Of the file, in bytes. It is asked before anything of it is read, because the limits depend on it.
+fn size(path: &Path) -> io::Result<u64> {
+    fs::metadata(path).map(|metadata| metadata.len())
+}
+
 /// The file, or `None` when it is too large.
 fn read(path: &Path) -> io::Result<Option<Vec<u8>>> {
+    let file = File::open(path)?;
+    let size = file.metadata()?.len();
+    if size > MAX_WASM_BYTES {
+        return Ok(None);
+    }
     let mut bytes = Vec::new();
-    File::open(path)?.take(MAX_WASM_BYTES + 1).read_to_end(&mut bytes)?;
+    // In one piece, with a byte to see the end by: a buffer that grows by doubling would take twice the size of the file.
+    bytes.try_reserve_exact(usize::try_from(size).unwrap_or(usize::MAX).saturating_add(1))?;
+    file.take(MAX_WASM_BYTES + 1).read_to_end(&mut bytes)?;
     Ok((bytes.len() as u64 <= MAX_WASM_BYTES).then_some(bytes))
 }
 
 fn place(path: &Path, Compiled { cwasm, compat }: Compiled) -> io::Result<CompileReport> {
+    let size = cwasm.len() as u64;
+    if size > MAX_CWASM_BYTES {
+        let Refusal { reason, hint } = Refusal::code_too_large(MAX_CWASM_BYTES);
+        return Ok(CompileReport::Refused { reason, hint });
+    }
     let mut file = File::create(path)?;
     file.write_all(&cwasm)?;
     file.sync_all()?;
-    Ok(CompileReport::Ok { compat, size: cwasm.len() as u64, sha256: *Digest::of(&cwasm).as_bytes() })
-}
-
-fn confine() -> io::Result<()> {
-    limit(Resource::As, MAX_ADDRESS_SPACE)?;
-    limit(Resource::Cpu, MAX_CPU_SECONDS)?;
-    // At the default priority it is still of use.
-    let _ = rustix::process::nice(NICENESS);
-    Ok(())
-}
-
-/// Lowers a limit for good; one that is lower already stays.
-fn limit(resource: Resource, most: u64) -> io::Result<()> {
-    let most = getrlimit(resource).maximum.map_or(most, |set| set.min(most));
-    Ok(setrlimit(resource, Rlimit { current: Some(most), maximum: Some(most) })?)
+    Ok(CompileReport::Ok { compat, size, sha256: *Digest::of(&cwasm).as_bytes() })
 }
 
 /// Nobody waits for the result once the guard is gone.

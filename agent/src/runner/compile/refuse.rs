@@ -86,6 +86,11 @@ impl Refusal {
         refusal(&reason, "strip it: `wasm-tools strip component.wasm -o small.wasm`")
     }
 
+    pub(super) fn code_too_large(most: u64) -> Refusal {
+        let reason = format!("its machine code is larger than {} MiB", most / 1024 / 1024);
+        refusal(&reason, "build it for size, in Rust with `opt-level = \"s\"`, or split it")
+    }
+
     pub(super) fn invalid(error: &wasmtime::Error) -> Refusal {
         let reason = format!("the component is not valid: {error:#}");
         refusal(&reason, "`wasm-tools validate component.wasm` says more; a damaged file has to be copied again")
