@@ -4,8 +4,11 @@
 //! policy, [`runner`] hosts the guests, and its compile child turns components into machine code.
 
 pub mod args;
+mod children;
 pub mod control;
 pub mod guard;
 pub mod ipc;
 mod lock;
+mod machine;
 pub mod runner;
+mod signals;

@@ -1,14 +1,10 @@
 //! The guard: starts control, runners and compile children, and restarts control when it dies. It has no network and
 //! parses nothing that comes from outside this machine.
 
-mod children;
-
 use crate::args::AgentArgs;
+use crate::children::{Compile, Spawned, spawn_compile, spawn_control, spawn_runner};
 use crate::ipc::{self, FromGuard, ToGuard};
-use crate::lock;
-use children::{Compile, Spawned, spawn_compile, spawn_control, spawn_runner};
-use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
-use signal_hook::iterator::Signals;
+use crate::{lock, signals};
 use std::collections::BTreeMap;
 use std::io;
 use std::os::fd::AsFd;
@@ -42,7 +38,7 @@ const MAX_COMPILES: usize = 4;
 
 /// What happens to the guard. Children are named by their process id, so that the end of an old one is not taken
 /// for that of its successor.
-pub(crate) enum Event {
+enum Event {
     Signal,
     Control { pid: u32, order: ToGuard },
     Ended { pid: u32, status: String },
@@ -74,7 +70,9 @@ struct Control {
 pub fn run(args: AgentArgs) -> Result<ExitCode, String> {
     let _lock = lock::take(&args.data_dir)?;
     let (events, inbox) = sync_channel(EVENTS);
-    watch_signals(events.clone()).map_err(|error| format!("cannot watch signals: {error}"))?;
+    let heard = events.clone();
+    signals::watch(move |_| heard.send(Event::Signal).is_ok())
+        .map_err(|error| format!("cannot watch signals: {error}"))?;
     let mut guard = Guard {
         args,
         events,
@@ -90,19 +88,6 @@ pub fn run(args: AgentArgs) -> Result<ExitCode, String> {
     let code = guard.serve(&inbox);
     guard.end_children();
     Ok(code)
-}
-
-fn watch_signals(events: SyncSender<Event>) -> io::Result<()> {
-    let mut signals = Signals::new([SIGTERM, SIGINT, SIGHUP])?;
-    // Lives as long as the process: there is nothing to join it for.
-    thread::Builder::new().name("signals".into()).spawn(move || {
-        for _ in signals.forever() {
-            if events.send(Event::Signal).is_err() {
-                return;
-            }
-        }
-    })?;
-    Ok(())
 }
 
 impl Guard {
@@ -176,7 +161,7 @@ impl Guard {
 
     fn start_control(&mut self) -> io::Result<()> {
         let (socket, theirs) = UnixStream::pair()?;
-        let child = spawn_control(&self.args, theirs, &self.events)?;
+        let child = spawn_control(&self.args, theirs, self.tell_end())?;
         let (reader, events, pid) = (socket.try_clone()?, self.events.clone(), child.pid());
         // Ends with the socket, which ends with control.
         thread::Builder::new().name("from-control".into()).spawn(move || {
@@ -210,6 +195,14 @@ impl Guard {
         None
     }
 
+    /// Makes an event of the end of a child.
+    fn tell_end(&self) -> impl FnOnce(u32, String) + Send + use<> {
+        let events = self.events.clone();
+        move |pid, status| {
+            let _ = events.send(Event::Ended { pid, status });
+        }
+    }
+
     fn plan_restart(&mut self) {
         let pause = RESTART_FIRST.saturating_mul(1 << self.failures.min(10)).min(RESTART_MOST);
         self.failures = self.failures.saturating_add(1);
@@ -229,7 +222,10 @@ impl Guard {
                 let started = if self.compiles.len() >= MAX_COMPILES {
                     Err(io::Error::other("too many are running"))
                 } else {
-                    spawn_compile(&input, &output, fuel, &self.events)
+                    let events = self.events.clone();
+                    spawn_compile(&input, &output, fuel, move |pid, status, stdout| {
+                        let _ = events.send(Event::CompileEnded { pid, status, stdout });
+                    })
                 };
                 match started {
                     Ok(compile) => {
@@ -245,7 +241,7 @@ impl Guard {
     }
 
     fn start_runner(&mut self, runner: u64) {
-        let started = UnixStream::pair().and_then(|(ours, theirs)| Ok((ours, spawn_runner(theirs, &self.events)?)));
+        let started = UnixStream::pair().and_then(|(ours, theirs)| Ok((ours, spawn_runner(theirs, self.tell_end())?)));
         match started {
             Ok((socket, child)) => {
                 self.runners.insert(runner, child);

@@ -10,6 +10,7 @@ use crate::control::http::Http;
 use crate::control::logs::Logs;
 use crate::control::node::{Config, Held, Input, Level, Node, Restored};
 use crate::control::store::{Loaded, Store, StorePaths, endpoint_file, load, set_aside};
+use crate::machine;
 use shared::mesh::{Limits, MeshConfig};
 use shared::{Hello, Role, Trust, open};
 use smol::Executor;
@@ -22,16 +23,6 @@ use std::time::Instant;
 
 /// Of the machine's memory, what all components may take together.
 const BUDGET_PERCENT: u64 = 80;
-
-/// A machine with less memory than this is a board.
-const BOARD_BYTES: u64 = 1 << 30;
-
-/// The default cap of an instance, in MiB, and the one on a board.
-const MEMORY_MB: u32 = 64;
-const BOARD_MEMORY_MB: u32 = 16;
-
-/// When the machine does not tell its memory, it is taken for a small board.
-const UNKNOWN_MEMORY: u64 = 512 << 20;
 
 pub(super) async fn start(
     args: &AgentArgs,
@@ -133,7 +124,7 @@ fn addresses(args: &AgentArgs, loaded: &Loaded) -> (Vec<String>, Vec<String>) {
 }
 
 fn node_config(args: &AgentArgs, seed: [u8; 32], boot: u64, bootstrap: Vec<String>) -> Config {
-    let memory = memory_bytes();
+    let memory = machine::memory_bytes();
     let mut random = [0; 8];
     random.copy_from_slice(&shared::Digest::of_parts(&[b"jitter", &seed, &boot.to_be_bytes()]).as_bytes()[..8]);
     Config {
@@ -143,7 +134,7 @@ fn node_config(args: &AgentArgs, seed: [u8; 32], boot: u64, bootstrap: Vec<Strin
         platform: shared::platform(),
         boot,
         budget_bytes: memory / 100 * BUDGET_PERCENT,
-        default_memory_mb: if memory < BOARD_BYTES { BOARD_MEMORY_MB } else { MEMORY_MB },
+        default_memory_mb: machine::default_memory_mb(memory),
         bootstrap,
         random_seed: u64::from_be_bytes(random),
     }
@@ -160,13 +151,6 @@ fn first_hello(config: &Config, trust: &Trust) -> Hello {
         addrs: Vec::new(),
         highest_seq: 0,
     }
-}
-
-fn memory_bytes() -> u64 {
-    let text = std::fs::read_to_string("/proc/meminfo").unwrap_or_default();
-    let total = text.lines().find_map(|line| line.strip_prefix("MemTotal:"));
-    let kib = total.and_then(|total| total.trim().strip_suffix("kB")?.trim().parse::<u64>().ok());
-    kib.map_or(UNKNOWN_MEMORY, |kib| kib << 10)
 }
 
 /// Opens what the disk holds. An intent that the owner did not sign, or that is torn, is set aside and named.

@@ -71,7 +71,9 @@ fn an_edge_knows_neither_the_core_nor_another_edge() {
 fn processes_speak_ipc_only() {
     assert_eq!(findings("agent/src/guard/mod.rs", "use crate::control::daemon;"), 1);
     assert_eq!(findings("agent/src/runner/mod.rs", "use crate::{ipc::Frame, guard::Child};"), 1);
+    assert_eq!(findings("agent/src/adhoc/mod.rs", "use crate::{control::daemon, guard, runner};"), 3);
     assert_eq!(findings("agent/src/guard/mod.rs", "use crate::ipc::Frame;"), 0);
+    assert_eq!(findings("agent/src/adhoc/mod.rs", "use crate::{children::spawn_runner, ipc::Frame, signals};"), 0);
     assert_eq!(findings("agent/src/lib.rs", "use crate::control::daemon;"), 0);
     assert_eq!(findings("agent/src/main.rs", "use agent::{control, guard, runner};"), 0);
 }

@@ -1,9 +1,8 @@
 //! Starting children and hearing of their end. Each runs this same binary, in a process group of its own, so that a
-//! ctrl-c on the terminal reaches the guard alone.
+//! ctrl-c on the terminal reaches their parent alone. Apart from guard and adhoc, which both have children.
 
-use super::Event;
 use crate::args::AgentArgs;
-use rustix::process::{Pid, Signal, WaitId, WaitIdOptions, kill_process, waitid};
+use rustix::process::{Pid, WaitId, WaitIdOptions, waitid};
 use std::cell::RefCell;
 use std::io::{self, Read};
 use std::os::fd::OwnedFd;
@@ -11,37 +10,42 @@ use std::os::unix::net::UnixStream;
 use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::path::Path;
 use std::process::{Child, ChildStdin, Command, ExitStatus, Stdio};
-use std::sync::mpsc::SyncSender;
 use std::thread;
 
 /// The most that a compile child may say.
 const MAX_STDOUT: u64 = 64 * 1024;
 
-/// A child that has not been reaped, so that its process id is still its own.
-pub(super) struct Spawned(RefCell<Child>);
+/// A child that has not been reaped, so that its process id is still its own. One that nobody holds is ended.
+pub(crate) struct Spawned(RefCell<Child>);
 
 impl Spawned {
-    pub(super) fn pid(&self) -> u32 {
+    pub(crate) fn pid(&self) -> u32 {
         self.0.borrow().id()
     }
 
     /// Ends it at once; does nothing when it has ended.
-    pub(super) fn kill(&self) {
-        if let Some(pid) = i32::try_from(self.pid()).ok().and_then(Pid::from_raw) {
-            let _ = kill_process(pid, Signal::KILL);
-        }
+    pub(crate) fn kill(&self) {
+        let _ = self.0.borrow_mut().kill();
     }
 
     /// Waits for its end and gives its exit code, if it exited.
-    pub(super) fn reap(&self) -> Option<u8> {
+    pub(crate) fn reap(&self) -> Option<u8> {
         let status = self.0.borrow_mut().wait().ok()?;
         status.code().and_then(|code| u8::try_from(code).ok())
     }
 }
 
+impl Drop for Spawned {
+    fn drop(&mut self) {
+        // Both do nothing once it has been reaped: the standard library remembers that.
+        self.kill();
+        self.reap();
+    }
+}
+
 /// A compile child. It ends when `_stdin` closes.
-pub(super) struct Compile {
-    pub(super) child: Spawned,
+pub(crate) struct Compile {
+    pub(crate) child: Spawned,
     _stdin: Option<ChildStdin>,
 }
 
@@ -53,32 +57,40 @@ fn this_binary(role: &str) -> io::Result<Command> {
     Ok(command)
 }
 
-pub(super) fn spawn_control(args: &AgentArgs, socket: UnixStream, events: &SyncSender<Event>) -> io::Result<Spawned> {
+/// Starts control; `ended` hears its process id and how it ended.
+pub(crate) fn spawn_control(
+    args: &AgentArgs,
+    socket: UnixStream,
+    ended: impl FnOnce(u32, String) + Send + 'static,
+) -> io::Result<Spawned> {
     let mut command = this_binary("control")?;
     command.args(args.to_words()).stdin(Stdio::from(OwnedFd::from(socket)));
-    watched(command.spawn()?, events)
+    watched(command.spawn()?, ended)
 }
 
-pub(super) fn spawn_runner(socket: UnixStream, events: &SyncSender<Event>) -> io::Result<Spawned> {
+/// Starts a runner; `ended` hears its process id and how it ended.
+pub(crate) fn spawn_runner(
+    socket: UnixStream,
+    ended: impl FnOnce(u32, String) + Send + 'static,
+) -> io::Result<Spawned> {
     let mut command = this_binary("runner")?;
     command.stdin(Stdio::from(OwnedFd::from(socket))).stdout(Stdio::null()).env_clear();
-    watched(command.spawn()?, events)
+    watched(command.spawn()?, ended)
 }
 
-fn watched(child: Child, events: &SyncSender<Event>) -> io::Result<Spawned> {
-    let (events, pid) = (events.clone(), child.id());
-    thread::Builder::new().name("wait".into()).spawn(move || {
-        let status = wait_unreaped(pid);
-        let _ = events.send(Event::Ended { pid, status });
-    })?;
-    Ok(Spawned(RefCell::new(child)))
+fn watched(child: Child, ended: impl FnOnce(u32, String) + Send + 'static) -> io::Result<Spawned> {
+    let child = Spawned(RefCell::new(child));
+    let pid = child.pid();
+    thread::Builder::new().name("wait".into()).spawn(move || ended(pid, wait_unreaped(pid)))?;
+    Ok(child)
 }
 
-pub(super) fn spawn_compile(
+/// Starts a compile child; `ended` hears its process id, how it ended, and what it said.
+pub(crate) fn spawn_compile(
     input: &Path,
     output: &Path,
     fuel: bool,
-    events: &SyncSender<Event>,
+    ended: impl FnOnce(u32, String, Vec<u8>) + Send + 'static,
 ) -> io::Result<Compile> {
     let mut command = this_binary("compile")?;
     command.arg("--input").arg(input).arg("--output").arg(output);
@@ -86,18 +98,18 @@ pub(super) fn spawn_compile(
         command.arg("--fuel");
     }
     let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).env_clear().spawn()?;
-    let (stdin, stdout, pid) = (child.stdin.take(), child.stdout.take(), child.id());
-    let events = events.clone();
+    let (stdin, stdout) = (child.stdin.take(), child.stdout.take());
+    let child = Spawned(RefCell::new(child));
+    let pid = child.pid();
     thread::Builder::new().name("wait".into()).spawn(move || {
         let mut said = Vec::new();
         if let Some(stdout) = stdout {
             // What is unreadable shows as a report that is missing.
             let _ = stdout.take(MAX_STDOUT).read_to_end(&mut said);
         }
-        let status = wait_unreaped(pid);
-        let _ = events.send(Event::CompileEnded { pid, status, stdout: said });
+        ended(pid, wait_unreaped(pid), said);
     })?;
-    Ok(Compile { child: Spawned(RefCell::new(child)), _stdin: stdin })
+    Ok(Compile { child, _stdin: stdin })
 }
 
 /// Waits for the end of a child and leaves it to be reaped, so that nobody signals a process id that is not its own.
