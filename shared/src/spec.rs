@@ -15,6 +15,21 @@ pub const MAX_ENV: usize = 64;
 /// The most bytes of arguments and environment together: a spec must fit a gossip message with room to spare.
 pub const MAX_TEXT_BYTES: usize = 8 * 1024;
 
+/// One environment variable, typed as `NAME=VALUE`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct EnvPair(pub String, pub String);
+
+impl std::str::FromStr for EnvPair {
+    type Err = SpecError;
+
+    fn from_str(text: &str) -> Result<EnvPair, SpecError> {
+        match text.split_once('=') {
+            Some((name, value)) if !name.is_empty() => Ok(EnvPair(name.to_owned(), value.to_owned())),
+            _ => Err(SpecError("expected `NAME=VALUE`".into())),
+        }
+    }
+}
+
 /// When a run that has ended is followed by another.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
@@ -84,27 +99,46 @@ impl ComponentSpec {
     /// Names the field, its size and what is allowed.
     pub fn check(&self) -> Result<(), SpecError> {
         self.artifact.check().map_err(SpecError)?;
-        let fault = |fault: String| Err(SpecError(fault));
-        if self.args.len() > MAX_ARGS {
-            return fault(format!("{} arguments, at most {MAX_ARGS} are allowed", self.args.len()));
-        }
-        if self.env.len() > MAX_ENV {
-            return fault(format!("{} environment variables, at most {MAX_ENV} are allowed", self.env.len()));
-        }
-        if let Some((name, _)) = self.env.iter().find(|(name, _)| name.is_empty() || name.contains('=')) {
-            let name = crate::text::excerpt(name);
-            return fault(format!("environment variable `{name}` has no name or a `=` in it"));
-        }
-        let texts = || self.args.iter().chain(self.env.iter().flat_map(|(name, value)| [name, value]));
-        if texts().any(|text| text.contains('\0')) {
-            return fault("an argument or environment variable contains a NUL byte".into());
-        }
-        let bytes: usize = texts().map(String::len).sum();
-        if bytes > MAX_TEXT_BYTES {
-            return fault(format!(
-                "arguments and environment have {bytes} bytes, at most {MAX_TEXT_BYTES} are allowed"
-            ));
-        }
-        Ok(())
+        check_inputs(&self.args, &self.env)
+    }
+}
+
+/// Checks arguments and environment of a component.
+///
+/// # Errors
+/// Names what is wrong, its size and what is allowed.
+pub fn check_inputs(args: &[String], env: &[(String, String)]) -> Result<(), SpecError> {
+    let fault = |fault: String| Err(SpecError(fault));
+    if args.len() > MAX_ARGS {
+        return fault(format!("{} arguments, at most {MAX_ARGS} are allowed", args.len()));
+    }
+    if env.len() > MAX_ENV {
+        return fault(format!("{} environment variables, at most {MAX_ENV} are allowed", env.len()));
+    }
+    if let Some((name, _)) = env.iter().find(|(name, _)| name.is_empty() || name.contains('=')) {
+        let name = crate::text::excerpt(name);
+        return fault(format!("environment variable `{name}` has no name or a `=` in it"));
+    }
+    let texts = || args.iter().chain(env.iter().flat_map(|(name, value)| [name, value]));
+    if texts().any(|text| text.contains('\0')) {
+        return fault("an argument or environment variable contains a NUL byte".into());
+    }
+    let bytes: usize = texts().map(String::len).sum();
+    if bytes > MAX_TEXT_BYTES {
+        return fault(format!("arguments and environment have {bytes} bytes, at most {MAX_TEXT_BYTES} are allowed"));
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn environment_pairs() {
+        assert_eq!("A=b=c".parse(), Ok(EnvPair("A".into(), "b=c".into())));
+        assert_eq!("A=".parse(), Ok(EnvPair("A".into(), String::new())));
+        assert!("A".parse::<EnvPair>().is_err());
+        assert!("=b".parse::<EnvPair>().is_err());
     }
 }

@@ -4,7 +4,7 @@ mod flags;
 mod values;
 mod verbs;
 
-pub use values::{Color, EnvPair, PeerRef, ReachAddr, Timeout};
+pub use values::{Color, PeerRef, ReachAddr, Timeout};
 pub use verbs::{ConfigureArgs, InitArgs, KeyArgs, KeyShowArgs, KeyVerb, LogsArgs, PushArgs, StatusArgs, Verb};
 
 use crate::exit::Failure;

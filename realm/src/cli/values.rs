@@ -61,21 +61,6 @@ impl FromStr for Timeout {
     }
 }
 
-/// `NAME=VALUE` for the guest's environment.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct EnvPair(pub String, pub String);
-
-impl FromStr for EnvPair {
-    type Err = String;
-
-    fn from_str(text: &str) -> Result<EnvPair, String> {
-        match text.split_once('=') {
-            Some((name, value)) if !name.is_empty() => Ok(EnvPair(name.to_owned(), value.to_owned())),
-            _ => Err("expected `NAME=VALUE`".into()),
-        }
-    }
-}
-
 /// The least characters that name a peer; fewer are a typing error rather than a choice.
 const LEAST_PEER_CHARS: usize = 4;
 
@@ -198,13 +183,5 @@ mod tests {
         {
             assert!(bad.parse::<ReachAddr>().is_err(), "{bad}");
         }
-    }
-
-    #[test]
-    fn environment_pairs() {
-        assert_eq!("A=b=c".parse(), Ok(EnvPair("A".into(), "b=c".into())));
-        assert_eq!("A=".parse(), Ok(EnvPair("A".into(), String::new())));
-        assert!("A".parse::<EnvPair>().is_err());
-        assert!("=b".parse::<EnvPair>().is_err());
     }
 }

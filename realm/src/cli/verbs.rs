@@ -1,8 +1,8 @@
 //! The verbs and their flags, as argh reads them. The first sentence of each is its help text.
 
-use super::values::{Color, EnvPair, PeerRef, ReachAddr, Timeout};
+use super::values::{Color, PeerRef, ReachAddr, Timeout};
 use argh::FromArgs;
-use shared::{ComponentName, DeadlineMs, EpochMs, Fuel, LogMaxKb, Mebibytes, OwnerId, Replicas, Restart, Tag};
+use shared::{ComponentName, DeadlineMs, EnvPair, EpochMs, Fuel, LogMaxKb, Mebibytes, OwnerId, Replicas, Restart, Tag};
 use std::path::PathBuf;
 use std::str::FromStr;
 
