@@ -53,6 +53,18 @@ pub struct RunSpec {
     pub args: Vec<String>,
     /// The whole environment.
     pub env: Vec<(String, String)>,
+    /// What becomes of output that comes too fast.
+    pub flood: Flood,
+}
+
+/// What becomes of output that comes faster than it may, or than it is read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Flood {
+    /// It is left out and counted: on a node a guest must not wait for whoever keeps its log.
+    Drop,
+    /// The guest waits in its write until there is room: somebody reads who wants all of it, and nobody else is there to
+    /// suffer from it.
+    Wait,
 }
 
 /// From a runner to control.
@@ -91,7 +103,7 @@ pub enum FromRunner {
         #[serde(with = "serde_bytes")]
         bytes: Vec<u8>,
     },
-    /// Output that is missing at this point, because the guest wrote faster than it may.
+    /// Output that is missing at this point, because it came too fast.
     Dropped {
         /// Which one.
         instance: u64,

@@ -196,7 +196,7 @@ impl Loader {
 
     fn set_going(&self, start: Start, pace: Arc<Pace>, prepared: Arc<Prepared>) {
         let Start { instance, name, spec, .. } = start;
-        let output = Arc::new(GuestOutput::new(instance, self.instances.outbox.clone()));
+        let output = Arc::new(GuestOutput::new(instance, spec.flood, self.instances.outbox.clone()));
         let engine = self.flavours.of(spec.fuel.is_some()).engine.clone();
         let run = Run { name, spec, prepared, output, pace: pace.clone(), queue: self.queue.clone() };
         // WASI's timers look up a Tokio reactor when they are polled.

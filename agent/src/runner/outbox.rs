@@ -1,14 +1,19 @@
-//! What waits to be written to control. Output is bounded and never waited for; starts and exits always find room,
-//! because the runner takes no further command while too many of them wait.
+//! What waits to be written to control. Output is bounded, and holds nobody who has not asked to wait; starts and exits
+//! always find room, because the runner takes no further command while too many of them wait.
 
 use crate::ipc::{FromRunner, OutputStream};
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
+use std::task::{Context, Poll, Waker};
 use std::time::{Duration, Instant};
 
 /// Output that waits, in bytes: sixteen guests' bursts. Control reads it all in a few milliseconds; when it does not,
 /// more memory would only put off the loss.
 const MAX_OUTPUT_BYTES: usize = 4 * 1024 * 1024;
+
+/// Guests that wait for room go on below this: each of them writes once or twice before it asks again, and half of the
+/// room is enough for that.
+const QUIET_BYTES: usize = MAX_OUTPUT_BYTES / 2;
 
 /// What a frame takes besides its bytes, about.
 const FRAME_BYTES: usize = 128;
@@ -34,6 +39,8 @@ struct State {
     /// Bytes that each instance has lost since its last `Dropped`. An entry lives no longer than its instance.
     dropped: BTreeMap<u64, u64>,
     report_dropped_at: Option<Instant>,
+    /// Guests that wait for room, one entry each.
+    waiting: Vec<Waker>,
     closed: bool,
 }
 
@@ -62,6 +69,23 @@ impl Outbox {
         state.push(FromRunner::Output { instance, stream, bytes: bytes.to_vec() });
         self.changed.notify_all();
         true
+    }
+
+    /// Whether guests that wait for room may write.
+    pub(super) fn is_quiet(&self) -> bool {
+        self.lock().is_quiet()
+    }
+
+    /// Waits until guests that wait for room may write.
+    pub(super) fn poll_quiet(&self, context: &Context<'_>) -> Poll<()> {
+        let mut state = self.lock();
+        if state.is_quiet() {
+            return Poll::Ready(());
+        }
+        if !state.waiting.iter().any(|waker| waker.will_wake(context.waker())) {
+            state.waiting.push(context.waker().clone());
+        }
+        Poll::Pending
     }
 
     /// Counts output that was left out.
@@ -93,7 +117,10 @@ impl Outbox {
                 state.report_all_dropped();
             }
             if let Some(frame) = state.pop() {
+                let waiting = state.released();
+                drop(state);
                 self.changed.notify_all();
+                waiting.into_iter().for_each(Waker::wake);
                 return Some(frame);
             }
             if state.closed {
@@ -108,14 +135,24 @@ impl Outbox {
 
     /// Nothing more is queued after this; what is there is still handed out.
     pub(super) fn close(&self) {
-        self.lock().closed = true;
-        self.changed.notify_all();
+        self.end(|state| state.closed = true);
     }
 
     /// Nobody reads any more.
     pub(super) fn abandon(&self) {
-        *self.lock() = State { closed: true, ..State::default() };
+        self.end(|state| {
+            let waiting = std::mem::take(&mut state.waiting);
+            *state = State { closed: true, waiting, ..State::default() };
+        });
+    }
+
+    fn end(&self, how: impl FnOnce(&mut State)) {
+        let mut state = self.lock();
+        how(&mut state);
+        let waiting = state.released();
+        drop(state);
         self.changed.notify_all();
+        waiting.into_iter().for_each(Waker::wake);
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
@@ -144,6 +181,15 @@ impl State {
         Some(frame)
     }
 
+    fn is_quiet(&self) -> bool {
+        self.closed || self.output_bytes <= QUIET_BYTES
+    }
+
+    /// Those who may go on. To be woken outside the lock: waking leads into the executor, which has one of its own.
+    fn released(&mut self) -> Vec<Waker> {
+        if self.is_quiet() { std::mem::take(&mut self.waiting) } else { Vec::new() }
+    }
+
     fn report_dropped(&mut self, instance: u64) {
         if let Some(bytes) = self.dropped.remove(&instance) {
             self.push(FromRunner::Dropped { instance, bytes });
@@ -163,6 +209,9 @@ mod tests {
     use super::*;
     use crate::ipc::Usage;
     use shared::Outcome;
+    use std::sync::Arc;
+    use std::sync::atomic::{AtomicBool, Ordering};
+    use std::task::Wake;
 
     fn exited(instance: u64) -> FromRunner {
         FromRunner::Exited { instance, outcome: Outcome::Completed, detail: Vec::new(), usage: Usage::default() }
@@ -190,6 +239,29 @@ mod tests {
     }
 
     #[test]
+    fn who_waits_for_room_is_woken_when_half_of_it_is_free() {
+        struct Woken(AtomicBool);
+        impl Wake for Woken {
+            fn wake(self: Arc<Self>) {
+                self.0.store(true, Ordering::Relaxed);
+            }
+        }
+        let woken = Arc::new(Woken(AtomicBool::new(false)));
+        let waker = Waker::from(woken.clone());
+        let context = Context::from_waker(&waker);
+        let outbox = Outbox::new();
+        assert_eq!(outbox.poll_quiet(&context), Poll::Ready(()));
+        while outbox.output(1, OutputStream::Stdout, &[b'x'; 16 * 1024]) {}
+        assert!(outbox.poll_quiet(&context).is_pending() && outbox.poll_quiet(&context).is_pending());
+        assert_eq!(outbox.lock().waiting.len(), 1, "one entry, however often it asks");
+        while !woken.0.load(Ordering::Relaxed) {
+            assert!(!outbox.is_quiet() && outbox.next().is_some());
+        }
+        assert!(outbox.is_quiet() && outbox.lock().output_bytes > 0);
+        assert_eq!(outbox.poll_quiet(&context), Poll::Ready(()));
+    }
+
+    #[test]
     fn a_loss_stands_where_it_happened() {
         let outbox = Outbox::new();
         outbox.dropped(1, 5);
@@ -210,7 +282,7 @@ mod tests {
 
     #[test]
     fn commands_wait_while_events_pile_up() {
-        let outbox = std::sync::Arc::new(Outbox::new());
+        let outbox = Arc::new(Outbox::new());
         for instance in 0..=MAX_EVENTS as u64 {
             outbox.event(exited(instance));
         }

@@ -1,9 +1,10 @@
-//! What a guest writes to its standard output and error. Writing never blocks the guest: what comes too fast is left
-//! out and counted, so that neither a flood nor a slow reader holds an executor thread or takes memory without end.
+//! What a guest writes to its standard output and error. It never holds an executor thread and never takes memory without
+//! end: what comes too fast is left out and counted, or the guest waits like in any other call, as its spec says.
 
 use super::outbox::Outbox;
-use crate::ipc::OutputStream;
+use crate::ipc::{Flood, OutputStream};
 use bytes::Bytes;
+use std::future::poll_fn;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
 use wasmtime_wasi::async_trait;
@@ -31,12 +32,29 @@ const RESUME_BYTES: u64 = BYTES_PER_SECOND;
 pub(super) struct GuestOutput {
     instance: u64,
     outbox: Arc<Outbox>,
-    bucket: Mutex<Bucket>,
+    /// None for a guest that waits: it is as fast as its reader.
+    bucket: Option<Mutex<Bucket>>,
 }
 
 impl GuestOutput {
-    pub(super) fn new(instance: u64, outbox: Arc<Outbox>) -> GuestOutput {
-        GuestOutput { instance, outbox, bucket: Mutex::new(Bucket::new(Instant::now())) }
+    pub(super) fn new(instance: u64, flood: Flood, outbox: Arc<Outbox>) -> GuestOutput {
+        let bucket = match flood {
+            Flood::Drop => Some(Mutex::new(Bucket::new(Instant::now()))),
+            Flood::Wait => None,
+        };
+        GuestOutput { instance, outbox, bucket }
+    }
+
+    /// Waits until a write finds room.
+    async fn ready(&self) {
+        if self.bucket.is_none() {
+            poll_fn(|context| self.outbox.poll_quiet(context)).await;
+        }
+    }
+
+    /// How much may be written.
+    fn permit(&self) -> usize {
+        if self.bucket.is_some() || self.outbox.is_quiet() { MAX_WRITE } else { 0 }
     }
 
     fn write(&self, stream: OutputStream, bytes: &[u8]) {
@@ -44,8 +62,9 @@ impl GuestOutput {
             return;
         }
         // Held until the bytes are queued: two streams that are written at once keep their order.
-        let mut bucket = self.bucket.lock().unwrap_or_else(PoisonError::into_inner);
-        let allowed = bucket.take(bytes.len() as u64 + WRITE_COST, Instant::now());
+        let mut bucket = self.bucket.as_ref().map(|bucket| bucket.lock().unwrap_or_else(PoisonError::into_inner));
+        let cost = bytes.len() as u64 + WRITE_COST;
+        let allowed = bucket.as_mut().is_none_or(|bucket| bucket.take(cost, Instant::now()));
         if !(allowed && self.outbox.output(self.instance, stream, bytes)) {
             self.outbox.dropped(self.instance, bytes.len() as u64);
         }
@@ -66,7 +85,9 @@ impl GuestStream {
 
 #[async_trait]
 impl Pollable for GuestStream {
-    async fn ready(&mut self) {}
+    async fn ready(&mut self) {
+        self.output.ready().await;
+    }
 }
 
 impl WasiOutputStream for GuestStream {
@@ -82,7 +103,7 @@ impl WasiOutputStream for GuestStream {
     }
 
     fn check_write(&mut self) -> StreamResult<usize> {
-        Ok(MAX_WRITE)
+        Ok(self.output.permit())
     }
 }
 

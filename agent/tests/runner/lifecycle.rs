@@ -1,7 +1,7 @@
 //! What the runner says and when: output, floods, faults of what it is given, and its own end.
 
 use crate::support::*;
-use agent::ipc::ToRunner;
+use agent::ipc::{Flood, RunSpec, ToRunner};
 use agent::runner::RunnerError;
 use shared::Outcome;
 use std::io::{Read as _, Write as _};
@@ -46,6 +46,24 @@ fn a_flood_is_cut_and_counted() {
 }
 
 #[test]
+fn a_flood_is_waited_for_where_all_of_it_is_wanted() {
+    let waiting = RunSpec { flood: Flood::Wait, ..spec() };
+    let seen = Runner::start().run(&printer(16 * 1024, ""), waiting.clone());
+    assert_eq!((seen.outcome(), seen.dropped), (&Outcome::Completed, 0));
+    let firsts = seen.stdout.chunks(1024).map(|line| u32::from(line[0]));
+    assert!(firsts.eq((1..=16 * 1024_u32).rev().map(|left| 33 + left % 90)), "all of it, in order");
+    // Waiting holds neither a deadline nor a stop.
+    let late = RunSpec { deadline_ms: Some(100), ..waiting.clone() };
+    let seen = Runner::start().run(&printer(u32::MAX, ""), late);
+    assert_eq!((seen.outcome(), seen.dropped), (&Outcome::DeadlineExceeded, 0));
+    let mut runner = Runner::start();
+    let instance = runner.begin(&printer(u32::MAX, ""), waiting);
+    runner.wait_until(instance, |seen| seen.started);
+    runner.tell(&ToRunner::Stop { instance });
+    assert_eq!(runner.end(instance).outcome(), &Outcome::Stopped);
+}
+
+#[test]
 fn a_flood_is_told_while_the_guest_is_silent() {
     let mut runner = Runner::start();
     let instance = runner.begin(&printer(1024, "(call $sleep (i64.const 100000000))"), spec());
@@ -66,7 +84,7 @@ fn compiled_code_that_is_not_what_it_should_be_is_not_loaded() {
     let absent = runner.begin_placed((path.with_extension("gone"), digest), spec());
     fault(runner.end(absent), "cannot be read");
     // The right bytes, of the other flavour.
-    let flavour = runner.begin_placed((path, digest), agent::ipc::RunSpec { fuel: Some(1), ..spec() });
+    let flavour = runner.begin_placed((path, digest), RunSpec { fuel: Some(1), ..spec() });
     fault(runner.end(flavour), "does not load");
     assert_eq!(runner.run("(component)", spec()).outcome(), &Outcome::Completed, "it goes on");
 }

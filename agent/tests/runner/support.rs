@@ -1,6 +1,6 @@
 //! A runner on a thread, spoken to as control does, and what its instances said, sorted by instance.
 
-use agent::ipc::{self, FromRunner, OutputStream, RunSpec, ToRunner, Usage};
+use agent::ipc::{self, Flood, FromRunner, OutputStream, RunSpec, ToRunner, Usage};
 use agent::runner::{self, RunnerError, compile};
 use shared::{Digest, Outcome};
 use std::collections::HashMap;
@@ -40,7 +40,15 @@ pub fn wasm(wat: &str) -> Vec<u8> {
 
 /// Limits that are in nobody's way.
 pub fn spec() -> RunSpec {
-    RunSpec { memory_max_bytes: 64 * MIB, fuel: None, epoch_ms: 100, deadline_ms: None, args: vec![], env: vec![] }
+    RunSpec {
+        memory_max_bytes: 64 * MIB,
+        fuel: None,
+        epoch_ms: 100,
+        deadline_ms: None,
+        args: vec![],
+        env: vec![],
+        flood: Flood::Drop,
+    }
 }
 
 /// Everything about one instance.

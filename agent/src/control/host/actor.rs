@@ -4,7 +4,7 @@ use super::cwasm::{self, Code};
 use super::link;
 use super::wishes::Wish;
 use super::{HostConfig, HostEvent, HostOrder, PrepareFailed};
-use crate::ipc::{self, FromGuard, FromRunner, OutputStream, RunSpec, ToGuard, ToRunner};
+use crate::ipc::{self, Flood, FromGuard, FromRunner, OutputStream, RunSpec, ToGuard, ToRunner};
 use shared::{ComponentSpec, Digest, Outcome, Stream};
 use smol::channel::Sender;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
@@ -197,6 +197,7 @@ impl Actor {
                 deadline_ms: limits.deadline_ms.map(shared::DeadlineMs::get),
                 args: run.spec.args.clone(),
                 env: run.spec.env.clone(),
+                flood: Flood::Drop,
             },
         };
         self.tell_runner(order);
