@@ -1,8 +1,12 @@
 //! The words of `realm-agent`, checked; the guard passes them on to control as they are.
 
-use argh::FromArgs;
+mod adhoc;
+
+pub use adhoc::AdhocArgs;
+
+use argh::{EarlyExit, FromArgs};
 use shared::args::{Flag, Table};
-use shared::{OwnerId, Tag};
+use shared::{DeadlineMs, EnvPair, EpochMs, Fuel, Mebibytes, OwnerId, Tag};
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
@@ -20,12 +24,21 @@ const FLAGS: Table = Table {
         Flag::one("--data-dir", "REALM_AGENT_DATA"),
         Flag::switch("--no-tofu", "REALM_AGENT_NO_TOFU"),
         Flag::switch("--no-mdns", "REALM_AGENT_NO_MDNS"),
+        // What is run once is typed: a variable that is left over would change what the run means.
+        Flag::one("--wasm", "").typed_only(),
+        Flag::one("--memory-max-mb", "").typed_only(),
+        Flag::one("--fuel", "").typed_only(),
+        Flag::one("--epoch-ms", "").typed_only(),
+        Flag::one("--deadline-ms", "").typed_only(),
+        Flag::many("--arg", "").typed_only(),
+        Flag::many("--env", "").typed_only(),
     ],
     verbs: &[],
 };
 
 #[derive(FromArgs)]
-/// realm-agent: run WebAssembly components under hard limits, as a peer of a mesh.
+/// realm-agent: run WebAssembly components under hard limits, as a peer of a mesh. With `--wasm FILE`: run one at once,
+/// without a realm, and end with it.
 struct Words {
     /// a tag of this node, such as `dev` (repeatable)
     #[argh(option, arg_name = "TAG")]
@@ -59,6 +72,34 @@ struct Words {
     #[argh(switch)]
     no_mdns: bool,
 
+    /// run this component at once, without a realm; its output is that of the agent, and so is its exit code
+    #[argh(option, arg_name = "FILE")]
+    wasm: Option<PathBuf>,
+
+    /// with `--wasm`: MiB of all its memories and tables together; default 64, on boards under 1 GB 16
+    #[argh(option, arg_name = "MB")]
+    memory_max_mb: Option<Mebibytes>,
+
+    /// with `--wasm`: units of compute; default: no limit
+    #[argh(option, arg_name = "UNITS")]
+    fuel: Option<Fuel>,
+
+    /// with `--wasm`: longest stretch of compute before it gives way; default 100
+    #[argh(option, arg_name = "MS")]
+    epoch_ms: Option<EpochMs>,
+
+    /// with `--wasm`: wall-clock limit; default: none
+    #[argh(option, arg_name = "MS")]
+    deadline_ms: Option<DeadlineMs>,
+
+    /// with `--wasm`: an argument of the component (repeatable)
+    #[argh(option, arg_name = "ARG")]
+    arg: Vec<String>,
+
+    /// with `--wasm`: an environment variable of the component (repeatable)
+    #[argh(option, arg_name = "NAME=VALUE")]
+    env: Vec<EnvPair>,
+
     /// print the version and end
     #[argh(switch)]
     version: bool,
@@ -87,27 +128,48 @@ pub struct AgentArgs {
 
 /// What the words ask for.
 pub enum Asked {
-    /// To run.
+    /// To run a node.
     Run(AgentArgs),
+    /// To run one component.
+    Adhoc(AdhocArgs),
     /// To print this and end well.
     Print(String),
 }
 
-/// Checks the words after the program's name. Every flag can be left to a `REALM_AGENT_*` variable.
+/// Checks the words after the program's name. Every flag of a node can be left to a `REALM_AGENT_*` variable.
 ///
 /// # Errors
 /// A text for the user, whose exit code is 2.
 pub fn parse(words: &[String], env: &dyn Fn(&str) -> Option<String>) -> Result<Asked, String> {
+    match read(words, &|_| None).and_then(|typed| asked(typed, words, env)) {
+        Err(exit) if exit.status.is_ok() => Ok(Asked::Print(exit.output)),
+        other => other.map_err(|exit| exit.output),
+    }
+}
+
+/// Asked twice where a node is wanted: what a run without a realm is must not depend on the variables of a node.
+fn asked(mut typed: Words, words: &[String], env: &dyn Fn(&str) -> Option<String>) -> Result<Asked, EarlyExit> {
+    if typed.version {
+        return Err(EarlyExit { output: format!("realm-agent {}\n", shared::VERSION), status: Ok(()) });
+    }
+    if let Some(file) = typed.wasm.take() {
+        return adhoc::adhoc(typed, file).map(Asked::Adhoc).map_err(EarlyExit::from);
+    }
+    adhoc::refuse_without_wasm(&typed)?;
+    Ok(Asked::Run(node(read(words, env)?, env)?))
+}
+
+/// An error of usage, or a text to print, is an early exit.
+fn read(words: &[String], env: &dyn Fn(&str) -> Option<String>) -> Result<Words, EarlyExit> {
     let words = shared::args::prepare(&FLAGS, words, env).map_err(|error| error.to_string())?;
     let words: Vec<&str> = words.args.iter().map(String::as_str).collect();
-    let words = match Words::from_args(&["realm-agent"], &words) {
-        Ok(words) => words,
-        Err(exit) if exit.status.is_ok() => return Ok(Asked::Print(exit.output)),
-        Err(exit) => return Err(format!("{}\nhint: `realm-agent --help` lists the flags", exit.output.trim_end())),
-    };
-    if words.version {
-        return Ok(Asked::Print(format!("realm-agent {}\n", shared::VERSION)));
-    }
+    Words::from_args(&["realm-agent"], &words).map_err(|exit| match exit.status {
+        Ok(()) => exit,
+        Err(()) => format!("{}\nhint: `realm-agent --help` lists the flags", exit.output.trim_end()).into(),
+    })
+}
+
+fn node(words: Words, env: &dyn Fn(&str) -> Option<String>) -> Result<AgentArgs, String> {
     if words.role.len() > shared::MAX_NODE_TAGS {
         return Err(format!("{} roles, at most {} are allowed", words.role.len(), shared::MAX_NODE_TAGS));
     }
@@ -121,7 +183,7 @@ pub fn parse(words: &[String], env: &dyn Fn(&str) -> Option<String>) -> Result<A
         Some(http) => http,
         None => DEFAULT_HTTP.parse().map_err(|error| format!("{error}"))?,
     };
-    Ok(Asked::Run(AgentArgs {
+    Ok(AgentArgs {
         roles: words.role,
         owner: words.owner,
         bootstrap: words.bootstrap,
@@ -130,7 +192,7 @@ pub fn parse(words: &[String], env: &dyn Fn(&str) -> Option<String>) -> Result<A
         data_dir,
         no_tofu: words.no_tofu,
         no_mdns: words.no_mdns,
-    }))
+    })
 }
 
 impl AgentArgs {

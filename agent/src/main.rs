@@ -1,7 +1,7 @@
 //! `realm-agent`: one binary for all processes of a node; the first word tells which one this is.
 
 use agent::args::{self, Asked};
-use agent::{control, guard, runner};
+use agent::{adhoc, control, guard, runner};
 use argh::FromArgs;
 use std::process::ExitCode;
 
@@ -29,6 +29,7 @@ fn compile(words: &[String]) -> ExitCode {
 fn with_args(words: &[String], run: impl FnOnce(args::AgentArgs) -> Result<ExitCode, String>) -> ExitCode {
     match args::parse(words, &|name| std::env::var(name).ok()) {
         Ok(Asked::Print(text)) => print(&text),
+        Ok(Asked::Adhoc(args)) => adhoc::run(args).unwrap_or_else(|error| fail(&error, 1)),
         Ok(Asked::Run(args)) => run(args).unwrap_or_else(|error| fail(&error, 1)),
         Err(error) => fail(&error, EXIT_USAGE),
     }

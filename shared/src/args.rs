@@ -48,6 +48,12 @@ impl Flag {
         Flag { name, short: None, variable: Some(variable), kind: Kind::Many, rival: None }
     }
 
+    /// The same flag, which nothing stands in for.
+    #[must_use]
+    pub const fn typed_only(self) -> Flag {
+        Flag { variable: None, ..self }
+    }
+
     /// The same flag, with a short form.
     #[must_use]
     pub const fn or(self, short: &'static str) -> Flag {
