@@ -8,6 +8,7 @@
 mod child;
 mod fleet;
 mod harness;
+mod mdns;
 mod network;
 mod outage;
 #[path = "../mainjob/shell.rs"]

@@ -103,6 +103,10 @@ pub(super) const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(5);
 /// Name resolution as a whole; the system resolver gives up on one server after five seconds.
 pub(super) const RESOLVE_TIMEOUT: Duration = Duration::from_secs(10);
 
+/// A connection that may have lost its address answers within this time, or is closed: two round trips, and one packet
+/// that is lost.
+pub(super) const DOUBTED_TIMEOUT: Duration = Duration::from_secs(3);
+
 /// Within this time each listener knows an address. It takes milliseconds; the bound is for broken systems.
 pub(super) const LISTEN_TIMEOUT: Duration = Duration::from_secs(5);
 

@@ -238,6 +238,7 @@ impl Node {
             SwarmEvent::ExpiredListenAddr { address, .. } => {
                 let addr = self.with_local(address);
                 self.outbox.push_back(MeshEvent::LostAddr { addr });
+                self.try_all();
             }
             SwarmEvent::Behaviour(BehaviourEvent::Lan(Heard::Found(found))) => {
                 self.outbox.extend(found.into_iter().map(|(peer, addrs)| MeshEvent::Found { peer, addrs }));

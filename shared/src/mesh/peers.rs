@@ -4,6 +4,7 @@ use super::MeshEvent;
 use super::gate::{Access, judge};
 use super::gossip;
 use super::hello::{self, Progress, Step, Which};
+use super::limits::DOUBTED_TIMEOUT;
 use super::node::Node;
 use super::peer::{Link, Peer, node_id};
 use super::stream::MeshStream;
@@ -14,7 +15,7 @@ use libp2p::PeerId;
 use libp2p::core::ConnectedPoint;
 use libp2p::multiaddr::Protocol as Part;
 use libp2p::swarm::ConnectionId;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 impl Node {
     pub(super) fn on_established(&mut self, peer: PeerId, id: ConnectionId, endpoint: &ConnectedPoint) {
@@ -127,6 +128,18 @@ impl Node {
         late.into_iter().for_each(|peer| self.drop_peer(peer));
     }
 
+    /// An address of ours is gone, and with it perhaps the connections that were made from there; nothing else would
+    /// tell before they have been silent for long.
+    pub(super) fn try_all(&mut self) {
+        let links = self.peers.iter().flat_map(|(peer, state)| {
+            let open = state.links.iter().filter(|link| !link.closing && link.exchanges == 0);
+            open.map(|link| Which { peer: *peer, connection: link.id })
+        });
+        for which in links.collect::<Vec<_>>() {
+            self.ask_within(which, DOUBTED_TIMEOUT);
+        }
+    }
+
     pub(super) fn drop_peer(&mut self, peer: PeerId) {
         let Some(state) = self.peers.get_mut(&peer) else { return };
         for link in &mut state.links {
@@ -215,7 +228,11 @@ impl Node {
     }
 
     fn ask(&mut self, which: Which) {
-        let (reply, exchange) = hello::ask(which, self.hello.clone(), Instant::now() + self.limits.hello_timeout);
+        self.ask_within(which, self.limits.hello_timeout);
+    }
+
+    fn ask_within(&mut self, which: Which, time: Duration) {
+        let (reply, exchange) = hello::ask(which, self.hello.clone(), Instant::now() + time);
         let Some(link) = self.link(which) else { return };
         link.exchanges += 1;
         self.exchanges.push(exchange);
