@@ -46,7 +46,10 @@ pub use outcome::{Outcome, Phase};
 pub use owner::{OwnerId, OwnerKey, Signature};
 pub use realm_id::RealmId;
 pub use receipt::{Receipt, Verdict};
-pub use report::{ComponentReport, MAX_DETAIL_BYTES, MAX_REPORT_COMPONENTS, NodeReport, ReportRefused, SignedReport};
+pub use report::{
+    ComponentReport, MAX_DETAIL_BYTES, MAX_REPORT_ADDR_BYTES, MAX_REPORT_ADDRS, MAX_REPORT_COMPONENTS, NodeReport,
+    ReportRefused, SignedReport,
+};
 pub use seal::{IntentId, MAX_BODY_BYTES, MAX_SEALED_BYTES, Opened, Refused, Sealed, Trust, open, pae, seal};
 pub use spec::{ComponentSpec, EnvPair, MAX_ARGS, MAX_ENV, MAX_TEXT_BYTES, Restart, SpecError, check_inputs};
 pub use sync::{IndexEntry, MAX_SYNC_BYTES, MAX_SYNC_KEYS, Summary, SyncReply, SyncRequest};

@@ -23,6 +23,12 @@ pub const MAX_REPORT_COMPONENTS: usize = 128;
 /// the node have the rest.
 pub const MAX_DETAIL_BYTES: usize = 240;
 
+/// The most addresses in a report: the LAN and a VPN, over QUIC and TCP.
+pub const MAX_REPORT_ADDRS: usize = 4;
+
+/// The longest of them, in bytes: an IPv6 address and a port over QUIC have 65.
+pub const MAX_REPORT_ADDR_BYTES: usize = 80;
+
 /// The longest version or platform in a report, in bytes; as in a hello.
 const MAX_WORD_BYTES: usize = 64;
 
@@ -95,6 +101,8 @@ pub struct NodeReport {
     pub version: String,
     /// `os/arch`.
     pub platform: String,
+    /// Where it can be reached, at most [`MAX_REPORT_ADDRS`] multiaddrs without `/p2p/`.
+    pub addrs: Vec<String>,
     /// Whether its clock is behind what is known to have passed, so that it could not judge the future.
     pub clock_behind: bool,
     /// Whether the agent is about to end.
@@ -195,11 +203,15 @@ impl SignedReport {
         if report.realm != *realm {
             return Err(ReportRefused::OtherRealm);
         }
-        if report.components.len() > MAX_REPORT_COMPONENTS || report.tags.len() > crate::hello::MAX_NODE_TAGS {
+        if report.components.len() > MAX_REPORT_COMPONENTS
+            || report.tags.len() > crate::hello::MAX_NODE_TAGS
+            || report.addrs.len() > MAX_REPORT_ADDRS
+        {
             return Err(ReportRefused::Malformed("a list in the report is too long".into()));
         }
         let words = [&report.version, &report.platform].map(String::len);
         if words.iter().any(|length| *length > MAX_WORD_BYTES)
+            || report.addrs.iter().any(|addr| addr.len() > MAX_REPORT_ADDR_BYTES)
             || !report.components.iter().all(ComponentReport::is_bounded)
         {
             return Err(ReportRefused::Malformed("a text in the report is too long".into()));

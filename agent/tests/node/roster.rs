@@ -16,6 +16,7 @@ fn report(number: u8, count: u64, change: impl FnOnce(&mut NodeReport)) -> Signe
         tags: Vec::new(),
         version: "0.1.0".into(),
         platform: "linux/x86_64".into(),
+        addrs: Vec::new(),
         clock_behind: false,
         leaving: false,
         summary: Summary::of(std::iter::empty()),

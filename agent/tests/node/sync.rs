@@ -34,6 +34,7 @@ fn holding(number: u8, count: u64, entries: &[IndexEntry]) -> SignedReport {
         tags: Vec::new(),
         version: "0.1.0".into(),
         platform: "linux/x86_64".into(),
+        addrs: Vec::new(),
         clock_behind: false,
         leaving: false,
         summary: Summary::of(entries.iter().map(|entry| (&entry.key, entry.seq, entry.id))),

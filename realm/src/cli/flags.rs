@@ -44,6 +44,7 @@ const PUSH: &[Flag] = &[
     Flag::switch("--no-start", "REALM_NO_START").against("--start"),
     Flag::one("--timeout", "REALM_TIMEOUT"),
     Flag::switch("--detach", "REALM_DETACH"),
+    Flag::one("--until", "REALM_UNTIL"),
     Flag::switch("--require-all", "REALM_REQUIRE_ALL"),
     Flag::one("--note", "REALM_NOTE"),
     Flag::switch("--json", "REALM_JSON"),

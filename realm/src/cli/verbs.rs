@@ -1,6 +1,7 @@
 //! The verbs and their flags, as argh reads them. The first sentence of each is its help text.
 
 use super::values::{Color, PeerRef, ReachAddr, Timeout};
+use crate::rollout::Until;
 use argh::FromArgs;
 use shared::{ComponentName, DeadlineMs, EnvPair, EpochMs, Fuel, LogMaxKb, Mebibytes, OwnerId, Replicas, Restart, Tag};
 use std::path::PathBuf;
@@ -187,7 +188,11 @@ pub struct PushArgs {
     /// how long to wait: 300ms, 90s, 5m (default), 1h
     #[argh(option, arg_name = "time")]
     pub timeout: Option<Timeout>,
-    /// leave once a node has accepted it and has the artifact
+    /// leave when it is accepted (by one node, which has the artifact), replicated (three have it, or all that it is
+    /// for) or running (default)
+    #[argh(option, arg_name = "level")]
+    pub until: Option<Until>,
+    /// the same as `--until accepted`
     #[argh(switch)]
     pub detach: bool,
     /// exit 5 when any matching node is away

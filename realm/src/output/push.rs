@@ -2,7 +2,7 @@
 
 use super::status::tags;
 use super::{Tone, clean, counted};
-use crate::rollout::{Result, Rollout, State, Target, Verdict};
+use crate::rollout::{Result, Rollout, State, Target, Until, Verdict};
 use shared::{NodeId, Outcome, Phase};
 
 pub(crate) const HEADS: [&str; 4] = ["NODE", "TAGS", "PHASE", "OUTCOME"];
@@ -13,8 +13,9 @@ pub(crate) fn state_text(node: &NodeId, target: &Target, size: u64) -> (Tone, St
         (Result::Away, _) => (Tone::Warning, "away, will get it".to_owned()),
         (Result::Lost, _) => (Tone::Warning, "went away".to_owned()),
         (_, State::Waiting) => (Tone::Faint, "waiting for its word".to_owned()),
-        (_, State::Moving { phase: Phase::Fetching, fetched: Some(fetched) }) => {
-            (Tone::Plain, format!("fetching {} of {}", bytes(*fetched), bytes(size)))
+        (_, State::Moving { phase: Phase::Fetching, fetched: Some(fetched), rate }) => {
+            let rate = if *rate > 0 { format!(", {}/s", bytes(*rate)) } else { String::new() };
+            (Tone::Plain, format!("fetching {} of {}{rate}", bytes(*fetched), bytes(size)))
         }
         (_, State::Moving { phase, .. }) => (Tone::Plain, phase.to_string()),
         (_, State::Settling(_)) => (Tone::Plain, "started".to_owned()),
@@ -91,7 +92,8 @@ pub(crate) fn verdict_text(rollout: &Rollout, verdict: Verdict) -> (Tone, String
         Verdict::Detached => (
             Tone::Plain,
             format!(
-                "`{name}` is accepted and on its way; as wanted on {good} of {} so far{and_away}",
+                "`{name}` is {} and on its way; as wanted on {good} of {} so far{and_away}",
+                if rollout.goal().until == Until::Replicated { "replicated" } else { "accepted" },
                 counted(live, "node")
             ),
         ),

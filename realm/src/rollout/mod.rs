@@ -11,7 +11,8 @@ pub use target::{Result, State, Target};
 
 use crate::exit::Exit;
 use shared::{ComponentName, ComponentReport, IntentId, NodeId, NodeReport, Tag};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+use std::str::FromStr;
 use std::time::Duration;
 
 /// For how long a component has to be seen running before it is called so. One that crashes does it in its first
@@ -29,8 +30,36 @@ pub struct Goal {
     pub start: bool,
     /// Whether an absent node spoils it.
     pub require_all: bool,
-    /// Whether to leave once an agent has everything.
-    pub detach: bool,
+    /// When to leave.
+    pub until: Until,
+}
+
+/// How far a push has to be before the operator leaves it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default)]
+pub enum Until {
+    /// An agent has accepted it and has the whole artifact.
+    Accepted,
+    /// Three nodes have the whole artifact, or all that it is for: no single one can lose it.
+    Replicated,
+    /// It runs where it should.
+    #[default]
+    Running,
+}
+
+/// So many copies of an artifact outlive a node that fails while another is being restarted.
+const ENOUGH_COPIES: usize = 3;
+
+impl FromStr for Until {
+    type Err = String;
+
+    fn from_str(text: &str) -> std::result::Result<Until, String> {
+        match text {
+            "accepted" => Ok(Until::Accepted),
+            "replicated" => Ok(Until::Replicated),
+            "running" => Ok(Until::Running),
+            _ => Err("expected accepted, replicated or running".into()),
+        }
+    }
 }
 
 /// What is known of the hand-over, beside the reports.
@@ -38,6 +67,8 @@ pub struct Goal {
 pub struct Progress {
     /// An agent has accepted the intent and has the whole artifact: from there on it goes its way without us.
     pub held: bool,
+    /// Enough agents have the whole artifact, see [`Rollout::is_replicated`].
+    pub replicated: bool,
     /// The operator's patience is over.
     pub timed_out: bool,
 }
@@ -152,6 +183,17 @@ impl Rollout {
         self.targets.values().any(Target::is_past_fetching)
     }
 
+    /// Whether enough nodes have the whole artifact; `holders` are those that were seen to have it otherwise than by a
+    /// report.
+    #[must_use]
+    pub fn is_replicated(&self, holders: &BTreeSet<NodeId>) -> bool {
+        let has = |(node, target): &(&NodeId, &Target)| target.is_past_fetching() || holders.contains(node);
+        let elsewhere = holders.iter().filter(|node| !self.targets.contains_key(node)).count();
+        let copies = self.targets.iter().filter(has).count() + elsewhere;
+        let mut live = self.targets.iter().filter(|(_, target)| target.is_alive()).peekable();
+        copies >= ENOUGH_COPIES || live.peek().is_some() && live.all(|target| has(&target))
+    }
+
     /// Whether it is over.
     #[must_use]
     pub fn step(&self, progress: Progress) -> Step {
@@ -171,7 +213,12 @@ impl Rollout {
         if !was_live && progress.held {
             return Step::Done(Verdict::NoneLive);
         }
-        if self.goal.detach && progress.held {
+        let is_left = match self.goal.until {
+            Until::Accepted => progress.held,
+            Until::Replicated => progress.held && progress.replicated,
+            Until::Running => false,
+        };
+        if is_left {
             return Step::Done(Verdict::Detached);
         }
         if progress.timed_out {

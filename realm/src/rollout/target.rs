@@ -15,6 +15,8 @@ pub enum State {
         phase: Phase,
         /// Bytes that have arrived, while fetching.
         fetched: Option<u64>,
+        /// Bytes in a second, between the last two reports of it; 0 as long as there is only one.
+        rate: u64,
     },
     /// Seen running since this time; not yet for long enough.
     Settling(Duration),
@@ -69,12 +71,22 @@ pub struct Target {
     rank: (u64, u64),
     /// The last report about this push.
     last: Option<ComponentReport>,
+    /// When that came.
+    last_at: Duration,
     state: State,
 }
 
 impl Target {
     pub(super) fn new(tags: Vec<Tag>, alive: bool) -> Target {
-        Target { tags, alive, was_alive: alive, rank: (0, 0), last: None, state: State::Waiting }
+        Target {
+            tags,
+            alive,
+            was_alive: alive,
+            rank: (0, 0),
+            last: None,
+            last_at: Duration::ZERO,
+            state: State::Waiting,
+        }
     }
 
     /// Its tags.
@@ -143,6 +155,7 @@ impl Target {
             Some(report) => {
                 self.state = self.next(goal, at, report);
                 self.last = Some(report.clone());
+                self.last_at = at;
             }
             // It spoke of this push before, and speaks of another one under the same name.
             None if self.last.is_some() && names => {
@@ -169,13 +182,20 @@ impl Target {
             },
             Phase::Staged if !goal.start => State::Good(Phase::Staged),
             Phase::Staged | Phase::Fetching | Phase::Compiling => {
-                State::Moving { phase: report.phase, fetched: report.fetched }
+                State::Moving { phase: report.phase, fetched: report.fetched, rate: self.rate(at, report) }
             }
             // `restart = always`: a run that completed is followed by a pause and the next one.
             Phase::Backoff if report.last_outcome == Some(Outcome::Completed) => State::Good(Phase::Backoff),
             Phase::Backoff | Phase::Failed => failed(None),
             Phase::Stopped => failed(Some("it was stopped")),
         }
+    }
+
+    fn rate(&self, at: Duration, report: &ComponentReport) -> u64 {
+        let before = self.last.as_ref().and_then(|last| last.fetched);
+        let (Some(before), Some(fetched)) = (before, report.fetched) else { return 0 };
+        let millis = u64::try_from(at.saturating_sub(self.last_at).as_millis()).unwrap_or(u64::MAX);
+        fetched.saturating_sub(before).saturating_mul(1000).checked_div(millis).unwrap_or(0)
     }
 
     fn restarted_since(&self, report: &ComponentReport) -> bool {

@@ -19,7 +19,7 @@ fn name(text: &str) -> ComponentName {
 }
 
 fn goal() -> Goal {
-    Goal { name: name("hello"), intent: intent(1), start: true, require_all: false, detach: false }
+    Goal { name: name("hello"), intent: intent(1), start: true, require_all: false, until: Until::Running }
 }
 
 fn rollout(goal: Goal, nodes: &[(u8, bool)]) -> Rollout {
@@ -53,6 +53,7 @@ fn report(byte: u8, count: u64, components: Vec<ComponentReport>) -> NodeReport 
         tags: Vec::new(),
         version: "0.1.0".into(),
         platform: "linux/x86_64".into(),
+        addrs: Vec::new(),
         clock_behind: false,
         leaving: false,
         summary: Summary { digest: Digest::of(b""), count: 0, highest_seq: 0 },
@@ -63,6 +64,10 @@ fn report(byte: u8, count: u64, components: Vec<ComponentReport>) -> NodeReport 
 
 fn see(rollout: &mut Rollout, at: u64, byte: u8, phase: Phase) -> bool {
     rollout.observe(MS(at), &report(byte, at, vec![component(intent(1), phase)]), true)
+}
+
+fn say(rollout: &mut Rollout, at: u64, byte: u8, word: ComponentReport) {
+    rollout.observe(MS(at), &report(byte, at, vec![word]), true);
 }
 
 fn fail(rollout: &mut Rollout, at: u64, byte: u8, outcome: Outcome) {
@@ -176,8 +181,8 @@ fn a_pause_after_a_completed_run_is_no_failure() {
 fn nobody_there_waits_for_an_agent_to_hold_it() {
     let push = rollout(goal(), &[(1, false), (2, false)]);
     assert_eq!(step(&push), Step::Wait(None));
-    assert_eq!(push.step(Progress { held: true, timed_out: false }), Step::Done(Verdict::NoneLive));
-    assert_eq!(push.step(Progress { held: false, timed_out: true }), Step::Done(Verdict::NoneLive));
+    assert_eq!(push.step(Progress { held: true, ..Progress::default() }), Step::Done(Verdict::NoneLive));
+    assert_eq!(push.step(Progress { timed_out: true, ..Progress::default() }), Step::Done(Verdict::NoneLive));
     assert_eq!(Verdict::NoneLive.exit().code(), 5);
 }
 
@@ -211,7 +216,7 @@ fn a_node_that_goes_is_lost_and_one_that_comes_is_awaited() {
 fn out_of_time() {
     let mut push = rollout(goal(), &[(1, true), (2, true)]);
     see(&mut push, 1, 1, Phase::Completed);
-    let late = Progress { held: true, timed_out: true };
+    let late = Progress { held: true, timed_out: true, ..Progress::default() };
     assert_eq!(push.step(late), Step::Done(Verdict::TimedOut));
     assert_eq!(Verdict::TimedOut.exit().code(), 5);
     see(&mut push, 2, 2, Phase::Completed);
@@ -220,11 +225,11 @@ fn out_of_time() {
 
 #[test]
 fn detached_leaves_once_it_is_held() {
-    let push = rollout(Goal { detach: true, ..goal() }, &[(1, true)]);
+    let push = rollout(Goal { until: Until::Accepted, ..goal() }, &[(1, true)]);
     assert_eq!(step(&push), Step::Wait(None));
-    assert_eq!(push.step(Progress { held: true, timed_out: false }), Step::Done(Verdict::Detached));
-    let nobody = rollout(Goal { detach: true, ..goal() }, &[(1, false)]);
-    assert_eq!(nobody.step(Progress { held: true, timed_out: false }), Step::Done(Verdict::NoneLive));
+    assert_eq!(push.step(Progress { held: true, ..Progress::default() }), Step::Done(Verdict::Detached));
+    let nobody = rollout(Goal { until: Until::Accepted, ..goal() }, &[(1, false)]);
+    assert_eq!(nobody.step(Progress { held: true, ..Progress::default() }), Step::Done(Verdict::NoneLive));
 }
 
 #[test]
@@ -275,4 +280,43 @@ fn peers_must_be_known_and_unique() {
     assert!(matches!(match_nodes(&[common], &[], &all), Err(NoMatch::Ambiguous(_, nodes)) if nodes.len() == 2));
     let stranger: PeerRef = node(9).to_string().parse().unwrap();
     assert!(matches!(match_nodes(&[stranger], &[], &all), Err(NoMatch::Peer(_))));
+}
+
+#[test]
+fn replicated_leaves_with_three_copies_or_all_that_there_will_be() {
+    let of = |nodes: &[(u8, bool)]| rollout(Goal { until: Until::Replicated, ..goal() }, nodes);
+    let fetching = |bytes| ComponentReport { fetched: Some(bytes), ..component(intent(1), Phase::Fetching) };
+    let mut push = of(&[(1, true), (2, true), (3, true), (4, true), (5, true)]);
+    for byte in 1..=5 {
+        say(&mut push, u64::from(byte), byte, fetching(10));
+    }
+    let entry = BTreeSet::from([node(9)]);
+    assert!(!push.is_replicated(&entry));
+    say(&mut push, 10, 1, component(intent(1), Phase::Compiling));
+    assert!(!push.is_replicated(&entry), "two: the entry node, and one of those that it is for");
+    let held = Progress { held: true, ..Progress::default() };
+    assert!(matches!(push.step(held), Step::Wait(_)));
+    say(&mut push, 11, 2, component(intent(1), Phase::Compiling));
+    assert!(push.is_replicated(&entry) && !push.is_replicated(&BTreeSet::new()));
+    assert_eq!(push.step(Progress { replicated: true, ..held }), Step::Done(Verdict::Detached));
+    // Of two that are there both have it; the third gets it when it is back.
+    let mut few = of(&[(1, true), (2, true), (3, false)]);
+    say(&mut few, 1, 1, component(intent(1), Phase::Compiling));
+    assert!(!few.is_replicated(&BTreeSet::new()));
+    assert!(few.is_replicated(&BTreeSet::from([node(2)])), "seen to have it before it has said so");
+    assert!(!of(&[(1, false)]).is_replicated(&BTreeSet::new()), "nobody has it");
+}
+
+#[test]
+fn a_rate_is_what_came_between_two_words() {
+    let fetching = |bytes| ComponentReport { fetched: Some(bytes), ..component(intent(1), Phase::Fetching) };
+    let mut push = rollout(goal(), &[(1, true)]);
+    let rate = |push: &Rollout| match push.targets()[&node(1)].state() {
+        State::Moving { rate, .. } => *rate,
+        other => panic!("{other:?}"),
+    };
+    say(&mut push, 1_000, 1, fetching(1_000));
+    assert_eq!(rate(&push), 0);
+    say(&mut push, 1_500, 1, fetching(3_000));
+    assert_eq!(rate(&push), 4_000);
 }

@@ -36,13 +36,13 @@ impl Session {
         });
     }
 
-    /// Asks whether `node` has all of `artifact`; [`Event::Holds`] follows when it answers.
+    /// Asks whether `node` has all of `artifact`; [`Event::Holds`] follows in any case.
     pub(crate) fn ask_for(&mut self, node: NodeId, artifact: Artifact) {
         let (mesh, outbox) = (self.mesh.clone(), self.outbox.clone());
         self.spawn(async move {
-            if let Ok(BlobReply::Have { complete, .. }) = within(RECEIPT_TIMEOUT, ask(&mesh, node, artifact)).await {
-                let _ = outbox.send(Event::Holds { complete }).await;
-            }
+            let answer = within(RECEIPT_TIMEOUT, ask(&mesh, node, artifact)).await;
+            let complete = matches!(answer, Ok(BlobReply::Have { complete: true, .. }));
+            let _ = outbox.send(Event::Holds { complete }).await;
         });
     }
 }

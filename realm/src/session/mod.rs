@@ -32,6 +32,12 @@ const INBOX: usize = 256;
 /// beyond that are reset; the node that opened one tries again.
 const MAX_TASKS: usize = 512;
 
+/// Members whose addresses are remembered for the case that the entry node is lost: those that it told of.
+const MAX_MEMBERS: usize = 64;
+
+/// Addresses of each: LAN, VPN and loopback, over QUIC and TCP.
+const MAX_MEMBER_ADDRS: usize = 6;
+
 /// A node that said hello.
 #[derive(Debug, Clone)]
 pub(crate) struct Peer {
@@ -87,6 +93,8 @@ pub(crate) struct Session {
     executor: Arc<Executor<'static>>,
     realm: RealmId,
     peers: BTreeMap<NodeId, Peer>,
+    /// Addresses of members, as they were told by members.
+    members: BTreeMap<NodeId, Vec<String>>,
     served: Option<Arc<Served>>,
     /// Who may fetch it here; see [`Session::hand_over`].
     entries: BTreeSet<NodeId>,
@@ -121,6 +129,7 @@ impl Session {
             executor,
             realm,
             peers: BTreeMap::new(),
+            members: BTreeMap::new(),
             served: None,
             entries: BTreeSet::new(),
             watches: 0,
@@ -169,6 +178,9 @@ impl Session {
     fn take(&mut self, event: MeshEvent) -> Option<Event> {
         match event {
             MeshEvent::Met { peer, addr, hello, admitted } => {
+                if admitted {
+                    self.learn(&hello.addrs);
+                }
                 self.peers.insert(peer, Peer { addr, hello, admitted });
                 Some(Event::Met(peer))
             }
@@ -194,6 +206,26 @@ impl Session {
             | MeshEvent::LostAddr { .. }
             | MeshEvent::NoLan { .. }
             | MeshEvent::Lost { .. } => None,
+        }
+    }
+
+    fn learn(&mut self, addrs: &[String]) {
+        for addr in addrs {
+            let Some(node) = addr.rsplit_once("/p2p/").and_then(|(_, node)| node.parse().ok()) else { continue };
+            if self.members.len() < MAX_MEMBERS || self.members.contains_key(&node) {
+                let known = self.members.entry(node).or_default();
+                if known.len() < MAX_MEMBER_ADDRS && !known.contains(addr) {
+                    known.push(addr.clone());
+                }
+            }
+        }
+    }
+
+    /// Dials the members that were told of; [`Event::Met`] follows for those that answer.
+    pub(crate) fn reach_others(&self) {
+        for (_, addrs) in self.members.iter().filter(|(node, _)| !self.peers.contains_key(node)) {
+            // One that cannot be dialled now is no worse than one that does not answer.
+            let _ = self.mesh.dial(addrs);
         }
     }
 

@@ -5,6 +5,7 @@
 #[allow(dead_code, reason = "tests on other hosts share it")]
 mod child;
 mod command_line;
+mod entry;
 mod first_use;
 mod hostile;
 mod operator;

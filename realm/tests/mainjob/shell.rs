@@ -3,6 +3,7 @@
 use crate::child::{Place, run};
 use crate::support::{Agent, guest_path};
 use serde_json::Value;
+use std::process::Command;
 use tempfile::TempDir;
 
 /// An operator at a terminal of their own: files in one directory, nodes given by `--via`.
@@ -29,6 +30,11 @@ impl Shell {
 
     /// `realm` with these words: exit code, stdout, stderr.
     pub(crate) fn realm(&self, words: &[&str]) -> (Option<i32>, String, String) {
+        run(&mut self.command(words))
+    }
+
+    /// `realm` with these words, not started yet.
+    pub(crate) fn command(&self, words: &[&str]) -> Command {
         let mut command = self.place.command(env!("CARGO_BIN_EXE_realm"));
         command.env("HOME", self.home.path()).env("REALM_HOME", self.home.path().join("realm"));
         // No agent of this machine may be taken for one of the test.
@@ -36,7 +42,8 @@ impl Shell {
         if !self.via.is_empty() {
             command.env("REALM_VIA", &self.via);
         }
-        run(command.args(words))
+        command.args(words);
+        command
     }
 
     /// What stdout says, of a command that has to end well.

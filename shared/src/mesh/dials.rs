@@ -3,6 +3,7 @@
 use super::addr::{Addr, Transport, dial_reason};
 use super::limits::{MAX_DIALS, MAX_SAME_DIALS};
 use super::node::Node;
+use super::streams::is_surplus;
 use super::{MeshEvent, peer};
 use futures::FutureExt;
 use futures::future::{self, BoxFuture};
@@ -135,6 +136,10 @@ impl Node {
     }
 
     pub(super) fn on_dial_error(&mut self, id: ConnectionId, error: &DialError) {
+        if is_surplus(error) {
+            self.dials.settle(id, |dial| dial.reached = true);
+            return;
+        }
         if let Some((addr, reason)) = self.dials.failed(id, dial_reason(error)) {
             self.dial_failed(addr, reason);
         }

@@ -19,6 +19,24 @@ pub struct Limits {
     pub probe_interval: Duration,
 }
 
+impl Limits {
+    /// Those that suit a machine with so much memory.
+    #[must_use]
+    pub fn for_memory(bytes: u64) -> Limits {
+        const BOARD_BYTES: u64 = 1 << 30;
+        if bytes >= BOARD_BYTES {
+            return Limits::default();
+        }
+        // All windows full at once are 64 MiB. A board's uplink of 100 Mbit/s is filled at 80 ms, and it needs few neighbours.
+        Limits {
+            max_connections: 64,
+            connection_window_bytes: 1024 * 1024,
+            stream_window_bytes: 512 * 1024,
+            ..Limits::default()
+        }
+    }
+}
+
 impl Default for Limits {
     fn default() -> Limits {
         Limits {

@@ -303,6 +303,14 @@ impl Mesh {
             // The mesh says hello itself, and a peer would take another opening for it.
             return Err(MeshError::Refused { protocol });
         }
+        match self.open_once(peer, protocol).await {
+            // The newest connection was just about to end. Another one carries the stream, if there is one.
+            Err(MeshError::NotConnected | MeshError::Io(_)) => self.open_once(peer, protocol).await,
+            opened => opened,
+        }
+    }
+
+    async fn open_once(&self, peer: NodeId, protocol: Protocol) -> Result<MeshStream, MeshError> {
         let (reply, answer) = oneshot::channel();
         self.send(Command::Open { peer, protocol, reply })?;
         // A dropped reply means that the connection closed meanwhile.

@@ -32,8 +32,6 @@ pub(super) struct Link {
     pub(super) addr: String,
     /// The text that was given to dial, for connections that we made.
     pub(super) asked: Option<String>,
-    /// Whether this end has dialled it.
-    pub(super) dialer: bool,
     /// A dial is answered by the first hello on its connection.
     pub(super) answered: bool,
     /// Hello exchanges under way on this connection.

@@ -30,17 +30,10 @@ impl Node {
         let answered = asked.is_none();
         let tcp = endpoint.get_remote_address().iter().any(|part| matches!(part, Part::Tcp(_)));
         let probe = tcp.then(|| Instant::now() + self.limits.probe_interval);
-        let dialer = endpoint.is_dialer();
-        let state = self.peers.entry(peer).or_insert_with(|| Peer::new(node));
-        // Attempts overlap, and two may succeed: the first one is enough.
-        let surplus = dialer && state.links.iter().any(|link| link.dialer && !link.closing);
-        let link =
-            Link { id, addr, asked, dialer, answered: answered || surplus, exchanges: 0, closing: surplus, probe };
-        state.links.push(link);
+        let link = Link { id, addr, asked, answered, exchanges: 0, closing: false, probe };
+        self.peers.entry(peer).or_insert_with(|| Peer::new(node)).links.push(link);
         self.judge(peer);
-        if surplus {
-            self.swarm.close_connection(id);
-        } else if dialer {
+        if endpoint.is_dialer() {
             self.ask(Which { peer, connection: id });
         }
     }

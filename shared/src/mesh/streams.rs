@@ -11,8 +11,8 @@ use libp2p::core::Endpoint;
 use libp2p::core::transport::PortUse;
 use libp2p::swarm::behaviour::{ConnectionClosed, ConnectionEstablished};
 use libp2p::swarm::{
-    ConnectionDenied, ConnectionId, DialFailure, FromSwarm, ListenFailure, NetworkBehaviour, NotifyHandler, THandler,
-    ToSwarm,
+    ConnectionDenied, ConnectionId, DialError, DialFailure, FromSwarm, ListenFailure, NetworkBehaviour, NotifyHandler,
+    THandler, ToSwarm,
 };
 use libp2p::{Multiaddr, PeerId};
 use std::collections::{HashMap, HashSet, VecDeque};
@@ -43,7 +43,12 @@ pub(super) struct Streams {
 struct Links {
     gate: Arc<PeerGate>,
     /// Oldest first.
-    connections: Vec<ConnectionId>,
+    connections: Vec<Link>,
+}
+
+struct Link {
+    id: ConnectionId,
+    inbound: bool,
 }
 
 /// Why a connection is not taken, as the end that wanted it reads it.
@@ -54,6 +59,7 @@ enum Denial {
     Peer,
     Handshakes,
     Key,
+    Surplus,
 }
 
 impl fmt::Display for Denial {
@@ -64,11 +70,19 @@ impl fmt::Display for Denial {
             Denial::Peer => write!(f, "the peer has {MAX_CONNECTIONS_PER_PEER} connections already"),
             Denial::Handshakes => write!(f, "{MAX_PENDING_INBOUND} handshakes are under way already"),
             Denial::Key => f.write_str("the peer's key is not ed25519"),
+            Denial::Surplus => f.write_str("an earlier attempt has reached the peer"),
         }
     }
 }
 
 impl std::error::Error for Denial {}
+
+/// Whether a dial came to nothing because another one had reached the peer. Attempts overlap, and the first is enough: on
+/// several, streams would be opened on one that is about to be closed.
+pub(super) fn is_surplus(error: &DialError) -> bool {
+    let denied = |cause: &ConnectionDenied| matches!(cause.downcast_ref::<Denial>(), Some(Denial::Surplus));
+    matches!(error, DialError::Denied { cause } if denied(cause))
+}
 
 impl Streams {
     pub(super) fn new(limits: &Limits) -> Streams {
@@ -90,7 +104,7 @@ impl Streams {
 
     /// Opens a stream on `connection`, or on the newest one of the peer, which is the likeliest to be alive.
     pub(super) fn open(&mut self, peer: PeerId, connection: Option<ConnectionId>, protocol: Protocol, reply: Reply) {
-        let newest = self.peers.get(&peer).and_then(|links| links.connections.last().copied());
+        let newest = self.peers.get(&peer).and_then(|links| links.connections.last()).map(|link| link.id);
         let refusal = match connection.or(newest) {
             None => MeshError::NotConnected,
             Some(_) if self.queue.len() >= MAX_QUEUED_OPENS => MeshError::Busy,
@@ -111,7 +125,7 @@ impl Streams {
         self.pending_inbound.remove(&id);
         self.check(peer, inbound).map_err(ConnectionDenied::new)?;
         let links = self.peers.entry(peer).or_default();
-        links.connections.push(id);
+        links.connections.push(Link { id, inbound });
         Ok(Handler::new(Arc::clone(&links.gate), Arc::clone(&self.total)))
     }
 
@@ -123,6 +137,7 @@ impl Streams {
             return Err(Denial::Full(self.max_connections));
         }
         match self.peers.get(&peer) {
+            Some(links) if !inbound && links.connections.iter().any(|link| !link.inbound) => Err(Denial::Surplus),
             Some(links) if links.connections.len() >= MAX_CONNECTIONS_PER_PEER => Err(Denial::Peer),
             Some(_) => Ok(()),
             None if inbound && self.strangers() >= MAX_STRANGERS => Err(Denial::Strangers),
@@ -139,7 +154,7 @@ impl Streams {
         self.pending_inbound.remove(&id);
         let Some(peer) = peer else { return };
         if let Some(links) = self.peers.get_mut(&peer) {
-            links.connections.retain(|known| *known != id);
+            links.connections.retain(|link| link.id != id);
             if links.connections.is_empty() {
                 self.peers.remove(&peer);
             }

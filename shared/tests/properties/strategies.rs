@@ -187,7 +187,8 @@ fn component(detail: usize) -> impl Strategy<Value = ComponentReport> {
 /// A report of the node of `seed`, with a number of components out of `components`.
 pub(crate) fn report(seed: [u8; 32], components: Range<usize>, detail: usize) -> impl Strategy<Value = NodeReport> {
     let rank = (any::<u64>(), any::<u64>(), any::<u64>(), any::<u32>(), any::<u32>());
-    let facts = (vec(tag(), 0..=MAX_NODE_TAGS), "[ -~]{0,64}", "[ -~]{0,64}", any::<bool>(), any::<bool>());
+    let addrs = vec("[ -~]{0,80}", 0..=MAX_REPORT_ADDRS);
+    let facts = (vec(tag(), 0..=MAX_NODE_TAGS), "[ -~]{0,64}", "[ -~]{0,64}", any::<bool>(), any::<bool>(), addrs);
     (realm(), rank, facts, summary(), vec(component(detail), components)).prop_map(
         move |(realm, rank, facts, summary, components)| NodeReport {
             node: NodeId::of_seed(&seed),
@@ -199,6 +200,7 @@ pub(crate) fn report(seed: [u8; 32], components: Range<usize>, detail: usize) ->
             tags: facts.0,
             version: facts.1,
             platform: facts.2,
+            addrs: facts.5,
             clock_behind: facts.3,
             leaving: facts.4,
             summary,

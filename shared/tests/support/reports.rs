@@ -42,6 +42,7 @@ fn report_body() -> Cbor {
         ("tags", array([text("dev")])),
         ("version", text("0.1.0")),
         ("platform", text("linux/aarch64")),
+        ("addrs", array([text("/ip4/10.0.0.1/udp/4001/quic-v1"), text("/ip4/10.0.0.1/tcp/4001")])),
         ("clock_behind", Cbor::Bool(false)),
         ("leaving", Cbor::Bool(false)),
         ("summary", summary),
@@ -91,6 +92,7 @@ pub(crate) fn reports() -> Vec<Vector> {
     let in_component = |field: &str, item: Cbor| {
         signed(&report_body().with("components", array([component("hello", "failed").with(field, item)])))
     };
+    let with_addrs = |addrs: &[&str]| signed(&report_body().with("addrs", array(addrs.iter().map(|addr| text(addr)))));
     let many = |count: usize| report_body().with("components", array((0..count).map(|_| component("a", "running"))));
     let names = ["a running"; 128].join(", ");
     let newer = report_body().and("", "temperature", Cbor::Raw(vec![0xf9, 0x51, 0x10]));
@@ -125,13 +127,13 @@ pub(crate) fn reports() -> Vec<Vector> {
             signed_by(NODE, REPORT, &[report_body().encode(), vec![0]].concat())
         }),
         fail("empty_body", "malformed", "a signed body without bytes", signed_by(NODE, REPORT, &[])),
-        fail("too_long", "malformed", "a body of 31 KiB and a byte", {
-            signed(&filled(&report_body(), 31 * 1024 + 1))
-        }),
+        fail("too_long", "malformed", "a body of 31 KiB and a byte", signed(&filled(&report_body(), 31 * 1024 + 1))),
         fail("components_too_many", "malformed", "129 components", signed(&many(129))),
         fail("tags_too_many", "malformed", "17 tags", {
             signed(&report_body().with("tags", array((0..17).map(|_| text("t")))))
         }),
+        fail("addrs_too_many", "malformed", "five addresses", with_addrs(&["/ip4/10.0.0.1/tcp/1"; 5])),
+        fail("addr_too_long", "malformed", "an address of 81 bytes", with_addrs(&[&"a".repeat(81)])),
         fail("reason_too_long", "malformed", "a reason of 241 bytes", in_component("reason", text(&"r".repeat(241)))),
         fail("trap_too_long", "malformed", "a trap text of 241 bytes", {
             in_component("last_outcome", text(&format!("trap: {}", "t".repeat(241))))

@@ -43,8 +43,13 @@ pub(super) async fn start(
     let config = node_config(args, loaded.seed, loaded.boot, bootstrap);
     let (mesh_events, mesh) = bounded(MAX_EVENTS);
     let hello = first_hello(&config, &trust);
-    let mesh_config =
-        MeshConfig { seed: loaded.seed, hello, listen: Vec::new(), lan: !args.no_mdns, limits: Limits::default() };
+    let mesh_config = MeshConfig {
+        seed: loaded.seed,
+        hello,
+        listen: Vec::new(),
+        lan: !args.no_mdns,
+        limits: Limits::for_memory(machine::memory_bytes()),
+    };
     let (mesh_edge, bound, mesh_task) =
         listen::start(&wanted, &paths.ports(), mesh_config, executor, &mesh_events).await?;
     let (artifact_events, artifacts) = bounded(MAX_EVENTS);

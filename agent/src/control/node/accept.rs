@@ -23,6 +23,7 @@ impl Node {
             Word::AlreadyHeld(key) => {
                 self.answer(source, Given::AlreadyHeld, Verdict::Ignore);
                 self.fetch_from_operator(&key, &[source]);
+                self.fetch_here_too(&key, source);
             }
             Word::Refused(refused) => self.refuse(source, &refused, now),
         }

@@ -5,7 +5,7 @@ use super::effect::Effect;
 use super::lan::Lan;
 use super::random::Random;
 use super::target::{RETRY_FIRST_MS, Target};
-use shared::{MAX_HELLO_ADDRS, NodeId};
+use shared::{MAX_HELLO_ADDRS, MAX_REPORT_ADDR_BYTES, MAX_REPORT_ADDRS, NodeId};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// Up to so many connections a node looks for more members; gossip needs about eight neighbours.
@@ -156,6 +156,27 @@ impl Dialer {
         let local = is_loopback(from);
         let useful: Vec<String> = addrs.iter().filter(|addr| local || !is_loopback(addr)).cloned().collect();
         self.learn(&useful)
+    }
+
+    /// What this node's reports tell: where it is reached from other machines. Where all of the realm is on this one, that
+    /// is loopback.
+    pub fn report_addrs(&self) -> Vec<String> {
+        let bare = |addr: &String| without_peer(addr).to_owned();
+        let elsewhere = self.listening.iter().filter(|addr| !is_loopback(addr)).map(bare);
+        let mut addrs: Vec<String> = elsewhere.filter(|addr| addr.len() <= MAX_REPORT_ADDR_BYTES).collect();
+        if addrs.is_empty() {
+            addrs = self.listening.iter().map(bare).collect();
+        }
+        addrs.truncate(MAX_REPORT_ADDRS);
+        addrs
+    }
+
+    /// Learns where a member is reached, by its own word; everybody hears that, so that anybody can be dialled.
+    pub fn reported(&mut self, peer: &NodeId, addrs: &[String]) {
+        let local = self.listening.iter().all(|addr| is_loopback(addr));
+        let useful = addrs.iter().filter(|addr| local || !is_loopback(addr));
+        let useful: Vec<String> = useful.map(|addr| format!("{}/p2p/{peer}", without_peer(addr))).collect();
+        self.learn(&useful);
     }
 
     /// Addresses of one member.

@@ -31,6 +31,15 @@ impl Node {
         }
     }
 
+    /// Whoever hands over what is held has the artifact, or knows who has: an operator whose entry node is gone comes here.
+    pub(super) fn fetch_here_too(&mut self, key: &IntentKey, source: Source) {
+        let IntentKey::Component(name) = key;
+        let fetching = self.works.get(name).filter(|work| work.is_fetching());
+        if let (Some(work), Source::Stream { peer, .. }) = (fetching, source) {
+            self.out.push(Effect::Fetch { artifact: work.spec.artifact, hints: vec![peer] });
+        }
+    }
+
     /// What the disk had of an artifact was something else. Components that run do not notice, but a start of the
     /// agent without a network would, and so would a node that fetches it here.
     pub(super) fn torn(&mut self, digest: &Digest) {

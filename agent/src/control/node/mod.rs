@@ -120,6 +120,8 @@ impl Node {
             roster.restore(&realm, &restored.members);
             for member in &restored.members {
                 dialer.learn(&member.addrs);
+                let report = roster.report(&member.report.node);
+                report.iter().for_each(|report| dialer.reported(&report.node, &report.addrs));
             }
         }
         Node {

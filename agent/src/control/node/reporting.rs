@@ -48,6 +48,7 @@ pub struct Reporting {
 #[derive(PartialEq, Eq)]
 struct Contents {
     summary: Summary,
+    addrs: Vec<String>,
     /// Without the progress of fetches, which is apart.
     components: Vec<ComponentReport>,
     progress: Vec<Option<u64>>,
@@ -58,6 +59,7 @@ struct Contents {
 impl Contents {
     fn is_the_same_but_for_progress(&self, other: &Contents) -> bool {
         self.summary == other.summary
+            && self.addrs == other.addrs
             && self.components == other.components
             && self.clock_behind == other.clock_behind
             && self.leaving == other.leaving
@@ -121,6 +123,7 @@ impl Node {
         let mut components: Vec<ComponentReport> = self.works.values().map(Workload::report).collect();
         let contents = Contents {
             summary: self.ledger.summary(),
+            addrs: self.dialer.report_addrs(),
             progress: components.iter_mut().map(|component| component.fetched.take()).collect(),
             components,
             clock_behind: self.ledger.clock_behind(now),
@@ -145,6 +148,7 @@ impl Node {
             tags: self.config.tags.clone(),
             version: self.config.version.clone(),
             platform: self.config.platform.clone(),
+            addrs: contents.addrs.clone(),
             clock_behind: contents.clock_behind,
             leaving: contents.leaving,
             summary: contents.summary,
@@ -184,6 +188,9 @@ impl Node {
                 self.out.push(Effect::NodeChanged(*view));
                 if to_be_saved {
                     self.members_changed(now);
+                }
+                if let Some(report) = self.roster.report(&node) {
+                    self.dialer.reported(&node, &report.addrs);
                 }
                 self.call_who_needs(&node, now);
                 // One that is no neighbour is left to those between: what it holds comes hop by hop.

@@ -101,7 +101,8 @@ impl Roster {
         if before.is_none() && self.nodes.len() >= MAX_NODES {
             return Heard::Old;
         }
-        let to_be_saved = before.is_none_or(|before| before.report.tags != report.tags);
+        let to_be_saved =
+            before.is_none_or(|before| before.report.tags != report.tags || before.report.addrs != report.addrs);
         let mut known = Known { signed, report, alive_until: None };
         known.alive_until = alive.then(|| known.lives_until(now_ms)).flatten();
         let view = Box::new(known.view());

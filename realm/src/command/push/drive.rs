@@ -3,12 +3,20 @@
 use super::tell;
 use crate::exit::Failure;
 use crate::output::{Terminal, Tone, clean};
-use crate::rollout::{Progress, Rollout, Step, Verdict};
+use crate::rollout::{Progress, Rollout, Step, Until, Verdict};
 use crate::session::{Event, Session, WatchId};
 use shared::{Artifact, NodeId, Receipt, WatchReply, WatchRequest};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
+
+/// A node that does not have all of it yet is asked again after this: it tells nobody when it has, unless the push is for
+/// it, too.
+const ASK_PAUSE: Duration = Duration::from_millis(250);
+
+/// The entry node is gone, and no other is connected: for how long the others that it told of are looked for. They have
+/// to notice, too, when the network is to blame.
+const SEEK_TIMEOUT: Duration = Duration::from_secs(15);
 
 /// How a push ended.
 pub(super) struct Ended {
@@ -38,12 +46,14 @@ pub(super) struct Drive<'a, 'w> {
     accepted: BTreeSet<NodeId>,
     unclaimed: BTreeSet<NodeId>,
     refusals: Vec<(NodeId, String)>,
-    /// An agent has the whole artifact, as far as it did not say so by a report.
-    held: bool,
-    /// A node is being asked whether it has it.
-    asking: bool,
-    /// Nobody can be reached any more.
-    cut_off: bool,
+    /// Agents that have the whole artifact, as far as they did not say so by a report.
+    holders: BTreeSet<NodeId>,
+    /// A node that is being asked whether it has it.
+    asking: Option<NodeId>,
+    /// When it is asked again.
+    ask_at: Option<Instant>,
+    /// Nobody is connected: until when others are looked for.
+    seeking: Option<Instant>,
 }
 
 impl<'a, 'w> Drive<'a, 'w> {
@@ -71,9 +81,10 @@ impl<'a, 'w> Drive<'a, 'w> {
             accepted: BTreeSet::new(),
             unclaimed: BTreeSet::new(),
             refusals: Vec::new(),
-            held: false,
-            asking: false,
-            cut_off: false,
+            holders: BTreeSet::new(),
+            asking: None,
+            ask_at: None,
+            seeking: None,
         }
     }
 
@@ -100,17 +111,22 @@ impl<'a, 'w> Drive<'a, 'w> {
                 Step::Wait(None) => self.deadline,
                 Step::Wait(Some(at)) => self.deadline.min(self.begun + at),
             };
+            let until = self.seeking.into_iter().chain(self.ask_at).fold(until, Instant::min);
             if let Some(event) = self.session.next(Some(until)).await {
                 self.take(event)?;
+            }
+            if self.ask_at.take_if(|at| *at <= Instant::now()).is_some() {
+                self.ask_who_holds();
             }
         }
     }
 
     fn step(&mut self, now: Instant) -> Step {
-        let held = !self.accepted.is_empty() && (self.held || self.rollout.is_past_fetching());
-        let step = self.rollout.step(Progress { held, timed_out: now >= self.deadline });
+        let held = !self.accepted.is_empty() && (!self.holders.is_empty() || self.rollout.is_past_fetching());
+        let replicated = self.rollout.is_replicated(&self.holders);
+        let step = self.rollout.step(Progress { held, replicated, timed_out: now >= self.deadline });
         match step {
-            Step::Wait(_) if self.cut_off => Step::Done(Verdict::CutOff),
+            Step::Wait(_) if self.seeking.is_some_and(|seeking| seeking <= now) => Step::Done(Verdict::CutOff),
             step => step,
         }
     }
@@ -135,10 +151,12 @@ impl<'a, 'w> Drive<'a, 'w> {
             Event::Watched { .. } => {}
             Event::WatchEnded { watch, fault } => self.unwatched(watch, fault),
             Event::Holds { complete } => {
-                self.asking = false;
-                self.held |= complete;
+                let asked = self.asking.take();
+                self.holders.extend(asked.filter(|_| complete));
+                self.ask_at = self.holders.is_empty().then(|| Instant::now() + ASK_PAUSE);
             }
-            Event::AllServed => self.held = true,
+            // Sent is not arrived: what is in buffers when we leave is lost.
+            Event::AllServed => self.ask_who_holds(),
             Event::FileChanged => {
                 return Err(Failure::new("the file was changed while it was being pushed")
                     .hint("push it again: nodes refuse bytes that differ from what was signed"));
@@ -154,6 +172,10 @@ impl<'a, 'w> Drive<'a, 'w> {
         let is_watched = self.watches.values().any(|watched| *watched == node);
         if is_member && self.unclaimed.contains(&node) && !is_watched {
             self.watch(node);
+        }
+        if is_member && self.seeking.take().is_some() {
+            self.terminal.say(Tone::Warning, &format!("going on through {}", node.short()));
+            self.enter(node);
         }
     }
 
@@ -228,9 +250,9 @@ impl<'a, 'w> Drive<'a, 'w> {
                 self.enter(next);
             }
             None => {
-                self.terminal
-                    .say(Tone::Warning, &format!("lost {}{why}, and no other node is connected", node.short()));
-                self.cut_off = true;
+                self.terminal.say(Tone::Warning, &format!("lost {}{why}; looking for another node", node.short()));
+                self.session.reach_others();
+                self.seeking = Some(Instant::now() + SEEK_TIMEOUT);
             }
         }
     }
@@ -265,12 +287,13 @@ impl<'a, 'w> Drive<'a, 'w> {
     /// artifact all along, or have it from another node.
     fn ask_who_holds(&mut self) {
         let nobody_live = self.rollout.targets().values().all(|target| !target.is_alive());
-        if self.held || self.asking || !(self.rollout.goal().detach || nobody_live) {
+        let matters = self.rollout.goal().until != Until::Running || nobody_live;
+        if !self.holders.is_empty() || self.asking.is_some() || !matters {
             return;
         }
         let is_member = |node: &&NodeId| self.session.peers().get(node).is_some_and(|peer| peer.admitted);
         if let Some(node) = self.accepted.iter().find(is_member).copied() {
-            self.asking = true;
+            self.asking = Some(node);
             self.session.ask_for(node, self.artifact);
         }
     }

@@ -88,7 +88,7 @@ fn seal(plan: &Plan, matched: &Matched, key: &OwnerKey, highest_seq: u64) -> Res
         intent,
         start: plan.spec.start,
         require_all: plan.require_all,
-        detach: plan.detach,
+        until: plan.until,
     };
     Ok((goal, seq, sealed))
 }

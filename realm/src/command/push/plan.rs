@@ -3,6 +3,7 @@
 use crate::artifact::{self, Component};
 use crate::cli::PushArgs;
 use crate::exit::Failure;
+use crate::rollout::Until;
 use crate::world::Settings;
 use shared::{ComponentName, ComponentSpec, Limits};
 use std::path::{Path, PathBuf};
@@ -15,7 +16,7 @@ pub(super) struct Plan {
     pub(super) note: String,
     pub(super) timeout: Duration,
     pub(super) require_all: bool,
-    pub(super) detach: bool,
+    pub(super) until: Until,
 }
 
 impl Plan {
@@ -29,8 +30,18 @@ impl Plan {
         if args.start && args.no_start {
             return Err(Failure::usage("`--start` and `--no-start` exclude each other"));
         }
-        if args.detach && args.require_all {
-            return Err(Failure::usage("`--detach` does not wait for the nodes that `--require-all` asks for"));
+        let until = match (args.until, args.detach) {
+            (Some(until), true) if until != Until::Accepted => {
+                return Err(Failure::usage("`--detach` is `--until accepted`, and another `--until` was given"));
+            }
+            (Some(until), _) => until,
+            (None, true) => Until::Accepted,
+            (None, false) => Until::Running,
+        };
+        if until != Until::Running && args.require_all {
+            return Err(Failure::usage(
+                "`--require-all` waits for nodes to run it, and `--detach` and `--until` leave earlier",
+            ));
         }
         let component = artifact::open(&settings.cwd.join(file))?;
         let default = Limits::default();
@@ -58,7 +69,7 @@ impl Plan {
             note: args.note.clone().unwrap_or_default(),
             timeout: args.timeout.unwrap_or_default().0,
             require_all: args.require_all,
-            detach: args.detach,
+            until,
         })
     }
 }
