@@ -44,9 +44,9 @@ impl Node {
     /// agent without a network would, and so would a node that fetches it here.
     pub(super) fn torn(&mut self, digest: &Digest) {
         self.blobs.remove(digest);
-        let artifacts = self.works.values().map(|work| work.spec.artifact);
+        let mut artifacts = self.works.values().map(|work| work.spec.artifact);
         // Whoever waits for it anyway fetches it itself.
-        if let Some(artifact) = artifacts.filter(|artifact| artifact.digest == *digest).next_back()
+        if let Some(artifact) = artifacts.find(|artifact| artifact.digest == *digest)
             && !self.works.values().any(|work| work.spec.artifact.digest == *digest && work.is_fetching())
         {
             self.run_errand(artifact, Vec::new());
