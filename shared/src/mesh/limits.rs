@@ -48,8 +48,8 @@ impl Default for Limits {
             stream_window_bytes: 1024 * 1024,
             // A loaded board with one core needs a second at the worst.
             hello_timeout: Duration::from_secs(10),
-            // With the time for hello: gone after 25 s. Two exchanges of 1 kB per connection and interval.
-            probe_interval: Duration::from_secs(15),
+            // With the time for hello: gone after 15 s. Two exchanges of 1 kB per connection and interval.
+            probe_interval: Duration::from_secs(5),
         }
     }
 }
