@@ -1,178 +1,114 @@
-//! `cargo xtask bench`: how long a push takes, and what an idle agent costs, on this machine.
-//! Beside each figure stands what bounds it here (starting a process, making a file durable), measured in the same run.
+//! `cargo xtask bench`: how long pushes take, what agents cost, and how near transfers come to what this machine allows.
+//! Beside each figure stands what bounds it here, measured in the same run.
 
 use std::fs;
-use std::path::{Path, PathBuf};
-use std::time::{Duration, Instant};
+use std::path::PathBuf;
 
-use argh::FromArgs;
+use argh::{FromArgValue, FromArgs};
 
 use crate::Failure;
-use crate::cluster::Cluster;
-use crate::command::Echo;
-use crate::guests::sha256;
 use crate::workspace::{self, Profile};
 
 mod idle;
+mod memory;
+mod payload;
+mod proc;
+mod pushes;
+mod raw;
 mod samples;
-
-use samples::Samples;
+mod spread;
+mod stored;
+mod transfer;
 
 /// As in the README's claim.
 const AGENTS: usize = 3;
-/// Over how long idle agents are watched.
-const IDLE_FOR: Duration = Duration::from_secs(10);
-/// How long agents are left alone before that: the last heartbeat of a push has gone out by then.
-const SETTLE_FOR: Duration = Duration::from_secs(5);
 /// Fewer runs give no median.
 const FEWEST_RUNS: usize = 3;
 
-/// Measure pushes to three agents and the cost of idle ones (release profile).
+/// Measure pushes, idle agents and transfers (release profile).
 #[derive(FromArgs)]
 #[argh(subcommand, name = "bench")]
 pub(crate) struct Args {
     /// also write the figures to this file, as JSON
     #[argh(option)]
     json: Option<PathBuf>,
-    /// how often each push is repeated (default 15)
+    /// how often each push of a small component is repeated (default 15)
     #[argh(option, default = "15")]
     runs: usize,
+    /// measure this part alone: push, transfer, spread or memory; may be given more than once
+    #[argh(option)]
+    only: Vec<Part>,
+    /// measure the programs in this folder instead of building them, to compare them with others
+    #[argh(option)]
+    programs: Option<PathBuf>,
 }
 
-/// One row of the table, times in milliseconds.
-struct Row {
-    name: &'static str,
-    samples: Samples,
-    /// What the median should be at most, where somebody promised something.
-    target_ms: Option<f64>,
+/// What can be measured by itself.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Part {
+    /// Pushes of a small component, and idle agents.
+    Push,
+    /// A large component on loopback, beside plain TCP.
+    Transfer,
+    /// A large component to eight agents over links of 100 Mbit/s, beside the bound.
+    Spread,
+    /// What agents hold in memory while they transfer a very large one.
+    Memory,
 }
 
-/// Measures, prints a table, writes the JSON file.
+impl Part {
+    const ALL: [(&'static str, Part); 4] =
+        [("push", Part::Push), ("transfer", Part::Transfer), ("spread", Part::Spread), ("memory", Part::Memory)];
+}
+
+impl FromArgValue for Part {
+    fn from_arg_value(word: &str) -> Result<Part, String> {
+        let found = Part::ALL.iter().find(|(name, _)| *name == word);
+        found.map(|(_, part)| *part).ok_or_else(|| "it is `push`, `transfer`, `spread` or `memory`".to_owned())
+    }
+}
+
+/// What was measured: lines for people, and members of one JSON object for machines.
+struct Figures {
+    text: String,
+    json: String,
+}
+
+/// Measures, prints tables, writes the JSON file.
 pub(crate) fn run(args: &Args) -> Result<(), Failure> {
     if args.runs < FEWEST_RUNS {
         return Err(format!("`--runs` is at least {FEWEST_RUNS}"));
     }
-    let programs = workspace::build(Profile::Release)?;
-    let mut cluster = Cluster::new(programs)?;
-    let owner = cluster.init(Echo::Quiet)?;
-    for _ in 0..AGENTS {
-        cluster.add(&owner, Echo::Quiet)?;
+    let programs = match &args.programs {
+        Some(folder) => workspace::programs(folder)?,
+        None => workspace::build(Profile::Release)?,
+    };
+    let mut all = Vec::new();
+    for (_, part) in Part::ALL.iter().filter(|(_, part)| args.only.is_empty() || args.only.contains(part)) {
+        all.push(match part {
+            Part::Push => pushes::measure(&programs, args.runs)?,
+            Part::Transfer => transfer::measure(&programs)?,
+            Part::Spread => spread::measure(&programs)?,
+            Part::Memory => memory::measure(&programs)?,
+        });
     }
-    cluster.formed()?;
-    let rows = pushes(&cluster, args.runs)?;
-    println!("watching idle agents for {} s", IDLE_FOR.as_secs());
-    std::thread::sleep(SETTLE_FOR);
-    let idle = idle::watch(cluster.agents.iter().map(|agent| agent.pid), IDLE_FOR);
-    cluster.stop()?;
-    println!("{}", table(&rows));
-    match &idle {
-        Ok(usage) => print!("{}", idle::table(usage)),
-        Err(why) => println!("idle agents: not measured: {why}"),
+    for figures in &all {
+        print!("{}", figures.text);
     }
     if let Some(path) = &args.json {
-        let text = json(&rows, idle.as_deref().unwrap_or(&[]));
-        fs::write(path, text).map_err(|error| format!("cannot write `{}`: {error}", path.display()))?;
+        fs::write(path, json(&all)).map_err(|error| format!("cannot write `{}`: {error}", path.display()))?;
     }
     Ok(())
 }
 
-fn pushes(cluster: &Cluster, runs: usize) -> Result<Vec<Row>, Failure> {
-    let hello = workspace::root()?.join("guests/hello.wasm");
-    let component = fs::read(&hello).map_err(|error| format!("cannot read `{}`: {error}", hello.display()))?;
-    println!("{runs} pushes that have to be compiled, then {runs} that have not");
-    let (mut first, mut warm) = (Samples::default(), Samples::default());
-    let changed = |run: usize| with_section(&component, &format!("bench run {run}"));
-    for run in 0..runs {
-        first.add(push(cluster, &changed(run))?);
-    }
-    for _ in 0..runs {
-        warm.add(push(cluster, &changed(0))?);
-    }
-    let mut version = Samples::default();
-    let mut durable = Samples::default();
-    for _ in 0..runs {
-        let started = Instant::now();
-        cluster.expect(&["--version"], 0, Echo::Quiet)?;
-        version.add(started.elapsed());
-        durable.add(replace_durably(&cluster.folder)?);
-    }
-    Ok(vec![
-        Row { name: "push, compiled anew", samples: first, target_ms: Some(600.0) },
-        Row { name: "push, compiled before", samples: warm, target_ms: Some(250.0) },
-        Row { name: "baseline: `realm --version`", samples: version, target_ms: None },
-        Row { name: "baseline: fsync, rename, fsync", samples: durable, target_ms: None },
-    ])
+fn json(all: &[Figures]) -> String {
+    let members = all.iter().map(|figures| format!(",{}", figures.json)).collect::<String>();
+    format!("{{\"schema\":2{members}}}\n")
 }
 
-/// From the start of `realm push` to its end.
-fn push(cluster: &Cluster, component: &[u8]) -> Result<Duration, Failure> {
-    let file = cluster.folder.join("bench.wasm");
-    fs::write(&file, component).map_err(|error| format!("cannot write `{}`: {error}", file.display()))?;
-    let name = file.to_string_lossy();
-    let started = Instant::now();
-    cluster.expect(&["push", "--name", "bench", "--file", &*name, "--tag", "dev"], 0, Echo::Quiet)?;
-    let took = started.elapsed();
-    everywhere(cluster, &sha256(component))?;
-    Ok(took)
-}
-
-/// A push that ended with 0 has to be found on every node: otherwise its time says nothing.
-fn everywhere(cluster: &Cluster, digest: &str) -> Result<(), Failure> {
-    let done = format!("\"digest\":\"sha256:{digest}\"");
-    let on_all = |status: &str| {
-        status.matches(&done).count() == AGENTS && status.matches("\"last_outcome\":\"completed\"").count() == AGENTS
-    };
-    cluster.await_status(&format!("the push completed on {AGENTS} nodes"), on_all).map(drop)
-}
-
-/// The same component with one more custom section: another digest, so it is compiled anew.
-fn with_section(component: &[u8], words: &str) -> Vec<u8> {
-    let name = b"bench";
-    let length = 1 + name.len() + words.len();
-    // One byte of LEB128 each: enough for what is written here.
-    debug_assert!(length < 128);
-    let mut longer = component.to_vec();
-    longer.extend([0, length as u8, name.len() as u8]);
-    longer.extend(name);
-    longer.extend(words.as_bytes());
-    longer
-}
-
-/// What an agent has to do before it may acknowledge an intent: write, fsync, rename, fsync the folder.
-fn replace_durably(folder: &Path) -> Result<Duration, Failure> {
-    let failed = |error: std::io::Error| format!("cannot replace a file durably: {error}");
-    let (part, whole) = (folder.join("durable.part"), folder.join("durable"));
-    let started = Instant::now();
-    fs::write(&part, [0; 512]).map_err(failed)?;
-    fs::File::open(&part).and_then(|file| file.sync_all()).map_err(failed)?;
-    fs::rename(&part, &whole).map_err(failed)?;
-    fs::File::open(folder).and_then(|folder| folder.sync_all()).map_err(failed)?;
-    Ok(started.elapsed())
-}
-
-fn table(rows: &[Row]) -> String {
-    let mut text = format!("\n{:32} {:>9} {:>9} {:>9}   target p50\n", "ms", "p50", "min", "max");
-    for row in rows {
-        let (p50, min, max) = row.samples.summary_ms();
-        let target = row
-            .target_ms
-            .map_or(String::new(), |target| format!("{target:.0}, {}", if p50 <= target { "met" } else { "MISSED" }));
-        text.push_str(&format!("{:32} {p50:>9.1} {min:>9.1} {max:>9.1}   {target}\n", row.name));
-    }
-    text
-}
-
-fn json(rows: &[Row], idle: &[idle::Usage]) -> String {
-    let row = |row: &Row| {
-        let (p50, min, max) = row.samples.summary_ms();
-        let head = format!("{{\"name\":\"{}\",\"p50_ms\":{p50:.2},\"min_ms\":{min:.2},\"max_ms\":{max:.2}", row.name);
-        format!("{head},\"runs\":{}}}", row.samples.count())
-    };
-    let agent =
-        |usage: &idle::Usage| format!("{{\"pss_kib\":{},\"cpu_percent\":{:.3}}}", usage.pss_kib(), usage.cpu_percent);
-    let rows: Vec<String> = rows.iter().map(row).collect();
-    let idle: Vec<String> = idle.iter().map(agent).collect();
-    format!("{{\"schema\":1,\"times\":[{}],\"idle_agents\":[{}]}}\n", rows.join(","), idle.join(","))
+/// Whether a figure is what somebody promised.
+fn verdict(met: bool) -> &'static str {
+    if met { "met" } else { "MISSED" }
 }
 
 #[cfg(test)]
@@ -180,21 +116,17 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_added_section_is_well_formed_and_changes_the_component() {
-        let empty = [0, b'a', b's', b'm', 0x0d, 0, 1, 0];
-        let longer = with_section(&empty, "run 1");
-        assert_eq!(longer[..8], empty);
-        assert_eq!(longer[8..], *b"\x00\x0b\x05benchrun 1");
-        assert_ne!(longer, with_section(&empty, "run 2"));
+    fn parts_are_named_as_in_the_help() {
+        for (name, part) in Part::ALL {
+            assert_eq!(Part::from_arg_value(name), Ok(part));
+        }
+        assert!(Part::from_arg_value("pushes").is_err());
     }
 
     #[test]
-    fn a_missed_target_is_said() {
-        let mut samples = Samples::default();
-        samples.add(Duration::from_millis(300));
-        let slow = Row { name: "slow", samples: samples.clone(), target_ms: Some(250.0) };
-        let fine = Row { name: "fine", samples, target_ms: Some(301.0) };
-        assert!(table(&[slow]).contains("MISSED"));
-        assert!(table(&[fine]).contains("met"));
+    fn members_make_one_object() {
+        let figures = |json: &str| Figures { text: String::new(), json: json.into() };
+        assert_eq!(json(&[figures("\"a\":1"), figures("\"b\":[]")]), "{\"schema\":2,\"a\":1,\"b\":[]}\n");
+        assert_eq!(json(&[]), "{\"schema\":2}\n");
     }
 }

@@ -11,8 +11,10 @@ use crate::command::{self, Echo, Finished};
 use crate::sweeper::Sweeper;
 use crate::workspace::Programs;
 
+mod place;
 mod process;
 
+pub(crate) use place::Place;
 pub(crate) use process::Agent;
 
 /// How long an agent may take to end after SIGTERM: its own grace period for guests is shorter.
@@ -32,17 +34,40 @@ pub(crate) struct Cluster {
     pub(crate) agents: Vec<Agent>,
     programs: Programs,
     sweeper: Sweeper,
+    /// Where the operator is.
+    desk: Place,
 }
 
 impl Cluster {
     /// A new temporary folder and no agent yet.
     pub(crate) fn new(programs: Programs) -> Result<Self, Failure> {
+        Cluster::at(programs, &std::env::temp_dir(), Place::here())
+    }
+
+    /// The same with its folder in `parent` and the operator elsewhere.
+    pub(crate) fn at(programs: Programs, parent: &Path, desk: Place) -> Result<Self, Failure> {
         // Short: Unix sockets in it have to stay under 108 bytes. The time, because process ids come back.
         let nanos = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default().subsec_nanos();
-        let folder = std::env::temp_dir().join(format!("realm-{}-{nanos}", std::process::id()));
+        let folder = parent.join(format!("realm-{}-{nanos}", std::process::id()));
         fs::create_dir(&folder).map_err(|error| format!("cannot make `{}`: {error}", folder.display()))?;
         let sweeper = Sweeper::start(&folder)?;
-        Ok(Self { folder, agents: Vec::new(), programs, sweeper })
+        Ok(Self { folder, agents: Vec::new(), programs, sweeper, desk })
+    }
+
+    /// So many agents on this machine that know one another, with their folder in `parent`.
+    pub(crate) fn formed_of(agents: usize, programs: &Programs, parent: &Path) -> Result<Self, Failure> {
+        let mut cluster = Cluster::at(programs.clone(), parent, Place::here())?;
+        let owner = cluster.init(Echo::Quiet)?;
+        for _ in 0..agents {
+            cluster.add(&owner, Echo::Quiet)?;
+        }
+        cluster.formed()?;
+        Ok(cluster)
+    }
+
+    /// Has a namespace removed when we are gone.
+    pub(crate) fn sweep_namespace(&mut self, name: &str) -> Result<(), Failure> {
+        self.sweeper.watch_namespace(name)
     }
 
     /// Makes the owner key, and says its public half (`ed25519:…`).
@@ -59,10 +84,16 @@ impl Cluster {
 
     /// Starts one more agent that trusts `owner`, has the tag `dev`, and meets the others through the first.
     pub(crate) fn add(&mut self, owner: &str, echo: Echo) -> Result<(), Failure> {
+        self.add_at(&Place::here(), owner, echo)
+    }
+
+    /// The same elsewhere.
+    pub(crate) fn add_at(&mut self, place: &Place, owner: &str, echo: Echo) -> Result<(), Failure> {
         let number = self.agents.len() + 1;
-        let mut agent = Command::new(&self.programs.agent);
-        agent.args(["--listen", "/ip4/127.0.0.1/udp/0/quic-v1", "--http", "127.0.0.1:0", "--role", "dev"]);
-        agent.args(["--owner", owner, "--data-dir"]).arg(self.folder.join(format!("node-{number}")));
+        let data_dir = self.folder.join(format!("node-{number}"));
+        let mut agent = place.command(&self.programs.agent);
+        agent.args(["--listen", &format!("/ip4/{}/udp/0/quic-v1", place.ip()), "--http", "127.0.0.1:0"]);
+        agent.args(["--role", "dev", "--owner", owner, "--data-dir"]).arg(&data_dir);
         if let Some(first) = self.agents.first() {
             agent.args(["--bootstrap", &first.address]);
         }
@@ -70,7 +101,7 @@ impl Cluster {
             println!("$ {} &", command::display(&agent));
         }
         let log = self.folder.join(format!("node-{number}.log"));
-        let started = Agent::start(agent, &log, &mut self.sweeper)?;
+        let started = Agent::start(agent, data_dir, &log, &mut self.sweeper)?;
         if echo == Echo::Shown {
             println!("listening {}", started.address);
         }
@@ -80,7 +111,7 @@ impl Cluster {
 
     /// `realm` with the operator's folder and all agents as entry nodes.
     pub(crate) fn realm(&self, words: &[&str]) -> Command {
-        let mut realm = Command::new(&self.programs.realm);
+        let mut realm = self.desk.command(&self.programs.realm);
         realm.args(words);
         process::without_own_settings(&mut realm);
         realm.env("REALM_HOME", self.operator()).env("REALM_VIA", self.via());

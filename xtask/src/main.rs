@@ -14,6 +14,7 @@ mod cluster;
 mod command;
 mod demo;
 mod guests;
+mod network;
 mod skips;
 mod sweeper;
 mod test;

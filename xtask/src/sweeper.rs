@@ -8,15 +8,16 @@ use std::process::{Child, ChildStdin, Command, Stdio};
 
 use crate::Failure;
 
-/// Reads `pid N` lines; at `done` it leaves everything alone. At the end of input it sweeps: the pids were ours, and their
+/// Reads `pid N` and `net NAMESPACE` lines; at `done` it leaves everything alone. At the end of input it sweeps: the pids were ours, and their
 /// parent is gone, so nobody else will. Agents get ten seconds to end by themselves before they are killed; a shell can
 /// only ask whether a process that is not its child still lives, hence the loop.
 const SCRIPT: &str = r#"
 trap '' HUP INT TERM
-pids=
-while read -r verb pid; do
+pids= nets=
+while read -r verb what; do
     case $verb in
-        pid) pids="$pids $pid" ;;
+        pid) pids="$pids $what" ;;
+        net) nets="$nets $what" ;;
         done) exit 0 ;;
     esac
 done
@@ -26,6 +27,7 @@ if alive; then
     for try in 1 2 3 4 5 6 7 8 9 10; do alive || break; sleep 1; done
     alive && kill -s KILL $pids 2>/dev/null
 fi
+for net in $nets; do ip netns delete "$net" 2>/dev/null; done
 rm -rf "$1"
 "#;
 
@@ -50,6 +52,11 @@ impl Sweeper {
     /// Has one more process ended when we are gone.
     pub(crate) fn watch(&mut self, pid: u32) -> Result<(), Failure> {
         self.say(&format!("pid {pid}\n"))
+    }
+
+    /// Has a network namespace removed when we are gone.
+    pub(crate) fn watch_namespace(&mut self, name: &str) -> Result<(), Failure> {
+        self.say(&format!("net {name}\n"))
     }
 
     /// Leaves processes and folder alone, and ends the helper.

@@ -17,6 +17,7 @@ pub(crate) enum Profile {
 }
 
 /// The two programs, built.
+#[derive(Clone)]
 pub(crate) struct Programs {
     /// The operator's `realm`.
     pub(crate) realm: PathBuf,
@@ -51,11 +52,15 @@ pub(crate) fn build(profile: Profile) -> Result<Programs, Failure> {
         build.arg("--release");
     }
     crate::command::run(&mut build)?;
-    let folder = target()?.join(if profile == Profile::Release { "release" } else { "debug" });
+    programs(&target()?.join(if profile == Profile::Release { "release" } else { "debug" }))
+}
+
+/// The two programs in a folder.
+pub(crate) fn programs(folder: &Path) -> Result<Programs, Failure> {
     let programs = Programs { realm: folder.join("realm"), agent: folder.join("realm-agent") };
     for program in [&programs.realm, &programs.agent] {
         if !program.is_file() {
-            return Err(format!("cargo has built no `{}`", program.display()));
+            return Err(format!("there is no `{}`", program.display()));
         }
     }
     Ok(programs)

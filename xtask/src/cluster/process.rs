@@ -28,6 +28,7 @@ pub(crate) struct Agent {
     pub(crate) address: String,
     /// `HOST:PORT` of its HTTP edge.
     pub(crate) http: String,
+    data_dir: PathBuf,
     /// The file that its log goes to.
     pub(super) log: PathBuf,
     /// Tells once how it ended.
@@ -35,8 +36,13 @@ pub(crate) struct Agent {
 }
 
 impl Agent {
-    /// Starts one and waits until it is ready. Its log goes to the file `log`.
-    pub(crate) fn start(mut agent: Command, log: &Path, sweeper: &mut Sweeper) -> Result<Self, Failure> {
+    /// Starts one, which was told to keep its files in `data_dir`, and waits until it is ready. Its log goes to the file `log`.
+    pub(crate) fn start(
+        mut agent: Command,
+        data_dir: PathBuf,
+        log: &Path,
+        sweeper: &mut Sweeper,
+    ) -> Result<Self, Failure> {
         let file = File::create(log).map_err(|error| format!("cannot write `{}`: {error}", log.display()))?;
         without_own_settings(&mut agent);
         // Agents of this machine are told where they are; nobody on its network has to hear of them.
@@ -63,7 +69,9 @@ impl Agent {
             }
         }
         match (address, http) {
-            (Some(address), Some(http)) => Ok(Agent { pid, address, http, log: log.to_path_buf(), ended }),
+            (Some(address), Some(http)) => {
+                Ok(Agent { pid, address, http, data_dir, log: log.to_path_buf(), ended })
+            }
             _ => Err(format!("an agent was ready without having said `listening` and `http`{}", tail(log))),
         }
     }
@@ -84,6 +92,12 @@ impl Agent {
         } else {
             Err(format!("GET http://{}{path}: {}", self.http, head.lines().next().unwrap_or("no answer")))
         }
+    }
+
+    /// The file of an artifact, by its hexadecimal SHA-256: there once it is complete.
+    pub(crate) fn artifact(&self, digest: &str) -> PathBuf {
+        let folder = digest.get(..2).unwrap_or(digest);
+        self.data_dir.join("blobs/sha256").join(folder).join(digest)
     }
 
     /// The last lines of its log, with a heading.

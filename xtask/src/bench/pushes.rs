@@ -1,0 +1,144 @@
+//! How long a push of a small component takes, and what the same agents cost when nothing happens.
+//! Beside each time stands what bounds it here (starting a process, making a file durable), measured in the same run.
+
+use std::env;
+use std::fs;
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use super::samples::Samples;
+use super::{AGENTS, Figures, idle, payload, verdict};
+use crate::Failure;
+use crate::cluster::Cluster;
+use crate::command::Echo;
+use crate::guests::sha256;
+use crate::workspace::Programs;
+
+/// Over how long idle agents are watched.
+const IDLE_FOR: Duration = Duration::from_secs(10);
+/// How long agents are left alone before that: the last heartbeat of a push has gone out by then.
+const SETTLE_FOR: Duration = Duration::from_secs(5);
+
+/// One row of the table, times in milliseconds.
+struct Row {
+    name: &'static str,
+    samples: Samples,
+    /// What the median should be at most, where somebody promised something.
+    target_ms: Option<f64>,
+}
+
+/// Pushes `runs` times each way, then watches.
+pub(super) fn measure(programs: &Programs, runs: usize) -> Result<Figures, Failure> {
+    let cluster = Cluster::formed_of(AGENTS, programs, &env::temp_dir())?;
+    let rows = pushes(&cluster, runs)?;
+    println!("watching idle agents for {} s", IDLE_FOR.as_secs());
+    std::thread::sleep(SETTLE_FOR);
+    let idle = idle::watch(cluster.agents.iter().map(|agent| agent.pid), IDLE_FOR);
+    cluster.stop()?;
+    let watched = match &idle {
+        Ok(usage) => idle::table(usage),
+        Err(why) => format!("idle agents: not measured: {why}\n"),
+    };
+    let text = format!("{}{watched}", table(&rows));
+    Ok(Figures { text, json: json(&rows, idle.as_deref().unwrap_or(&[])) })
+}
+
+fn pushes(cluster: &Cluster, runs: usize) -> Result<Vec<Row>, Failure> {
+    let component = payload::hello()?;
+    println!("{runs} pushes that have to be compiled, then {runs} that have not");
+    let (mut first, mut warm) = (Samples::default(), Samples::default());
+    let changed = |run: usize| payload::with_section(&component, format!("bench run {run}").as_bytes());
+    for run in 0..runs {
+        first.add(push(cluster, &changed(run))?);
+    }
+    for _ in 0..runs {
+        warm.add(push(cluster, &changed(0))?);
+    }
+    let mut version = Samples::default();
+    let mut durable = Samples::default();
+    for _ in 0..runs {
+        let started = Instant::now();
+        cluster.expect(&["--version"], 0, Echo::Quiet)?;
+        version.add(started.elapsed());
+        durable.add(replace_durably(&cluster.folder)?);
+    }
+    Ok(vec![
+        Row { name: "push, compiled anew", samples: first, target_ms: Some(600.0) },
+        Row { name: "push, compiled before", samples: warm, target_ms: Some(250.0) },
+        Row { name: "baseline: `realm --version`", samples: version, target_ms: None },
+        Row { name: "baseline: fsync, rename, fsync", samples: durable, target_ms: None },
+    ])
+}
+
+/// From the start of `realm push` to its end.
+fn push(cluster: &Cluster, component: &[u8]) -> Result<Duration, Failure> {
+    let file = cluster.folder.join("bench.wasm");
+    fs::write(&file, component).map_err(|error| format!("cannot write `{}`: {error}", file.display()))?;
+    let name = file.to_string_lossy();
+    let started = Instant::now();
+    cluster.expect(&["push", "--name", "bench", "--file", &*name, "--tag", "dev"], 0, Echo::Quiet)?;
+    let took = started.elapsed();
+    everywhere(cluster, &sha256(component))?;
+    Ok(took)
+}
+
+/// A push that ended with 0 has to be found on every node: otherwise its time says nothing.
+fn everywhere(cluster: &Cluster, digest: &str) -> Result<(), Failure> {
+    let done = format!("\"digest\":\"sha256:{digest}\"");
+    let on_all = |status: &str| {
+        status.matches(&done).count() == AGENTS && status.matches("\"last_outcome\":\"completed\"").count() == AGENTS
+    };
+    cluster.await_status(&format!("the push completed on {AGENTS} nodes"), on_all).map(drop)
+}
+
+/// What an agent has to do before it may acknowledge an intent: write, fsync, rename, fsync the folder.
+fn replace_durably(folder: &Path) -> Result<Duration, Failure> {
+    let failed = |error: std::io::Error| format!("cannot replace a file durably: {error}");
+    let (part, whole) = (folder.join("durable.part"), folder.join("durable"));
+    let started = Instant::now();
+    fs::write(&part, [0; 512]).map_err(failed)?;
+    fs::File::open(&part).and_then(|file| file.sync_all()).map_err(failed)?;
+    fs::rename(&part, &whole).map_err(failed)?;
+    fs::File::open(folder).and_then(|folder| folder.sync_all()).map_err(failed)?;
+    Ok(started.elapsed())
+}
+
+fn table(rows: &[Row]) -> String {
+    let mut text = format!("\n{:32} {:>9} {:>9} {:>9}   target p50\n", "ms", "p50", "min", "max");
+    for row in rows {
+        let (p50, min, max) = row.samples.summary_ms();
+        let target = row
+            .target_ms
+            .map_or(String::new(), |target| format!("{target:.0}, {}", verdict(p50 <= target)));
+        text.push_str(&format!("{:32} {p50:>9.1} {min:>9.1} {max:>9.1}   {target}\n", row.name));
+    }
+    text
+}
+
+fn json(rows: &[Row], idle: &[idle::Usage]) -> String {
+    let row = |row: &Row| {
+        let (p50, min, max) = row.samples.summary_ms();
+        let head = format!("{{\"name\":\"{}\",\"p50_ms\":{p50:.2},\"min_ms\":{min:.2},\"max_ms\":{max:.2}", row.name);
+        format!("{head},\"runs\":{}}}", row.samples.count())
+    };
+    let agent =
+        |usage: &idle::Usage| format!("{{\"pss_kib\":{},\"cpu_percent\":{:.3}}}", usage.pss_kib(), usage.cpu_percent);
+    let rows: Vec<String> = rows.iter().map(row).collect();
+    let idle: Vec<String> = idle.iter().map(agent).collect();
+    format!("\"times\":[{}],\"idle_agents\":[{}]", rows.join(","), idle.join(","))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_missed_target_is_said() {
+        let mut samples = Samples::default();
+        samples.add(Duration::from_millis(300));
+        let slow = Row { name: "slow", samples: samples.clone(), target_ms: Some(250.0) };
+        let fine = Row { name: "fine", samples, target_ms: Some(301.0) };
+        assert!(table(&[slow]).contains("MISSED"));
+        assert!(table(&[fine]).contains("met"));
+    }
+}
