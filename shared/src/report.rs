@@ -181,7 +181,7 @@ impl SignedReport {
         };
         let key = OwnerKey::of_seed(seed);
         let sig = key.sign(&pae(REPORT_TYPE, &body));
-        SignedReport { node: NodeId::of_seed(seed), body, sig }
+        SignedReport { node: NodeId::from_bytes(*key.id().as_bytes()), body, sig }
     }
 
     /// Checks signature and realm and gives what was signed.

@@ -1,5 +1,6 @@
 //! What must hold at every step, and what must hold once nothing goes wrong any more.
 
+use crate::machine::Rank;
 use crate::pushes::Behaviour;
 use crate::world::World;
 use shared::{ComponentReport, ComponentSpec, Digest, IntentKey, NodeFacts, Opened, Phase, Restart, Summary};
@@ -7,10 +8,12 @@ use std::collections::{BTreeMap, BTreeSet};
 
 impl World {
     /// P1, P2: only what the owner signed is written, and nothing older than what was there.
-    pub fn check_persist(&self, at: usize, bytes: &[u8]) {
+    pub fn check_persist(&self, at: usize, key: &IntentKey, bytes: &[u8]) -> Rank {
         let opened = self.pushes.of_bytes(bytes).unwrap_or_else(|| panic!("{at} stores what the owner never signed"));
-        let durable = self.machines[at].durable(&opened.key());
-        assert!(durable.is_none_or(|durable| durable < opened.rank()), "{at} goes back on {}", opened.key());
+        assert_eq!(opened.key(), *key, "{at} stores it under another key");
+        let durable = self.machines[at].durable(key);
+        assert!(durable.is_none_or(|durable| durable < opened.rank()), "{at} goes back on {key}");
+        opened.rank()
     }
 
     /// P1, P2: only what the owner signed is started, from the disk, here, and never something older again.
@@ -36,6 +39,12 @@ impl World {
 
     /// Whether all is as it should be by now; otherwise what is not.
     pub fn converged(&self) -> Result<(), String> {
+        self.agreed()?;
+        self.acquainted()
+    }
+
+    /// Whether every machine holds the newest of everything, and runs what it should.
+    pub fn agreed(&self) -> Result<(), String> {
         let newest = self.newest();
         for at in 0..self.machines.len() {
             self.agrees(at, &newest).map_err(|what| format!("machine {at}: {what}"))?;
@@ -43,7 +52,18 @@ impl World {
         Ok(())
     }
 
-    fn agrees(&self, at: usize, newest: &BTreeMap<IntentKey, crate::machine::Rank>) -> Result<(), String> {
+    /// Whether every machine knows that all others live.
+    pub fn acquainted(&self) -> Result<(), String> {
+        for (at, machine) in self.machines.iter().enumerate() {
+            let alive = machine.node.as_ref().map_or(0, |node| node.figures().nodes_alive);
+            if alive != self.machines.len() {
+                return Err(format!("machine {at}: sees {alive} nodes alive"));
+            }
+        }
+        Ok(())
+    }
+
+    fn agrees(&self, at: usize, newest: &BTreeMap<IntentKey, Rank>) -> Result<(), String> {
         let machine = &self.machines[at];
         let node = machine.node.as_ref().ok_or("is off")?;
         let held: BTreeMap<_, _> = newest.keys().filter_map(|key| Some((key.clone(), machine.durable(key)?))).collect();
@@ -61,10 +81,6 @@ impl World {
         if node.own_report().and_then(|report| report.open(&node.realm()?).ok()).is_none_or(|it| it.summary != summary)
         {
             return Err("reports another state map".into());
-        }
-        let alive = node.views().iter().filter(|view| view.alive).count();
-        if alive != self.machines.len() {
-            return Err(format!("sees {alive} nodes alive"));
         }
         let named: BTreeSet<Digest> = newest.values().map(|(_, id)| self.artifact(id)).collect();
         assert!(machine.disk.blobs.is_subset(&named), "{at} keeps an artifact that nothing names");

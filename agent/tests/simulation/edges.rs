@@ -3,7 +3,7 @@
 use crate::machine::{Waiting, Write};
 use crate::network::Data;
 use crate::pushes::Behaviour;
-use crate::rng::{fingerprint, mix};
+use crate::rng::{fingerprint, head, mix};
 use crate::world::{Event, World};
 use agent::control::node::{Effect, Input, Instance, PrepareError, Verdict};
 use shared::{ComponentSpec, Digest, Outcome};
@@ -17,8 +17,8 @@ impl World {
         match effect {
             Effect::Persist { ticket, key, bytes, claim } => {
                 self.figures.writes += 1;
-                self.check_persist(at, &bytes);
-                self.machines[at].writes.push_back(Write { ticket, key, bytes, claim });
+                let rank = self.check_persist(at, &key, &bytes);
+                self.machines[at].writes.push_back(Write { ticket, key, rank, bytes, claim });
                 let delay = self.rng.between(1, 60);
                 self.after(delay, Event::Written { at, life });
             }
@@ -30,8 +30,9 @@ impl World {
             }
             Effect::Announce(bytes) => self.publish(at, Data::Intent(bytes)),
             Effect::PublishReport(report) => {
-                self.figures.reports += 1;
-                if fingerprint(report.sig.as_bytes()) % 100 >= self.plan.unheard {
+                self.figures.reports += u64::from(report.node == self.machines[at].id);
+                self.figures.published += 1;
+                if head(report.sig.as_bytes()) % 100 >= self.plan.unheard {
                     self.publish(at, Data::Report(Arc::new(report)));
                 }
             }
@@ -145,12 +146,17 @@ pub fn weigh(effect: &Effect) -> u64 {
     match effect {
         Effect::Persist { bytes, .. } | Effect::Announce(bytes) => fingerprint(bytes),
         Effect::HandOver { peer, bytes } => fingerprint(bytes) ^ fingerprint(peer.as_bytes()),
-        Effect::PublishReport(report) => fingerprint(report.sig.as_bytes()),
+        Effect::PublishReport(report) => head(report.sig.as_bytes()),
         Effect::Start { instance, spec, .. } => instance ^ fingerprint(spec.artifact.digest.as_bytes()),
         Effect::Dial(addrs) => fingerprint(addrs.join(" ").as_bytes()),
         Effect::AskSync { peer, .. } => fingerprint(peer.as_bytes()),
         Effect::Stop(instance) => *instance,
         Effect::SaveMembers(members) => members.len() as u64,
-        other => fingerprint(format!("{:?}", std::mem::discriminant(other)).as_bytes()),
+        Effect::Judge { ticket, verdict } => 3 * ticket + *verdict as u64,
+        Effect::NodeChanged(view) => head(view.report.sig.as_bytes()) ^ u64::from(view.alive),
+        Effect::Receipt { ticket, .. } | Effect::AnswerSync { ticket, .. } => *ticket,
+        Effect::Fetch { artifact, .. } => head(artifact.digest.as_bytes()),
+        Effect::Drop(digest) | Effect::Prepare { digest, .. } => !head(digest.as_bytes()),
+        Effect::SaveRun { .. } | Effect::SetHello(_) | Effect::Log(..) | Effect::Note(..) => 1,
     }
 }

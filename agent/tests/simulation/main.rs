@@ -1,4 +1,4 @@
-//! A realm of a hundred nodes of the pure core, in virtual time, from one seed: what one node alone cannot show.
+//! Realms of up to a thousand nodes of the pure core, in virtual time, from one seed: what one node alone cannot show.
 //! `REALM_SIM_SEEDS=200` tries that many further seeds.
 #![allow(clippy::print_stdout, reason = "the figures of a run are part of what it shows")]
 #![allow(clippy::collapsible_match, reason = "a guard that changes the world is easily overlooked")]
@@ -6,8 +6,10 @@
 mod checks;
 mod deceit;
 mod edges;
+mod idle;
 mod machine;
 mod network;
+mod parts;
 mod pushes;
 mod rng;
 mod script;
@@ -30,7 +32,7 @@ const HEARD_MS: u64 = 55_000;
 const CALM_MS: u64 = 200_000;
 
 fn plan(nodes: usize) -> Plan {
-    Plan { nodes, loss: 12, latency_ms: (1, 180), gossip: true, unheard: 95, faults: 4 }
+    Plan { nodes, anchors: 3, loss: 12, latency_ms: (1, 180), gossip: true, unheard: 95, told: usize::MAX, faults: 4 }
 }
 
 /// Lets a realm suffer and recover; gives the world as it is when all is well.
@@ -77,11 +79,10 @@ fn the_same_seed_gives_the_same_run() {
 
 /// Nothing is lost, and a round trip takes 50 ms.
 fn quiet(nodes: usize, gossip: bool) -> World {
-    let plan = Plan { nodes, loss: 0, latency_ms: (25, 25), gossip, unheard: 0, faults: 0 };
+    let latency_ms = (25, 25);
+    let plan = Plan { nodes, anchors: 3, loss: 0, latency_ms, gossip, unheard: 0, told: usize::MAX, faults: 0 };
     let mut world = realm(3, plan);
-    for machine in &mut world.machines {
-        machine.owner = Some(world.pushes.owner.id());
-    }
+    world.claim_all();
     world.boot_all();
     world.run(10_000);
     world

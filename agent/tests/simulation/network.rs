@@ -1,7 +1,7 @@
 //! What is between machines: links that break and are noticed late, gossip as flooding, questions that get lost.
 
 use crate::machine::Waiting;
-use crate::rng::fingerprint;
+use crate::rng::{fingerprint, head};
 use crate::world::{Event, World};
 use agent::control::node::{Input, Source};
 use shared::{Hello, SignedReport, SyncReply, SyncRequest};
@@ -15,6 +15,9 @@ const IDLE_MS: (u64, u64) = (8_000, 12_000);
 
 /// An edge gives up on a question after this time.
 const ASK_MS: u64 = 10_000;
+
+/// A machine has so many peers at most, as `Limits::max_connections` of the mesh.
+const MAX_LINKS: usize = 256;
 
 /// A stranger is sent away after this time.
 const STRANGER_MS: u64 = 10_000;
@@ -30,7 +33,7 @@ impl Data {
     fn id(&self) -> u64 {
         match self {
             Data::Intent(bytes) => fingerprint(bytes),
-            Data::Report(report) => fingerprint(report.sig.as_bytes()),
+            Data::Report(report) => head(report.sig.as_bytes()),
         }
     }
 }
@@ -67,6 +70,12 @@ impl World {
     /// Sends over a link, when there is one and the packet is not lost.
     fn send(&mut self, from: usize, to: usize, packet: Packet) {
         self.figures.messages += 1;
+        *match &packet {
+            Packet::Gossip(Data::Intent(_)) => &mut self.figures.intents_passed,
+            Packet::Gossip(Data::Report(_)) => &mut self.figures.reports_passed,
+            Packet::HandOver(_) => &mut self.figures.handovers,
+            Packet::Ask { .. } | Packet::Reply { .. } => &mut self.figures.asked_and_told,
+        } += 1;
         let lost = self.rng.chance(self.plan.loss) || !self.is_linked(from, to);
         if !lost {
             let delay = self.latency();
@@ -90,6 +99,9 @@ impl World {
 
     pub fn dialled(&mut self, from: usize, to: Option<usize>, addr: String) {
         match to.filter(|to| self.machines[*to].node.is_some() && !self.is_cut(from, *to)) {
+            Some(to) if self.machines[to].peers.len() >= MAX_LINKS => {
+                self.feed(from, Input::DialFailed { addr, reason: "too many connections".into() });
+            }
             Some(to) => self.establish(from, to),
             None => self.feed(from, Input::DialFailed { addr, reason: "no answer".into() }),
         }
@@ -201,7 +213,15 @@ impl World {
         self.send(from, to, Packet::Ask { ask, request });
     }
 
-    pub fn answer(&mut self, from: usize, ask: u64, reply: SyncReply) {
+    pub fn answer(&mut self, from: usize, ask: u64, mut reply: SyncReply) {
+        if let SyncReply::Reports(views) = &mut reply
+            && views.len() > self.plan.told
+        {
+            // The first is about the one who answers; of the others, chance decides which are told.
+            let others = views.get_mut(1..).unwrap_or_default();
+            others.rotate_left(self.rng.index(others.len()));
+            views.truncate(self.plan.told);
+        }
         if let Some(to) = self.asks.get(&ask).map(|ask| ask.from) {
             self.send(from, to, Packet::Reply { ask, reply });
         }

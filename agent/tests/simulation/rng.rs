@@ -58,3 +58,8 @@ pub fn mix(mut z: u64) -> u64 {
 pub fn fingerprint(bytes: &[u8]) -> u64 {
     bytes.iter().fold(0xcbf2_9ce4_8422_2325, |hash, byte| (hash ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3))
 }
+
+/// The first bytes of what looks like chance anyway.
+pub fn head(bytes: &[u8]) -> u64 {
+    bytes.iter().take(8).fold(0, |head, byte| head << 8 | u64::from(*byte))
+}

@@ -14,6 +14,7 @@ const NAMES: [&str; 5] = ["api", "cache", "door", "lamp", "meter"];
 #[derive(Clone)]
 pub enum Step {
     Push,
+    PushAt(usize, &'static str),
     Visit(IntentId),
     Leave { at: usize, life: u64, peer: NodeId, push: IntentId },
     Claim,
@@ -40,7 +41,7 @@ pub fn realm(seed: u64, plan: Plan) -> World {
     let mut world = World::new(seed, plan);
     let owner = world.pushes.owner.id();
     for at in 0..world.plan.nodes {
-        let claimed = at < 3 || !world.rng.chance(10);
+        let claimed = at < world.plan.anchors || !world.rng.chance(10);
         let tags = TAGS.iter().filter(|_| world.rng.chance(50)).map(|text| tag(text)).collect();
         let mut machine = Machine::new(at, claimed.then_some(owner), tags, &mut world.rng);
         machine.clock = match world.rng.below(10) {
@@ -48,10 +49,10 @@ pub fn realm(seed: u64, plan: Plan) -> World {
             1 => Clock::Off(-240_000 + world.rng.below(480_000) as i64),
             _ => Clock::Off(0),
         };
-        // The first is everybody's anchor; a second one for some. Half of the addresses lack the peer id.
+        // One or two anchors for everybody but the first, who is one. Half of the addresses lack the peer id.
         let anchors = if at == 0 { 0 } else { world.rng.between(1, 2) };
         for _ in 0..anchors {
-            let addr = world.machines[world.rng.index(at.min(3))].addr.clone();
+            let addr = world.machines[world.rng.index(at.min(world.plan.anchors))].addr.clone();
             let short = addr.split("/p2p/").next().unwrap_or_default().to_owned();
             machine.bootstrap.push(if world.rng.chance(50) { addr } else { short });
         }
@@ -113,6 +114,9 @@ impl World {
     pub fn step(&mut self, step: Step) {
         match step {
             Step::Push => self.push(),
+            Step::PushAt(at, name) if self.machines[at].node.is_some() => self.push_at(at, name),
+            // Whoever wants to push there waits until it is on.
+            Step::PushAt(..) => self.after(1_000, Event::Step(step)),
             Step::Visit(push) => self.visit(push),
             Step::Leave { at, life, peer, push } => self.leave(at, life, peer, push),
             Step::Claim => self.claim(),
@@ -136,15 +140,7 @@ impl World {
 
     fn push(&mut self) {
         let Some(entry) = self.up() else { return };
-        self.figures.pushes += 1;
         let chosen = self.rng.pick(&NAMES).unwrap_or_default();
-        let behaviour = match self.rng.below(8) {
-            0 => Behaviour::Crashes,
-            1 | 2 => Behaviour::Completes,
-            _ => Behaviour::Stays,
-        };
-        let number = self.rng.below(8);
-        let artifact = self.pushes.artifact(number, behaviour);
         let mut audience = Audience::default();
         match self.rng.below(4) {
             0 => {}
@@ -154,6 +150,32 @@ impl World {
             }
             _ => audience.tags = self.rng.pick(&TAGS).map(tag).into_iter().collect(),
         }
+        for id in self.compose(entry, chosen, audience) {
+            self.visit(id);
+        }
+    }
+
+    /// Pushes something to all or to many, at a certain machine.
+    fn push_at(&mut self, entry: usize, name: &str) {
+        let tags = if self.rng.chance(30) { None } else { self.rng.pick(&TAGS).map(tag) };
+        let audience = Audience { tags: tags.into_iter().collect(), ..Audience::default() };
+        for id in self.compose(entry, name, audience) {
+            let (opened, bytes) = self.pushes.signed[&id].clone();
+            self.enter(entry, id, opened.body().payload.component.artifact.digest, &bytes);
+        }
+    }
+
+    /// What an operator signs who has looked at `entry`: something by chance, and sometimes another one with the same
+    /// sequence.
+    fn compose(&mut self, entry: usize, chosen: &str, audience: Audience) -> Vec<IntentId> {
+        self.figures.pushes += 1;
+        let behaviour = match self.rng.below(8) {
+            0 => Behaviour::Crashes,
+            1 | 2 => Behaviour::Completes,
+            _ => Behaviour::Stays,
+        };
+        let number = self.rng.below(8);
+        let artifact = self.pushes.artifact(number, behaviour);
         let seq = self.next_seq(entry);
         let mut body = body(&self.pushes.owner, &name(chosen), artifact, seq, audience);
         let spec = &mut body.payload.component;
@@ -165,9 +187,13 @@ impl World {
             twin.note = "the same sequence, elsewhere".into();
             twin
         });
-        for body in [Some(body), twin].into_iter().flatten() {
-            let id = self.pushes.sign(&body);
-            self.visit(id);
+        [Some(body), twin].into_iter().flatten().map(|body| self.pushes.sign(&body)).collect()
+    }
+
+    /// Has everybody know the owner from the start.
+    pub fn claim_all(&mut self) {
+        for machine in &mut self.machines {
+            machine.owner = Some(self.pushes.owner.id());
         }
     }
 
@@ -216,7 +242,7 @@ impl World {
         self.break_crossing();
     }
 
-    fn break_crossing(&mut self) {
+    pub fn break_crossing(&mut self) {
         for (a, b) in self.links.keys().copied().collect::<Vec<_>>() {
             if self.side[a] != self.side[b] {
                 self.break_link(a, b);

@@ -12,12 +12,16 @@ use std::collections::BTreeMap;
 #[derive(Clone)]
 pub struct Plan {
     pub nodes: usize,
+    /// So many machines are in the configuration of others.
+    pub anchors: usize,
     /// Percent of packets and dials that are lost.
     pub loss: u64,
     pub latency_ms: (u64, u64),
     pub gossip: bool,
     /// Percent of reports that gossip does not carry. They are most of the traffic, and no state may depend on them.
     pub unheard: u64,
+    /// The most reports that come with one answer.
+    pub told: usize,
     /// Percent of writes, fetches and compilations that fail.
     pub faults: u64,
 }
@@ -45,7 +49,14 @@ pub enum Event {
 pub struct Figures {
     pub events: u64,
     pub messages: u64,
+    /// Of these messages: intents and reports in gossip, every copy of them; intents handed over; questions and answers.
+    pub intents_passed: u64,
+    pub reports_passed: u64,
+    pub handovers: u64,
+    pub asked_and_told: u64,
+    /// Of its own by each node, and with those that it publishes for others.
     pub reports: u64,
+    pub published: u64,
     pub pushes: u64,
     pub crashes: u64,
     pub starts: u64,

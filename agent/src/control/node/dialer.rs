@@ -46,6 +46,8 @@ pub struct Dialer {
     /// Members whose dials are not over, so that it need not look through all.
     dialling: BTreeSet<NodeId>,
     lan: Lan,
+    /// No member is due before this: it is asked after every input, and a realm may have a thousand of them.
+    due_at: u64,
 }
 
 /// The peer id that an address ends in.
@@ -79,6 +81,7 @@ impl Dialer {
             explore_at: 0,
             dialling: BTreeSet::new(),
             lan: Lan::default(),
+            due_at: 0,
         }
     }
 
@@ -91,6 +94,7 @@ impl Dialer {
             self.members.values_mut().for_each(|member| member.target.retry_at(now_ms));
             self.bootstrap.iter_mut().for_each(|bootstrap| bootstrap.target.retry_at(now_ms));
             self.lan.retry(now_ms);
+            self.due_at = 0;
         }
         news
     }
@@ -111,6 +115,7 @@ impl Dialer {
             && let Some(member) = self.members.get_mut(&peer)
         {
             member.target.retry_at(now_ms);
+            self.due_at = 0;
         }
     }
 
@@ -144,6 +149,7 @@ impl Dialer {
                 }
                 member.addrs.push(addr.clone());
                 member.target.retry_at(0);
+                self.due_at = 0;
                 news = true;
             }
         }
@@ -235,6 +241,7 @@ impl Dialer {
         }
         if let Some(member) = self.members.get_mut(&peer) {
             member.target.retry_at(next_at);
+            self.due_at = self.due_at.min(member.target.next_at);
         }
     }
 
@@ -280,7 +287,7 @@ impl Dialer {
         if explores {
             self.explore_at = now_ms + random.jitter(EXPLORE_MS, 50);
         }
-        if room == 0 && !explores {
+        if !explores && (room == 0 || self.due_at > now_ms) {
             return;
         }
         let due = |(peer, member): &(&NodeId, &Member)| {
@@ -293,6 +300,8 @@ impl Dialer {
             let peer = due.swap_remove(random.below(last as u64 + 1) as usize);
             self.begin(&peer, now_ms, random, out);
         }
+        let apart = self.members.iter().filter(|(peer, _)| !self.connected.contains(*peer));
+        self.due_at = apart.map(|(_, member)| member.target.next_at).min().unwrap_or(u64::MAX);
     }
 
     /// Makes the next attempt where one is under way: attempts overlap, and take up no further room.
@@ -337,9 +346,8 @@ impl Dialer {
         let apart = |peer: &NodeId| !self.connected.contains(peer) && *peer != self.me;
         let bootstrap = self.bootstrap.iter().filter(|bootstrap| bootstrap.peer.as_ref().is_none_or(apart));
         let bootstrap = bootstrap.map(|bootstrap| bootstrap.target.next_at).min();
-        let next_at = |peer: &NodeId| self.members.get(peer).map(|member| member.target.next_at);
         let member = if self.room(now_ms) > 0 {
-            self.members.keys().filter(|peer| apart(peer)).filter_map(next_at).min()
+            Some(self.due_at).filter(|at| *at < u64::MAX)
         } else {
             // The end of a dial makes room for others.
             let next = |peer: &NodeId| {

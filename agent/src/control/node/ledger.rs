@@ -151,6 +151,9 @@ impl Ledger {
         if let Some((key, _)) = self.held.iter().find(|(_, held)| *held.bytes == *bytes) {
             return Word::AlreadyHeld(key.clone());
         }
+        if let Some((ticket, _)) = self.pending.iter().find(|(_, pending)| *pending.held.bytes == *bytes) {
+            return self.wait_for(*ticket, source);
+        }
         let opened = match open(bytes, &self.trust) {
             Ok(opened) => opened,
             Err(refused) => return self.refuse(refused),
@@ -159,12 +162,8 @@ impl Ledger {
         if self.held.get(&key).is_some_and(|held| held.opened.id() == id) {
             return Word::AlreadyHeld(key);
         }
-        if let Some(pending) = self.pending.values_mut().find(|pending| pending.held.opened.id() == id) {
-            if pending.waiting.len() >= MAX_WAITING {
-                return self.refuse(Refused::Storage("too many wait for the word on it".into()));
-            }
-            pending.waiting.push(source);
-            return Word::Later;
+        if let Some((ticket, _)) = self.pending.iter().find(|(_, pending)| pending.held.opened.id() == id) {
+            return self.wait_for(*ticket, source);
         }
         if let Err(refused) = self.judge(&opened, now) {
             // Others pass by themselves: clocks are set, disks are emptied.
@@ -183,6 +182,17 @@ impl Ledger {
         let pending = Pending { held, waiting: vec![source], claim: claim.is_some() };
         self.pending.insert(self.next_ticket, pending);
         Word::Later
+    }
+
+    /// One more waits for the word on an intent that is on its way to the disk.
+    fn wait_for(&mut self, ticket: Ticket, source: Source) -> Word {
+        match self.pending.get_mut(&ticket) {
+            Some(pending) if pending.waiting.len() < MAX_WAITING => {
+                pending.waiting.push(source);
+                Word::Later
+            }
+            _ => self.refuse(Refused::Storage("too many wait for the word on it".into())),
+        }
     }
 
     /// Sequence, expiry and room: what only the holder of the state can compare.

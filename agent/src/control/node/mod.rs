@@ -1,5 +1,5 @@
 //! The policy of a node, and all of it: inputs and time go in, orders come out. No clock, socket, file or `async`
-//! is named here, so that a simulator can drive a hundred nodes from one seed.
+//! is named here, so that a simulator can drive a thousand nodes from one seed.
 
 mod accept;
 mod chatter;
@@ -24,6 +24,7 @@ mod workload;
 pub use effect::{Effect, Level, Member, RunRecord, Verdict};
 pub use input::{Input, Instance, Now, PrepareError, Source, Ticket};
 pub use ledger::{FUTURE_MS, Held};
+pub use roster::CheckReport;
 pub use view::Figures;
 
 use chatter::Chatter;
@@ -34,7 +35,7 @@ use neighbours::Neighbours;
 use random::Random;
 use reporting::Reporting;
 use roster::Roster;
-use shared::{ComponentName, Digest, Hello, NodeId, RealmId, Role, Tag, Trust};
+use shared::{ComponentName, Digest, Hello, NodeId, RealmId, Role, SignedReport, Tag, Trust};
 use std::collections::{BTreeMap, BTreeSet};
 use workload::Workload;
 
@@ -113,8 +114,16 @@ impl Node {
     /// Takes up what the disk held. Nothing happens before the first input, which should be `Booted`.
     #[must_use]
     pub fn new(config: Config, restored: Restored) -> Node {
+        Node::with_check(config, restored, SignedReport::open)
+    }
+
+    /// As [`Node::new`], with another way to check reports than [`SignedReport::open`]. In a simulation each of a
+    /// thousand nodes hears what the others hear, and a million signatures take a minute: there, who has checked a
+    /// report remembers that for all.
+    #[must_use]
+    pub fn with_check(config: Config, restored: Restored, check: CheckReport) -> Node {
         let me = NodeId::of_seed(&config.seed);
-        let mut roster = Roster::default();
+        let mut roster = Roster::new(check);
         let mut dialer = Dialer::new(me, &config.bootstrap);
         if let Some(realm) = restored.trust.realm() {
             roster.restore(&realm, &restored.members);
@@ -171,7 +180,7 @@ impl Node {
             Input::Persisted { ticket, result } => self.persisted(ticket, result, now),
             Input::Met { peer, addr, hello, admitted } => self.met(peer, &addr, &hello, admitted, now),
             Input::Gone { peer } => self.peer_gone(peer, now),
-            Input::Subscribed { peer } => self.compare_with(peer),
+            Input::Subscribed { peer } => self.compare_with(peer, now),
             Input::DialFailed { addr, reason } => {
                 if self.dialer.failed(&addr, now.mono_ms) {
                     self.say(Level::Info, format!("could not reach `{addr}`: {reason}; it is tried again"), now);
@@ -235,6 +244,7 @@ impl Node {
         self.dial_due(now);
         self.seek_due(now);
         self.compare_with_somebody(now);
+        self.ask_reports_due(now);
     }
 
     fn dial_due(&mut self, now: Now) {

@@ -4,6 +4,7 @@ use super::Node;
 use super::effect::{Effect, Level};
 use super::input::{Now, Source, Ticket};
 use super::random::Random;
+use super::reporting::FEW_NODES;
 use serde_bytes::ByteBuf;
 use shared::{
     Hello, IndexEntry, IntentKey, MAX_SYNC_BYTES, MAX_SYNC_KEYS, NodeId, Role, Summary, SyncReply, SyncRequest,
@@ -21,6 +22,11 @@ const COMPARE_MOST_MS: u64 = 60_000;
 /// this long, as long as it stays the same: it costs an index with every report of the neighbour.
 const FRUITLESS_MS: u64 = 60_000;
 
+/// In a realm of more than [`FEW_NODES`], so long a pause for each further node is made before the next neighbour is asked
+/// for all reports: who comes back to a thousand others and sixteen neighbours would pull 8 MB, to learn most of it sixteen
+/// times.
+const REPORTS_PER_NODE_MS: u64 = 20;
+
 struct Neighbour {
     role: Role,
     /// What it held when it was last asked, as far as it differed.
@@ -29,13 +35,15 @@ struct Neighbour {
     wanted: Vec<IntentKey>,
     /// Whether an answer about the state map is awaited, so that only one is under way.
     asked: bool,
+    /// Whether its reports are to be asked for when their turn comes.
+    reports_due: bool,
     /// What it held and what was held here when there was nothing more to pull, and until when that is remembered.
     fruitless: Option<(Summary, Summary, u64)>,
 }
 
 impl Neighbour {
     fn new(role: Role) -> Neighbour {
-        Neighbour { role, held: None, wanted: Vec::new(), asked: false, fruitless: None }
+        Neighbour { role, held: None, wanted: Vec::new(), asked: false, reports_due: false, fruitless: None }
     }
 
     fn is_fruitless(&self, theirs: &Summary, ours: &Summary, now_ms: u64) -> bool {
@@ -50,6 +58,8 @@ pub struct Neighbours {
     operators: BTreeSet<NodeId>,
     next_compare: Option<u64>,
     pause_ms: u64,
+    /// Nobody is asked for reports before this.
+    reports_at: u64,
 }
 
 impl Neighbours {
@@ -63,9 +73,22 @@ impl Neighbours {
         self.operators.contains(peer)
     }
 
-    /// When a random neighbour is asked next.
+    /// When a neighbour is asked next.
     pub fn next_wake(&self) -> Option<u64> {
-        self.next_compare.filter(|_| !self.admitted.is_empty())
+        let compare = self.next_compare.filter(|_| !self.admitted.is_empty());
+        let due = self.admitted.values().any(|peer| peer.reports_due);
+        compare.into_iter().chain(due.then_some(self.reports_at)).min()
+    }
+
+    /// Whose reports are to be asked for, if it is time for that: one of them by chance.
+    fn take_reports_due(&mut self, now_ms: u64, random: &mut Random) -> Option<NodeId> {
+        if self.reports_at > now_ms {
+            return None;
+        }
+        let due: Vec<NodeId> = self.admitted.iter().filter(|(_, peer)| peer.reports_due).map(|(id, _)| *id).collect();
+        let chosen = *due.get(random.below(due.len() as u64) as usize)?;
+        self.admitted.get_mut(&chosen)?.reports_due = false;
+        Some(chosen)
     }
 
     fn schedule(&mut self, differed: bool, now_ms: u64, random: &mut Random) {
@@ -116,10 +139,20 @@ impl Node {
     }
 
     /// Asks a neighbour whether it holds the same, and whom it knows.
-    pub(super) fn compare_with(&mut self, peer: NodeId) {
+    pub(super) fn compare_with(&mut self, peer: NodeId, now: Now) {
         self.ask_summary(peer);
-        if self.neighbours.admitted.get(&peer).is_some_and(|neighbour| neighbour.role == Role::Node) {
+        if let Some(neighbour) = self.neighbours.admitted.get_mut(&peer) {
+            neighbour.reports_due = neighbour.role == Role::Node;
+        }
+        self.ask_reports_due(now);
+    }
+
+    /// Asks neighbours for reports whose turn has come: in a large realm one, and the next after a pause.
+    pub(super) fn ask_reports_due(&mut self, now: Now) {
+        while let Some(peer) = self.neighbours.take_reports_due(now.mono_ms, &mut self.random) {
             self.out.push(Effect::AskSync { peer, request: SyncRequest::Reports });
+            let further = (self.roster.alive() as u64).saturating_sub(FEW_NODES);
+            self.neighbours.reports_at = now.mono_ms + further * REPORTS_PER_NODE_MS;
         }
     }
 
@@ -149,7 +182,7 @@ impl Node {
         let nodes: Vec<NodeId> = self.neighbours.nodes().collect();
         if !nodes.is_empty() {
             let peer = nodes[self.random.below(nodes.len() as u64) as usize];
-            self.compare_with(peer);
+            self.compare_with(peer, now);
         }
     }
 
@@ -158,7 +191,7 @@ impl Node {
             SyncRequest::Compare(theirs) if *theirs == self.ledger.summary() => SyncReply::Same,
             SyncRequest::Compare(_) => SyncReply::Index(self.ledger.index()),
             SyncRequest::Pull(keys) => SyncReply::Intents(self.sealed(keys)),
-            SyncRequest::Reports => SyncReply::Reports(self.roster.reports()),
+            SyncRequest::Reports => SyncReply::Reports(self.roster.reports(&self.me)),
         };
         self.out.push(Effect::AnswerSync { ticket, reply });
     }

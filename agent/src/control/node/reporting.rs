@@ -13,11 +13,23 @@ const HEARTBEAT_LEAST_MS: u64 = 10_000;
 /// And this much further for each node, so that the load on a node stays the same however many there are.
 const HEARTBEAT_PER_NODE_MS: u64 = 50;
 
+/// In a realm of so many nodes, all can tell all of everything at once.
+pub const FEW_NODES: u64 = 50;
+
 /// So many changes are reported at once; a push makes about four.
 const BURST: u64 = 12;
 
-/// After a burst, one change in this many milliseconds: what changes in between is told together.
-const REFILL_MS: u64 = 250;
+/// After a burst, one change in this many milliseconds for each node, within bounds: what changes in between is told
+/// together. A node of three that is pushed to again and again tells of each change; in a realm of fifty, a node that
+/// changes all the time costs the others four reports per second.
+const REFILL_PER_NODE_MS: u64 = 5;
+const REFILL_LEAST_MS: u64 = 25;
+const REFILL_MOST_MS: u64 = 250;
+
+/// In a realm of more than [`FEW_NODES`], a change waits so long for each further node, so that those that follow from it
+/// are told with it: a push changes four things within a second or two, and a thousand nodes that told of each would be
+/// four thousand reports for everybody.
+const SETTLE_PER_NODE_MS: u64 = 2;
 
 /// Members are written this long after the first change, and then so long after the last time: when a realm of a
 /// hundred forms, an SD card sees a few writes and not a hundred. What a crash loses, any neighbour tells again.
@@ -40,6 +52,8 @@ pub struct Reporting {
     topped_up_at: u64,
     /// Set when a change waits for its turn.
     waiting_until: Option<u64>,
+    /// When something has changed that is not told yet.
+    changed_at: Option<u64>,
     /// Reports that did not count.
     pub refused: u64,
 }
@@ -84,7 +98,7 @@ impl Reporting {
     }
 
     /// Whether `contents` are to be sent; otherwise notes when they may be.
-    fn is_due(&mut self, contents: &Contents, pace_ms: u64, now_ms: u64) -> bool {
+    fn is_due(&mut self, contents: &Contents, alive: u64, now_ms: u64) -> bool {
         self.waiting_until = None;
         let Some((_, before)) = &self.newest else {
             (self.tokens, self.topped_up_at) = (BURST, now_ms);
@@ -94,23 +108,30 @@ impl Reporting {
             return true;
         }
         if contents.is_the_same_but_for_progress(before) {
-            let next = self.sent_at + pace_ms.max(PROGRESS_LEAST_MS);
+            self.changed_at = None;
+            let next = self.sent_at + PROGRESS_LEAST_MS.max(alive * HEARTBEAT_PER_NODE_MS);
             let waits = contents.progress != before.progress && next > now_ms;
             self.waiting_until = waits.then_some(next);
             return contents.progress != before.progress && !waits;
         }
-        self.take_token(now_ms)
+        let settled = *self.changed_at.get_or_insert(now_ms) + alive.saturating_sub(FEW_NODES) * SETTLE_PER_NODE_MS;
+        if settled > now_ms {
+            self.waiting_until = Some(settled);
+            return false;
+        }
+        self.take_token(alive, now_ms)
     }
 
-    fn take_token(&mut self, now_ms: u64) -> bool {
-        let refilled = (now_ms - self.topped_up_at) / REFILL_MS;
+    fn take_token(&mut self, alive: u64, now_ms: u64) -> bool {
+        let refill_ms = (alive * REFILL_PER_NODE_MS).clamp(REFILL_LEAST_MS, REFILL_MOST_MS);
+        let refilled = (now_ms - self.topped_up_at) / refill_ms;
         if refilled > 0 {
             self.tokens = (self.tokens + refilled).min(BURST);
-            self.topped_up_at += refilled * REFILL_MS;
+            self.topped_up_at += refilled * refill_ms;
         }
         let taken = self.tokens > 0;
         self.tokens = self.tokens.saturating_sub(1);
-        self.waiting_until = (!taken).then_some(self.topped_up_at + REFILL_MS);
+        self.waiting_until = (!taken).then_some(self.topped_up_at + refill_ms);
         taken
     }
 }
@@ -129,14 +150,14 @@ impl Node {
             clock_behind: self.ledger.clock_behind(now),
             leaving: self.leaving,
         };
-        let pace_ms = self.roster.alive() as u64 * HEARTBEAT_PER_NODE_MS;
-        if !self.reporting.is_due(&contents, pace_ms, now.mono_ms) {
+        let alive = self.roster.alive() as u64;
+        if !self.reporting.is_due(&contents, alive, now.mono_ms) {
             return;
         }
-        let heartbeat_ms = HEARTBEAT_LEAST_MS.max(pace_ms);
+        let heartbeat_ms = HEARTBEAT_LEAST_MS.max(alive * HEARTBEAT_PER_NODE_MS);
         // Never later than what is promised; earlier by chance, for after a push all nodes would beat at once.
         self.reporting.heartbeat_at = now.mono_ms + heartbeat_ms - self.random.below(heartbeat_ms / 4);
-        self.reporting.sent_at = now.mono_ms;
+        (self.reporting.sent_at, self.reporting.changed_at) = (now.mono_ms, None);
         self.reporting.count += 1;
         let report = NodeReport {
             node: self.me,
@@ -156,7 +177,7 @@ impl Node {
             omitted: 0,
         };
         let signed = SignedReport::sign(&self.config.seed, &report);
-        if let Heard::News { view, .. } = self.roster.heard(&realm, signed.clone(), true, now.mono_ms) {
+        if let Heard::News { view, .. } = self.roster.told(signed.clone(), report, now.mono_ms) {
             self.out.push(Effect::NodeChanged(*view));
         }
         self.out.push(Effect::PublishReport(signed.clone()));
@@ -188,9 +209,9 @@ impl Node {
                 self.out.push(Effect::NodeChanged(*view));
                 if to_be_saved {
                     self.members_changed(now);
-                }
-                if let Some(report) = self.roster.report(&node) {
-                    self.dialer.reported(&node, &report.addrs);
+                    // Its tags or its addresses are others than before: heartbeats, of which a node hears most, are not.
+                    let addrs = self.roster.report(&node).map(|report| report.addrs.as_slice()).unwrap_or_default();
+                    self.dialer.reported(&node, addrs);
                 }
                 self.call_who_needs(&node, now);
                 // One that is no neighbour is left to those between: what it holds comes hop by hop.

@@ -65,9 +65,12 @@ pub enum Heard {
     Refused(ReportRefused),
 }
 
+/// How it is found out whether a report counts, and what it says.
+pub type CheckReport = fn(&SignedReport, &RealmId) -> Result<NodeReport, ReportRefused>;
+
 /// See the module.
-#[derive(Default)]
 pub struct Roster {
+    check: CheckReport,
     nodes: BTreeMap<NodeId, Known>,
     /// How many of them are alive, which is asked for with every report.
     alive: usize,
@@ -76,10 +79,15 @@ pub struct Roster {
 }
 
 impl Roster {
+    /// Knows nobody.
+    pub fn new(check: CheckReport) -> Roster {
+        Roster { check, nodes: BTreeMap::new(), alive: 0, expiry: None }
+    }
+
     /// Takes up what the disk holds; nobody has been heard of yet.
     pub fn restore(&mut self, realm: &RealmId, members: &[Member]) {
         for member in members.iter().take(MAX_NODES) {
-            if let Ok(report) = member.report.open(realm) {
+            if let Ok(report) = (self.check)(&member.report, realm) {
                 let known = Known { signed: member.report.clone(), report, alive_until: None };
                 self.nodes.insert(known.report.node, known);
             }
@@ -93,14 +101,22 @@ impl Roster {
         if self.nodes.get(&signed.node).is_some_and(|known| known.is_as_new_as(&signed)) {
             return Heard::Old;
         }
-        let report = match signed.open(realm) {
-            Ok(report) => report,
-            Err(refused) => return Heard::Refused(refused),
-        };
-        let before = self.nodes.get(&report.node);
-        if before.is_none() && self.nodes.len() >= MAX_NODES {
+        if !self.nodes.contains_key(&signed.node) && self.nodes.len() >= MAX_NODES {
             return Heard::Old;
         }
+        match (self.check)(&signed, realm) {
+            Ok(report) => self.counts(signed, report, alive, now_ms),
+            Err(refused) => Heard::Refused(refused),
+        }
+    }
+
+    /// Takes this node's own report, which nobody has to check.
+    pub fn told(&mut self, signed: SignedReport, report: NodeReport, now_ms: u64) -> Heard {
+        self.counts(signed, report, true, now_ms)
+    }
+
+    fn counts(&mut self, signed: SignedReport, report: NodeReport, alive: bool, now_ms: u64) -> Heard {
+        let before = self.nodes.get(&report.node);
         let to_be_saved =
             before.is_none_or(|before| before.report.tags != report.tags || before.report.addrs != report.addrs);
         let mut known = Known { signed, report, alive_until: None };
@@ -205,13 +221,14 @@ impl Roster {
         self.nodes.get(node).map(|known| &known.report)
     }
 
-    /// The newest report of every node, as many as fit an answer.
-    pub fn reports(&self) -> Vec<NodeView> {
+    /// The newest report of every node, as many as fit an answer. Each node begins with itself, so that in a realm that
+    /// does not fit, several of them together tell of everybody.
+    pub fn reports(&self, me: &NodeId) -> Vec<NodeView> {
         /// What a report takes beside its body: node, signature and heads.
         const AROUND: usize = 160;
         let mut room = MAX_SYNC_BYTES - 1024;
         let mut reports = Vec::new();
-        for known in self.nodes.values() {
+        for (_, known) in self.nodes.range(*me..).chain(self.nodes.range(..*me)) {
             let size = known.signed.body.len() + AROUND;
             if size > room {
                 break;
