@@ -55,6 +55,9 @@ pub(super) fn build(keypair: Keypair) -> Result<Gossip, MeshError> {
 
 /// Equal content is one message, whoever publishes it: an intent that several nodes announce travels once.
 fn message_id(message: &Message) -> MessageId {
+    // Asked for once with each message that is published, and with each copy that arrives.
+    #[cfg(test)]
+    super::crowd::count_copy();
     MessageId::new(Digest::of(&message.data).as_bytes())
 }
 

@@ -5,6 +5,8 @@
 //! another, and nobody waits for that one: when it is full, they are refused with [`MeshError::Busy`].
 
 mod addr;
+#[cfg(test)]
+mod crowd;
 mod dials;
 mod error;
 mod gate;

@@ -15,7 +15,8 @@ use super::{Command, MeshConfig, MeshError, MeshEvent, transport};
 use crate::{Hello, NodeId};
 use futures::stream::FuturesUnordered;
 use futures::{FutureExt, StreamExt, future, pin_mut, select};
-use libp2p::core::transport::ListenerId;
+use libp2p::core::muxing::StreamMuxerBox;
+use libp2p::core::transport::{Boxed, ListenerId};
 use libp2p::identity::Keypair;
 use libp2p::swarm::{Config, NetworkBehaviour, Swarm, SwarmEvent};
 use libp2p::{Multiaddr, PeerId, identify, multiaddr};
@@ -68,6 +69,16 @@ enum Input {
 pub(super) fn swarm(config: &MeshConfig, connections: Connections) -> Result<Swarm<Behaviour>, MeshError> {
     let keypair = Keypair::ed25519_from_bytes(config.seed).map_err(|error| MeshError::Setup(error.to_string()))?;
     let transport = transport::build(&keypair, &config.limits)?;
+    swarm_over(transport, keypair, config, connections)
+}
+
+/// The same over another transport: a crowd of swarms in one process needs no sockets.
+pub(super) fn swarm_over(
+    transport: Boxed<(PeerId, StreamMuxerBox)>,
+    keypair: Keypair,
+    config: &MeshConfig,
+    connections: Connections,
+) -> Result<Swarm<Behaviour>, MeshError> {
     // No addresses are kept of whom we met: the application knows where its members are.
     let identify = identify::Config::new("realm/1".into(), keypair.public())
         .with_agent_version(agent_version(&config.hello))
