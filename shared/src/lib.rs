@@ -36,7 +36,7 @@ pub mod mesh;
 
 pub use audience::{Audience, MAX_AUDIENCE_PEERS, MAX_AUDIENCE_TAGS, NodeFacts};
 pub use blob::{Artifact, BlobReply, BlobRequest, CHUNK_BYTES, ChunkList, ChunkListError, Hasher, MAX_ARTIFACT_BYTES};
-pub use digest::Digest;
+pub use digest::{Digest, DigestHasher};
 pub use hello::{Hello, MAX_HELLO_ADDRS, MAX_NODE_TAGS, Role};
 pub use intent::{Body, IntentKey, Kind, MAX_NOTE_BYTES, Push};
 pub use limits::{DeadlineMs, EpochMs, Fuel, LimitError, Limits, LogMaxKb, Mebibytes, Replicas};

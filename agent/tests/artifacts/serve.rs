@@ -111,6 +111,33 @@ fn what_is_being_fetched_is_waited_for_and_not_for_ever() {
 }
 
 #[test]
+fn who_asks_again_hears_when_there_is_more() {
+    run(async |executor| {
+        let sample = Sample::of(3);
+        let (node, peer) = (Node::start(&executor, 1).await, Peer::start(&executor, 2).await);
+        peer.link.connect(&node.link).await;
+        node.fetch(&sample, &[]);
+        let mut source = peer.accept().await;
+        let mut asked = source.begin(&sample, crate::support::has_all()).await;
+        let mut talk = peer.open(&node).await;
+        let open = BlobRequest::Open(sample.artifact);
+        let mut told = talk.ask(&open).await;
+        for count in 0..3 {
+            let Some(BlobReply::Have { complete, have }) = told else { panic!("{told:?}") };
+            assert_eq!((complete, have[0].count_ones()), (false, count));
+            // The answer waits for the next chunk.
+            let again = open.clone();
+            let answered = executor.spawn(async move { (talk.ask(&again).await, talk) });
+            source.say(&BlobReply::Chunk(sample.chunk(asked.unwrap()))).await;
+            asked = source.chunk_asked().await;
+            (told, talk) = patiently("reply", answered).await;
+        }
+        node.stored(&sample).await;
+        assert_eq!(talk.ask(&open).await, Some(BlobReply::Have { complete: true, have: vec![0b111] }));
+    });
+}
+
+#[test]
 fn one_peer_gets_so_many_streams_and_no_more() {
     run(async |executor| {
         let sample = Sample::of(1);

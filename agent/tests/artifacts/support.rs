@@ -166,7 +166,7 @@ impl Node {
         let serving = executor.spawn(async move {
             let peers = async {
                 while let Ok((joined, peer)) = order.recv().await {
-                    let told = if joined { edge.peer_joined(peer) } else { edge.peer_gone(peer) };
+                    let told = if joined { edge.peer_joined(peer, Role::Node) } else { edge.peer_gone(peer) };
                     told.unwrap();
                 }
             };
@@ -281,7 +281,25 @@ impl Talk {
             BlobRequest::Chunk(index) => return Some(index),
             BlobRequest::Open(_) => panic!("opened twice"),
         }
-        self.chunk_asked().await
+        self.chunk_asked_or_news(&have).await
+    }
+
+    /// The next chunk that is asked for by one who may ask meanwhile what else there is: that is `have`, as before, and
+    /// is said when it has to be.
+    pub(crate) async fn chunk_asked_or_news(&mut self, have: &BlobReply) -> Option<u32> {
+        let mut owed = None;
+        loop {
+            match self.hear().await? {
+                BlobRequest::Chunk(index) => {
+                    if let Some(owed) = owed {
+                        self.say(owed).await;
+                    }
+                    return Some(index);
+                }
+                BlobRequest::Open(_) => owed = Some(have),
+                BlobRequest::List => panic!("asked for the list again"),
+            }
+        }
     }
 
     /// The next chunk that is asked for; `None` at the end.

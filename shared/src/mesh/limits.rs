@@ -44,8 +44,9 @@ impl Default for Limits {
             max_connections: 256,
             // The upstream default of 15 MB is too much for a board of 512 MB. 2 MiB fill 100 Mbit/s at 160 ms.
             connection_window_bytes: 2 * 1024 * 1024,
-            // Half of the connection: one artifact being fetched must not hold up a receipt.
-            stream_window_bytes: 1024 * 1024,
+            // Less than the connection: one artifact being fetched must not hold up a receipt. Six chunks, as a fetch
+            // asks for.
+            stream_window_bytes: 1536 * 1024,
             // A loaded board with one core needs a second at the worst.
             hello_timeout: Duration::from_secs(10),
             // With the time for hello: gone after 15 s. Two exchanges of 1 kB per connection and interval.
@@ -117,6 +118,10 @@ pub(super) const OPEN_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// A handshake takes three round trips; a satellite link and a slow board together stay below this.
 pub(super) const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// Two peers that dial one another have both connections within this time. A peer takes at least as long to notice that it
+/// has lost its connections to us (see [`DOUBTED_TIMEOUT`]): who dials later has lost them.
+pub(super) const DIALS_OVERLAP: Duration = DOUBTED_TIMEOUT;
 
 /// Name resolution as a whole; the system resolver gives up on one server after five seconds.
 pub(super) const RESOLVE_TIMEOUT: Duration = Duration::from_secs(10);

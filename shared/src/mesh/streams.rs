@@ -4,15 +4,17 @@
 use super::MeshError;
 use super::gate::{Access, PeerGate};
 use super::handler::{Handler, Open, Opened, Reply};
-use super::limits::{Limits, MAX_CONNECTIONS_PER_PEER, MAX_PENDING_INBOUND, MAX_QUEUED_OPENS, MAX_STRANGERS};
+use super::limits::{
+    DIALS_OVERLAP, Limits, MAX_CONNECTIONS_PER_PEER, MAX_PENDING_INBOUND, MAX_QUEUED_OPENS, MAX_STRANGERS,
+};
 use crate::NodeId;
 use crate::protocol::Protocol;
 use libp2p::core::Endpoint;
 use libp2p::core::transport::PortUse;
 use libp2p::swarm::behaviour::{ConnectionClosed, ConnectionEstablished};
 use libp2p::swarm::{
-    ConnectionDenied, ConnectionId, DialError, DialFailure, FromSwarm, ListenFailure, NetworkBehaviour, NotifyHandler,
-    THandler, ToSwarm,
+    CloseConnection, ConnectionDenied, ConnectionId, DialError, DialFailure, FromSwarm, ListenFailure,
+    NetworkBehaviour, NotifyHandler, THandler, ToSwarm,
 };
 use libp2p::{Multiaddr, PeerId};
 use std::collections::{HashMap, HashSet, VecDeque};
@@ -20,6 +22,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::AtomicUsize;
 use std::task::{Context, Poll};
+use std::time::Instant;
 
 /// A stream that a peer opened.
 #[derive(Debug)]
@@ -49,6 +52,16 @@ struct Links {
 struct Link {
     id: ConnectionId,
     inbound: bool,
+    since: Instant,
+}
+
+impl Links {
+    /// Whether a peer that connects has lost those that it had: it would not dial otherwise, unless both ends began at
+    /// once. Gossip tells who is new which topics it is interested in, and must see that the peer was gone: with a new
+    /// connection beside the old ones it would tell nothing, and neither end would send the other anything for long.
+    fn are_lost(&self) -> bool {
+        self.connections.iter().all(|link| link.since.elapsed() >= DIALS_OVERLAP)
+    }
 }
 
 /// Why a connection is not taken, as the end that wanted it reads it.
@@ -60,6 +73,7 @@ enum Denial {
     Handshakes,
     Key,
     Surplus,
+    Back,
 }
 
 impl fmt::Display for Denial {
@@ -71,6 +85,7 @@ impl fmt::Display for Denial {
             Denial::Handshakes => write!(f, "{MAX_PENDING_INBOUND} handshakes are under way already"),
             Denial::Key => f.write_str("the peer's key is not ed25519"),
             Denial::Surplus => f.write_str("an earlier attempt has reached the peer"),
+            Denial::Back => f.write_str("the peer has lost connections that were open here until now"),
         }
     }
 }
@@ -123,9 +138,15 @@ impl Streams {
 
     fn established(&mut self, id: ConnectionId, peer: PeerId, inbound: bool) -> Result<Handler, ConnectionDenied> {
         self.pending_inbound.remove(&id);
-        self.check(peer, inbound).map_err(ConnectionDenied::new)?;
+        if let Err(denial) = self.check(peer, inbound) {
+            if matches!(denial, Denial::Back) {
+                let connection = CloseConnection::All;
+                self.queue.push_back(ToSwarm::CloseConnection { peer_id: peer, connection });
+            }
+            return Err(ConnectionDenied::new(denial));
+        }
         let links = self.peers.entry(peer).or_default();
-        links.connections.push(Link { id, inbound });
+        links.connections.push(Link { id, inbound, since: Instant::now() });
         Ok(Handler::new(Arc::clone(&links.gate), Arc::clone(&self.total)))
     }
 
@@ -138,6 +159,7 @@ impl Streams {
         }
         match self.peers.get(&peer) {
             Some(links) if !inbound && links.connections.iter().any(|link| !link.inbound) => Err(Denial::Surplus),
+            Some(links) if inbound && links.are_lost() => Err(Denial::Back),
             Some(links) if links.connections.len() >= MAX_CONNECTIONS_PER_PEER => Err(Denial::Peer),
             Some(_) => Ok(()),
             None if inbound && self.strangers() >= MAX_STRANGERS => Err(Denial::Strangers),

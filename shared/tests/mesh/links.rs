@@ -2,10 +2,10 @@
 
 use super::end::{End, QUIC, TCP, config, connect, hello, realm, run};
 use shared::mesh::{Mesh, MeshError, MeshEvent};
-use shared::protocol::Protocol;
+use shared::protocol::{Protocol, Topic};
 use shared::{NodeId, Role};
-use smol::Executor;
-use smol::channel::bounded;
+use smol::channel::{Sender, bounded};
+use smol::{Executor, Timer};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -138,11 +138,52 @@ fn a_silent_tcp_peer_is_noticed() {
         let member = End::start(&executor, config(2, hello(Role::Node, realm(1)), &[])).await;
         connect(&member, &a).await;
 
-        // As if it had lost its power: its sockets stay open, but nobody reads them and nobody closes them.
+        let silent = Silent::peer_of(&a);
+        assert!(a.met(silent.id()).await.1);
+        silent.freeze();
+        a.gone(silent.id()).await;
+        assert!(member.mesh.open(a.id(), Protocol::Sync).await.is_ok(), "who answers stays");
+    });
+}
+
+/// Its former connection is open still at the other end, which has to begin anew with it: gossip tells a peer that has never
+/// been away nothing.
+#[test]
+fn a_peer_that_has_lost_its_connection_comes_again() {
+    /// Longer than two peers that dial one another at the same time take.
+    const LOST_FOR: Duration = Duration::from_millis(3_200);
+    for listen in [QUIC, TCP] {
+        run(async |executor| {
+            let a = End::start(&executor, config(1, hello(Role::Node, realm(1)), &[listen])).await;
+            let silent = Silent::peer_of(&a);
+            a.subscribed(silent.id(), Topic::Intents).await;
+            silent.freeze();
+            Timer::after(LOST_FOR).await;
+            let again = End::start(&executor, config(3, hello(Role::Node, realm(1)), &[])).await;
+            assert_eq!(again.id(), silent.id());
+            again.dial_failed(&a.addrs[0]).await;
+            a.gone(again.id()).await;
+            assert_eq!(connect(&again, &a).await, (true, true));
+            again.subscribed(a.id(), Topic::Intents).await;
+            a.subscribed(again.id(), Topic::Intents).await;
+        });
+    }
+}
+
+/// A peer that loses its power: its sockets stay open, but nobody reads them and nobody closes them.
+struct Silent {
+    freeze: Sender<()>,
+    /// Dropped in the end, which lets go of the sockets.
+    _held: std::sync::mpsc::Sender<()>,
+}
+
+impl Silent {
+    /// Connected to `other` until it is frozen.
+    fn peer_of(other: &End) -> Silent {
         let (freeze, frozen) = bounded::<()>(1);
-        let (let_go, held) = std::sync::mpsc::channel::<()>();
-        let (addr, id) = (a.addrs[0].clone(), a.id());
-        let thread = std::thread::spawn(move || {
+        let (held, let_go) = std::sync::mpsc::channel::<()>();
+        let (addr, id) = (other.addrs[0].clone(), other.id());
+        std::thread::spawn(move || {
             let executor = Arc::new(Executor::new());
             let silent = smol::block_on(executor.run(async {
                 let silent = End::start(&executor, config(3, hello(Role::Node, realm(1)), &[])).await;
@@ -151,15 +192,17 @@ fn a_silent_tcp_peer_is_noticed() {
                 let _ = frozen.recv().await;
                 silent
             }));
-            let _ = held.recv();
+            let _ = let_go.recv();
             drop(silent);
         });
-        let silent = NodeId::of_seed(&[3; 32]);
-        assert!(a.met(silent).await.1);
-        freeze.close();
-        a.gone(silent).await;
-        assert!(member.mesh.open(a.id(), Protocol::Sync).await.is_ok(), "who answers stays");
-        drop(let_go);
-        thread.join().unwrap();
-    });
+        Silent { freeze, _held: held }
+    }
+
+    fn id(&self) -> NodeId {
+        NodeId::of_seed(&[3; 32])
+    }
+
+    fn freeze(&self) {
+        self.freeze.close();
+    }
 }

@@ -1,12 +1,13 @@
 //! Gossip, frames and queues between peers that know one another.
 
-use super::end::{End, QUIC, Spawner, TCP, config, connect, hello, realm, run};
+use super::end::{End, PATIENCE, QUIC, Spawner, TCP, config, connect, hello, realm, run};
 use shared::Role;
 use shared::frame::FrameError;
 use shared::mesh::{Mesh, MeshError, MeshEvent, Verdict};
 use shared::protocol::{MAX_GOSSIP_BYTES, Protocol, Topic};
 use smol::channel::bounded;
 use std::sync::Arc;
+use std::time::Duration;
 
 async fn members_of_one_realm(executor: Spawner, listen: &str) {
     let a = End::start(&executor, config(1, hello(Role::Node, realm(1)), &[listen])).await;
@@ -89,6 +90,27 @@ fn long_frames_are_refused_by_both_ends() {
         ours.write_frame(&text, 2000).await.unwrap();
         let refused = theirs.read_frame::<String>(500).await;
         assert!(matches!(refused, Err(MeshError::Frame(FrameError::TooLong { cap: 500, .. }))), "{refused:?}");
+    });
+}
+
+#[test]
+fn a_silent_peer_is_given_up_and_a_steady_one_is_not() {
+    const SILENCE: Duration = Duration::from_millis(300);
+    run(async |executor| {
+        let (a, b) = (End::node(&executor, 1, realm(1)).await, End::node(&executor, 2, realm(1)).await);
+        connect(&b, &a).await;
+        let mut ours = b.mesh.open(a.id(), Protocol::Blob).await.unwrap();
+        let mut theirs = a.stream(b.id(), Protocol::Blob).await;
+        assert_eq!(ours.read_frame_steadily::<u8>(10, SILENCE).await, Err(MeshError::TimedOut));
+        // Longer than a stream's window: it goes on only while the other end reads.
+        let (long, cap) = ("x".repeat(4 << 20), 5 << 20);
+        let text = long.clone();
+        let writing = executor.spawn(async move {
+            ours.write_frame_steadily(&text, cap, PATIENCE).await.unwrap();
+            assert_eq!(ours.write_frame_steadily(&text, cap, SILENCE).await, Err(MeshError::TimedOut));
+        });
+        assert_eq!(theirs.read_frame_steadily(cap, PATIENCE).await, Ok(long));
+        writing.await;
     });
 }
 

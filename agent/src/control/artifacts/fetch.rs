@@ -1,6 +1,6 @@
 //! One artifact that is wanted: finds sources among the peers, gives each a task, and goes on until everything is here.
 
-use super::limits::{DISTRUST, MAX_HINTS, MAX_PROBES, MAX_SOURCES, PROGRESS_EVERY, RETRY_FIRST, RETRY_MOST};
+use super::limits::{DISTRUST, MAX_HINTS, MAX_SOURCES, PROGRESS_EVERY, RETRY_FIRST, RETRY_MOST};
 use super::partial::{Partial, Unfinished, random};
 use super::source::{self, End, Note};
 use super::{ArtifactEvent, Context};
@@ -78,7 +78,7 @@ enum Input {
 impl Fetch {
     pub(super) fn new(context: Arc<Context>, partial: Arc<Partial>, hints: Arc<Hints>, kicked: Receiver<()>) -> Fetch {
         // One note of each source; they wait for their turn.
-        let (sender, notes) = bounded(MAX_PROBES);
+        let (sender, notes) = bounded(MAX_SOURCES);
         Fetch {
             context,
             partial,
@@ -185,15 +185,15 @@ impl Fetch {
 
     /// Gives every candidate a task, as far as there is room.
     async fn find_sources(&mut self) {
-        let most = if self.partial.look(|slots| slots.has_complete_source()) { MAX_SOURCES } else { MAX_PROBES };
-        while self.sources.len() < most {
+        while self.sources.len() < MAX_SOURCES {
             let Some((peer, number)) = self.candidate() else { break };
+            let is_node = self.context.is_node(&peer);
             if self.place.is_none() {
                 self.place = Some(self.context.places.acquire_arc().await);
             }
             self.asked.insert(peer, number);
             let (mesh, partial, notes) = (self.context.mesh.clone(), Arc::clone(&self.partial), self.sender.clone());
-            let Some(task) = self.context.spawn(source::run(mesh, peer, partial, notes)) else { break };
+            let Some(task) = self.context.spawn(source::run(mesh, peer, is_node, partial, notes)) else { break };
             self.sources.insert(peer, task);
         }
         if self.sources.is_empty() {
@@ -203,7 +203,7 @@ impl Fetch {
                 self.context.tell(ArtifactEvent::NoSource { digest: self.digest() }).await;
             }
         }
-        if self.sources.len() < most && self.retry_at.is_none() {
+        if self.sources.len() < MAX_SOURCES && self.retry_at.is_none() {
             // Half to the whole of the pause, so that nodes that lost the same peer do not all come back at once.
             let millis = self.pause.as_millis() as u64;
             let jittered = millis / 2 + random() % (millis / 2 + 1);

@@ -11,16 +11,23 @@ pub(super) const MAX_WANTED: usize = 256;
 /// Artifacts that are being transferred at once; the others wait. Those without a source take no place.
 pub(super) const MAX_FETCHES: usize = 4;
 
-/// Peers that one artifact is fetched from at once, when one of them has all of it.
-pub(super) const MAX_SOURCES: usize = 4;
+/// Peers that one artifact is fetched from at once: as many as make it likely that what one lacks another has. With the
+/// requests in flight to each, 12 MiB may be on their way at the worst; links and windows allow for less.
+pub(super) const MAX_SOURCES: usize = 8;
 
-/// Peers that are asked at once while none of them has all of it: some of them may wait for one another.
-pub(super) const MAX_PROBES: usize = 8;
+/// Requests in flight to one source: 1.5 MiB, as much as a stream's window, which fill 100 Mbit/s though a reply waits for
+/// 100 ms in the queue of a busy link.
+pub(super) const PIPELINE: usize = 6;
 
-/// Requests in flight to one source: enough to hide a round trip, and less than a stream's window of 1 MiB.
-pub(super) const PIPELINE: usize = 3;
+/// How long nothing may be on its way to us while there are chunks that another node should fetch for all of us, before we
+/// fetch them: several round trips in a building, and the time for a chunk at 20 Mbit/s.
+pub(super) const PATIENCE: Duration = Duration::from_millis(100);
 
-/// A source that takes longer for one reply has stalled: that is 26 kB/s.
+/// Patience below this is none: others have proved to be of no help.
+pub(super) const NO_PATIENCE: Duration = Duration::from_millis(5);
+
+/// A source of which not one byte has come for so long while it owes a reply has stalled. A whole chunk may take longer: ten
+/// nodes that share an uplink of 1 Mbit/s get one each in 20 s.
 pub(super) const REPLY_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// A chunk that is asked for and not here yet is waited for so long, less than [`REPLY_TIMEOUT`]: the answer that it is
@@ -30,12 +37,23 @@ pub(super) const CHUNK_WAIT: Duration = Duration::from_secs(8);
 /// A chunk that was asked for so long ago is asked for elsewhere as well, when a source has nothing else to do.
 pub(super) const HEDGE_AFTER: Duration = Duration::from_secs(2);
 
-/// A source that has a part only is asked again what it has after so many further chunks have come from others: often
-/// enough to take part of the load, and no more than one small frame in 2 MiB.
-pub(super) const REFRESH_CHUNKS: u32 = 8;
+/// Who is fetching it too and has nothing to tell answers after this time. Until then nothing can be asked for on that
+/// stream, so it is no longer than [`HEDGE_AFTER`].
+pub(super) const NEWS_WAIT: Duration = Duration::from_secs(2);
 
-/// A source that has a part only, and did not get so many chunks in a row in time, is let go for a while.
-pub(super) const MAX_MISSES: usize = PIPELINE;
+/// Who is fetching it too tells so often at the most what it has: a chunk comes in this time at 100 Mbit/s, and a small frame
+/// for each chunk costs too much when they come faster.
+pub(super) const NEWS_EVERY: Duration = Duration::from_millis(20);
+
+/// A source that had nothing to tell so often in a row is let go for a while: the place may be worth more with another.
+pub(super) const MAX_MISSES: usize = 4;
+
+/// Chunks that are kept in memory when they have come, 2 MiB: other nodes ask for them in the next moments.
+pub(super) const RECENT_CHUNKS: usize = 8;
+
+/// Chunks that the digest of the whole is carried on by when one has come: more than one, so that it catches up after it
+/// has waited for one that was late, and few, because the one that has come is not acknowledged before.
+pub(super) const PREFIX_CHUNKS: usize = 4;
 
 /// How long a peer that sent something wrong, or stalled, is not asked for the same artifact.
 pub(super) const DISTRUST: Duration = Duration::from_secs(60);
@@ -55,8 +73,8 @@ pub(super) const MAX_HINTS: usize = 16;
 /// Connected peers that are remembered; the mesh has a lower bound of its own.
 pub(super) const MAX_PEERS: usize = 1024;
 
-/// Streams that are served at once. With an uplink of 10 Mbit/s shared by all of them, each still gets a chunk within
-/// [`REPLY_TIMEOUT`]; who is turned away finds the chunks at those who were not.
+/// Streams that are served at once: each holds a chunk or two that are on their way; who is turned away finds the chunks
+/// at those who were not.
 pub(super) const MAX_SERVED: usize = 32;
 
 /// Streams that are served to one peer: one for each artifact that it fetches, twice because a broken connection is
@@ -69,8 +87,11 @@ pub(super) const SERVE_IDLE: Duration = Duration::from_secs(30);
 /// Chunks that are held in memory to be sent, of all streams together: 2 MiB, and as much again in frames.
 pub(super) const MAX_SENDING: usize = 8;
 
-/// A peer that takes longer to receive one reply is let go: it holds one of those places.
+/// A peer that takes not one byte of a reply for so long is let go: it holds one of those places.
 pub(super) const SEND_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// A whole reply may take so long, a chunk at 35 kbit/s: one byte now and then would hold that place for ever.
+pub(super) const SEND_MOST: Duration = Duration::from_secs(60);
 
 /// Chunk lists of whole artifacts that are kept in memory: 1 MiB at the worst. Another one costs reading the artifact.
 pub(super) const MAX_LISTS: usize = 8;

@@ -17,7 +17,7 @@ mod store;
 use lists::Lists;
 use partial::Partial;
 use shared::mesh::{Mesh, MeshStream};
-use shared::{Artifact, Digest, NodeId};
+use shared::{Artifact, Digest, NodeId, Role};
 use smol::channel::{Sender, bounded};
 use smol::lock::Semaphore;
 use smol::{Executor, Task};
@@ -98,7 +98,7 @@ enum Message {
     Fetch { artifact: Artifact, hints: Vec<NodeId> },
     Cancel(Digest),
     Remove(Digest),
-    PeerJoined(NodeId),
+    PeerJoined(NodeId, Role),
     PeerGone(NodeId),
     Serve { peer: NodeId, stream: MeshStream },
     Ended { digest: Digest, run: u64, outcome: fetch::Outcome },
@@ -113,7 +113,7 @@ struct Context {
     store: Arc<Store>,
     lists: Arc<Lists>,
     /// Members that are connected, each with a number that no other connection had.
-    peers: Mutex<BTreeMap<NodeId, u64>>,
+    peers: Mutex<BTreeMap<NodeId, (u64, Role)>>,
     fetching: Mutex<BTreeMap<Digest, Arc<Partial>>>,
     /// Places for transfers.
     places: Arc<Semaphore>,
@@ -193,12 +193,12 @@ impl Artifacts {
         self.send(Message::Remove(digest))
     }
 
-    /// A member is connected, and may be fetched from.
+    /// A member is connected, and may be fetched from: a node by every other one, an operator perhaps by this one alone.
     ///
     /// # Errors
     /// [`Busy`].
-    pub fn peer_joined(&self, peer: NodeId) -> Result<(), Busy> {
-        self.send(Message::PeerJoined(peer))
+    pub fn peer_joined(&self, peer: NodeId, role: Role) -> Result<(), Busy> {
+        self.send(Message::PeerJoined(peer, role))
     }
 
     /// A member is no longer connected.
@@ -235,7 +235,14 @@ impl Context {
     }
 
     fn peers(&self) -> BTreeMap<NodeId, u64> {
-        self.peers.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        let peers = self.peers.lock().unwrap_or_else(PoisonError::into_inner);
+        peers.iter().map(|(peer, (number, _))| (*peer, *number)).collect()
+    }
+
+    /// Whether a peer is a node, as far as it is known.
+    fn is_node(&self, peer: &NodeId) -> bool {
+        let peers = self.peers.lock().unwrap_or_else(PoisonError::into_inner);
+        peers.get(peer).is_none_or(|(_, role)| *role == Role::Node)
     }
 
     fn fetching(&self, digest: &Digest) -> Option<Arc<Partial>> {

@@ -1,8 +1,9 @@
 //! An artifact that is being fetched: shared by the fetch, its sources, and the streams to peers that wait for it too.
 
-use super::slots::{Ask, Offer, Slots};
+use super::limits::{PREFIX_CHUNKS, RECENT_CHUNKS};
+use super::slots::{Ask, Slots};
 use super::store::{self, Store};
-use shared::{Artifact, ChunkList, NodeId};
+use shared::{Artifact, ChunkList, Digest, DigestHasher, NodeId};
 use smol::channel::{Receiver, Sender, bounded};
 use smol::unblock;
 use std::collections::VecDeque;
@@ -10,7 +11,7 @@ use std::fs::File;
 use std::hash::{BuildHasher, Hasher, RandomState};
 use std::io;
 use std::os::unix::fs::FileExt;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, TryLockError};
 use std::time::Instant;
 
 /// Chunks on their way into a `.part`.
@@ -18,6 +19,10 @@ pub(super) struct Partial {
     pub(super) artifact: Artifact,
     store: Arc<Store>,
     state: Mutex<State>,
+    /// May be held when `state` is locked, never the other way round.
+    prefix: Mutex<Prefix>,
+    /// Chunks that have just come and been verified: what others ask for is mostly among them.
+    recent: Mutex<VecDeque<(u32, Arc<Vec<u8>>)>>,
     /// Held while a `.part` of an earlier run is looked through.
     adopting: smol::lock::Mutex<()>,
     /// Whether it was given up; held while the `.part` gets its name, so that nothing appears after it was removed.
@@ -29,8 +34,17 @@ struct State {
     body: Option<Body>,
     /// The fetch has ended, with success or without.
     over: bool,
-    /// Dropped at the next change, which wakes those who watch.
+    /// Dropped when a chunk comes, which wakes those who watch for it.
     watchers: Vec<Sender<()>>,
+    /// Dropped when a source that was asked for chunks does not give them, which wakes the others.
+    losers: Vec<Sender<()>>,
+}
+
+/// The digest of the whole, as far as the chunks are here from the first one on.
+#[derive(Default)]
+struct Prefix {
+    hasher: DigestHasher,
+    next: u32,
 }
 
 /// What there is once the list of chunks is known.
@@ -65,15 +79,29 @@ impl From<io::Error> for Unfinished {
 }
 
 impl Partial {
-    pub(super) fn new(artifact: Artifact, store: Arc<Store>) -> Arc<Partial> {
-        let state = State { slots: Slots::new(artifact), body: None, over: false, watchers: Vec::new() };
+    pub(super) fn new(artifact: Artifact, store: Arc<Store>, me: NodeId) -> Arc<Partial> {
+        let slots = Slots::new(artifact, me, (random() >> 32) as u32);
+        let state = Mutex::new(State { slots, body: None, over: false, watchers: Vec::new(), losers: Vec::new() });
+        let (prefix, recent) = (Mutex::default(), Mutex::default());
         let (adopting, given_up) = (smol::lock::Mutex::new(()), Mutex::new(false));
-        Arc::new(Partial { artifact, store, state: Mutex::new(state), adopting, given_up })
+        Arc::new(Partial { artifact, store, state, prefix, recent, adopting, given_up })
     }
 
     /// Reads something.
     pub(super) fn look<T>(&self, read: impl FnOnce(&Slots) -> T) -> T {
         read(&self.lock().slots)
+    }
+
+    /// Changes what nobody waits for.
+    pub(super) fn change_slots<T>(&self, change: impl FnOnce(&mut Slots) -> T) -> T {
+        change(&mut self.lock().slots)
+    }
+
+    /// Changes something that lets other sources be asked for more.
+    pub(super) fn lose(&self, change: impl FnOnce(&mut Slots)) {
+        let mut state = self.lock();
+        change(&mut state.slots);
+        state.losers.clear();
     }
 
     /// Changes something, and wakes those who watch.
@@ -90,11 +118,12 @@ impl Partial {
 
     /// Ends with the next change. To be called before one looks, or a change may be missed.
     pub(super) fn watch(&self) -> Receiver<()> {
-        let (sender, receiver) = bounded(1);
-        let mut state = self.lock();
-        state.watchers.retain(|watcher| !watcher.is_closed());
-        state.watchers.push(sender);
-        receiver
+        watch(&mut self.lock().watchers)
+    }
+
+    /// Ends when a source has ended, or did not have what it was asked for. To be called before one looks.
+    pub(super) fn watch_losses(&self) -> Receiver<()> {
+        watch(&mut self.lock().losers)
     }
 
     pub(super) fn body(&self) -> Option<Body> {
@@ -131,14 +160,8 @@ impl Partial {
     }
 
     /// Chooses the next chunk to ask a source for.
-    pub(super) fn claim(&self, peer: NodeId, offer: &Offer, asked: &VecDeque<u32>) -> Option<u32> {
-        let start = (random() >> 32) as u32;
-        self.lock().slots.claim(&Ask { peer, offer, asked, now: Instant::now(), start })
-    }
-
-    /// A source is no longer asked for a chunk.
-    pub(super) fn release(&self, index: u32) {
-        self.change(|state| state.slots.release(index));
+    pub(super) fn claim(&self, peer: NodeId, asked: &VecDeque<u32>) -> Option<u32> {
+        self.lock().slots.claim(&Ask { peer, asked, now: Instant::now() })
     }
 
     /// Checks a chunk and stores it.
@@ -154,41 +177,82 @@ impl Partial {
                 return Err(NotStored::Wrong);
             }
             body.file.write_all_at(&bytes, store::offset(index)).map_err(NotStored::Disk)?;
+            let bytes = Arc::new(bytes);
+            this.remember(index, Arc::clone(&bytes));
             this.change(|state| state.slots.put(index));
-            Ok(())
+            this.hash_some(&body.file, index, &bytes).map_err(NotStored::Disk)
         })
         .await
     }
 
-    /// Says that a peer waits for a chunk, until the guard is dropped.
-    pub(super) fn want(self: &Arc<Self>, index: u32, peer: NodeId) -> Wanted {
-        self.change(|state| state.slots.want(index, peer));
-        Wanted { partial: Arc::clone(self), index, peer }
+    fn remember(&self, index: u32, bytes: Arc<Vec<u8>>) {
+        let mut recent = self.recent.lock().unwrap_or_else(PoisonError::into_inner);
+        if recent.len() >= RECENT_CHUNKS {
+            recent.pop_front();
+        }
+        recent.push_back((index, bytes));
     }
 
-    /// Counts a source that has everything, until the guard is dropped.
-    pub(super) fn count_complete(self: &Arc<Self>) -> CompleteSource {
-        self.change(|state| state.slots.complete_source_came());
-        CompleteSource(Arc::clone(self))
+    /// A chunk that has just come, as it was verified.
+    pub(super) fn recent(&self, index: u32) -> Option<Arc<Vec<u8>>> {
+        let recent = self.recent.lock().unwrap_or_else(PoisonError::into_inner);
+        recent.iter().find(|(other, _)| *other == index).map(|(_, bytes)| Arc::clone(bytes))
     }
 
-    /// Makes a whole of the chunks: synced, read back and checked, named, durable.
+    /// Carries the digest of the whole on while the rest is on its way; `bytes` are chunk `index`.
+    fn hash_some(&self, file: &File, index: u32, bytes: &[u8]) -> io::Result<()> {
+        let mut prefix = match self.prefix.try_lock() {
+            Ok(prefix) => prefix,
+            Err(TryLockError::Poisoned(poisoned)) => poisoned.into_inner(),
+            // Another is at it. What it does not see any more is seen by the next one, or in the end.
+            Err(TryLockError::WouldBlock) => return Ok(()),
+        };
+        for _ in 0..PREFIX_CHUNKS {
+            if prefix.next == index {
+                prefix.hasher.update(bytes);
+                prefix.next += 1;
+            } else if !self.hash_next(&mut prefix, file)? {
+                break;
+            }
+        }
+        Ok(())
+    }
+
+    /// Takes one more chunk from the disk, if it is here.
+    fn hash_next(&self, prefix: &mut Prefix, file: &File) -> io::Result<bool> {
+        if !self.look(|slots| slots.is_here(prefix.next)) {
+            return Ok(false);
+        }
+        let mut bytes = vec![0; self.artifact.chunk_size(prefix.next)];
+        file.read_exact_at(&mut bytes, store::offset(prefix.next))?;
+        prefix.hasher.update(&bytes);
+        prefix.next += 1;
+        Ok(true)
+    }
+
+    /// The digest of the whole, once every chunk is here.
+    fn hash_rest(&self, file: &File) -> io::Result<Digest> {
+        let mut prefix = self.prefix.lock().unwrap_or_else(PoisonError::into_inner);
+        while self.hash_next(&mut prefix, file)? {}
+        Ok(std::mem::take(&mut *prefix).hasher.finish())
+    }
+
+    /// Makes a whole of the chunks, each of which was verified: checked as a whole, synced, named, durable.
     pub(super) async fn finish(self: &Arc<Self>) -> Result<Arc<ChunkList>, Unfinished> {
         let this = Arc::clone(self);
         unblock(move || {
             let Some(body) = this.body() else { return Err(Unfinished::Wrong) };
+            let digest = this.hash_rest(&body.file)?;
             body.file.sync_all()?;
-            // Both the whole and, once more, each chunk: this is the last look before it is used.
-            let (artifact, _) = store::pin(&body.file)?;
             let given_up = this.given_up.lock().unwrap_or_else(PoisonError::into_inner);
             if *given_up {
                 return Err(Unfinished::GivenUp);
             }
-            if artifact != this.artifact {
+            if digest != this.artifact.digest {
                 this.store.remove_part(&this.artifact.digest)?;
                 return Err(Unfinished::Wrong);
             }
-            this.store.commit(&artifact.digest)?;
+            this.store.commit(&digest)?;
             Ok(body.list)
         })
         .await
@@ -201,6 +265,13 @@ impl Partial {
         // The lock may be held while a directory is synced.
         unblock(move || *this.given_up.lock().unwrap_or_else(PoisonError::into_inner) = true).await;
     }
+}
+
+fn watch(watchers: &mut Vec<Sender<()>>) -> Receiver<()> {
+    let (sender, receiver) = bounded(1);
+    watchers.retain(|watcher| !watcher.is_closed());
+    watchers.push(sender);
+    receiver
 }
 
 /// Looks through a `.part`. Holes read as zeros and are not hashed: a chunk of zeros is simply fetched again.
@@ -219,28 +290,6 @@ fn chunks_here(file: &File, artifact: &Artifact, list: &ChunkList) -> io::Result
         }
     }
     Ok(here)
-}
-
-/// See [`Partial::want`].
-pub(super) struct Wanted {
-    partial: Arc<Partial>,
-    index: u32,
-    peer: NodeId,
-}
-
-impl Drop for Wanted {
-    fn drop(&mut self) {
-        self.partial.lock().slots.unwant(self.index, self.peer);
-    }
-}
-
-/// See [`Partial::count_complete`].
-pub(super) struct CompleteSource(Arc<Partial>);
-
-impl Drop for CompleteSource {
-    fn drop(&mut self) {
-        self.0.change(|state| state.slots.complete_source_went());
-    }
 }
 
 /// Chance, for spreading load; the standard library seeds it from the system.

@@ -5,7 +5,7 @@ use super::limits::{MAX_PEERS, MAX_SERVED, MAX_SERVED_PER_PEER, MAX_WANTED};
 use super::partial::Partial;
 use super::{ArtifactEvent, Context, Message, serve};
 use shared::mesh::MeshStream;
-use shared::{Artifact, Digest, MAX_ARTIFACT_BYTES, NodeId};
+use shared::{Artifact, Digest, MAX_ARTIFACT_BYTES, NodeId, Role};
 use smol::channel::{Receiver, Sender, bounded};
 use smol::{Task, unblock};
 use std::collections::BTreeMap;
@@ -45,7 +45,7 @@ impl Edge {
             Message::Fetch { artifact, hints } => self.fetch(artifact, hints).await,
             Message::Cancel(digest) => self.cancel(&digest).await,
             Message::Remove(digest) => self.remove(digest).await,
-            Message::PeerJoined(peer) => self.peer_joined(peer),
+            Message::PeerJoined(peer, role) => self.peer_joined(peer, role),
             Message::PeerGone(peer) => {
                 self.context.peers.lock().unwrap_or_else(PoisonError::into_inner).remove(&peer);
             }
@@ -77,7 +77,7 @@ impl Edge {
             let reason = format!("it has {} bytes, at most {MAX_ARTIFACT_BYTES} are allowed", artifact.size);
             return self.context.tell(ArtifactEvent::Failed { digest, reason }).await;
         }
-        let partial = Partial::new(artifact, Arc::clone(&self.context.store));
+        let partial = Partial::new(artifact, Arc::clone(&self.context.store), self.context.mesh.local());
         let known = Arc::new(Hints::default());
         known.add(hints, number);
         let (kick, kicked) = bounded(1);
@@ -127,11 +127,11 @@ impl Edge {
         self.fetches.remove(digest)
     }
 
-    fn peer_joined(&mut self, peer: NodeId) {
+    fn peer_joined(&mut self, peer: NodeId, role: Role) {
         self.last_number += 1;
         let mut peers = self.context.peers.lock().unwrap_or_else(PoisonError::into_inner);
         if peers.len() < MAX_PEERS || peers.contains_key(&peer) {
-            peers.insert(peer, self.last_number);
+            peers.insert(peer, (self.last_number, role));
         }
         drop(peers);
         self.fetches.values().for_each(Running::kick);
@@ -144,7 +144,7 @@ impl Edge {
             // Dropped: the peer asks elsewhere, or here again later.
             return;
         }
-        let work = serve::run(Arc::clone(&self.context), peer, stream);
+        let work = serve::run(Arc::clone(&self.context), stream);
         self.served.extend(self.context.spawn(work).map(|task| (peer, task)));
     }
 }

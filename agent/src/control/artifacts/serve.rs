@@ -1,44 +1,55 @@
 //! The other side: answers peers that fetch from us, from artifacts that are whole and from those that are being fetched.
 
-use super::limits::{CHUNK_WAIT, MAX_SENDING, SEND_TIMEOUT, SERVE_IDLE};
+use super::limits::{CHUNK_WAIT, MAX_SENDING, NEWS_EVERY, NEWS_WAIT, SEND_MOST, SEND_TIMEOUT, SERVE_IDLE};
 use super::lists::{Look, Whole};
 use super::partial::Partial;
 use super::store;
 use super::{ArtifactEvent, Context};
 use shared::mesh::MeshStream;
-use shared::{Artifact, BlobReply, BlobRequest, NodeId};
+use shared::{Artifact, BlobReply, BlobRequest};
 use smol::Timer;
 use smol::future::or;
 use smol::lock::Semaphore;
 use smol::unblock;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// Bounds what all streams together hold in memory.
 pub(super) fn sending() -> Semaphore {
     Semaphore::new(MAX_SENDING)
 }
 
+/// What a stream is about, and what was said of it last.
+struct Opened {
+    artifact: Artifact,
+    supply: Supply,
+    told: u32,
+    told_at: Instant,
+}
+
 /// Answers until the peer is done, is silent for too long, or breaks the rules.
-pub(super) async fn run(context: Arc<Context>, peer: NodeId, mut stream: MeshStream) {
-    let mut opened: Option<(Artifact, Supply)> = None;
+pub(super) async fn run(context: Arc<Context>, mut stream: MeshStream) {
+    let mut opened: Option<Opened> = None;
     while let Some(Ok(request)) = within(SERVE_IDLE, stream.read_frame(BlobReply::MAX_FRAME)).await {
         let sent = match (request, &opened) {
-            (BlobRequest::Open(artifact), _) => {
-                if opened.as_ref().is_some_and(|(other, _)| *other != artifact) {
+            (BlobRequest::Open(artifact), before) => {
+                if before.as_ref().is_some_and(|before| before.artifact != artifact) {
                     // A stream is about one artifact.
                     return;
                 }
-                let supply = look_up(&context, &artifact).await;
-                let reply = supply.as_ref().map_or(BlobReply::Unknown, |supply| supply.have(&artifact));
-                opened = supply.map(|supply| (artifact, supply));
+                if let Some(before) = before {
+                    // Who asks for something else in the meantime has waited long enough.
+                    or(before.news(), async { _ = stream.incoming().await }).await;
+                }
+                opened = open(&context, artifact).await;
+                let reply = opened.as_ref().map_or(BlobReply::Unknown, |opened| opened.supply.have(&artifact));
                 send(&mut stream, &reply).await
             }
-            (BlobRequest::List, Some((_, supply))) => send(&mut stream, &supply.list().await).await,
-            (BlobRequest::Chunk(index), Some((_, supply))) => {
-                supply.wait_for(index, peer).await;
+            (BlobRequest::List, Some(opened)) => send(&mut stream, &opened.supply.list().await).await,
+            (BlobRequest::Chunk(index), Some(opened)) => {
+                opened.supply.wait_for(index).await;
                 let _place = context.sending.acquire().await;
-                let reply = supply.chunk(&context, index).await;
+                let reply = opened.supply.chunk(&context, index).await;
                 send(&mut stream, &reply).await
             }
             // Nothing was opened, or it is not here.
@@ -50,8 +61,27 @@ pub(super) async fn run(context: Arc<Context>, peer: NodeId, mut stream: MeshStr
     }
 }
 
+async fn open(context: &Arc<Context>, artifact: Artifact) -> Option<Opened> {
+    let supply = look_up(context, &artifact).await?;
+    // Counted before it is told: what comes in between is news.
+    let told = supply.count();
+    Some(Opened { artifact, supply, told, told_at: Instant::now() })
+}
+
 async fn send(stream: &mut MeshStream, reply: &BlobReply) -> bool {
-    matches!(within(SEND_TIMEOUT, stream.write_frame(reply, BlobReply::MAX_FRAME)).await, Some(Ok(())))
+    let sending = stream.write_frame_steadily(reply, BlobReply::MAX_FRAME, SEND_TIMEOUT);
+    matches!(within(SEND_MOST, sending).await, Some(Ok(())))
+}
+
+impl Opened {
+    /// Waits until there is something to tell that was not told, for [`NEWS_WAIT`] at the most.
+    async fn news(&self) {
+        let Supply::Partial(partial) = &self.supply else { return };
+        let is_news = |partial: &Partial| partial.look(|slots| slots.count() > self.told || slots.is_complete());
+        wait(partial, NEWS_WAIT, is_news).await;
+        // Several chunks that come in a row are one piece of news.
+        Timer::at(self.told_at + NEWS_EVERY).await;
+    }
 }
 
 /// Where chunks come from.
@@ -79,6 +109,14 @@ async fn look_up(context: &Arc<Context>, artifact: &Artifact) -> Option<Supply> 
 }
 
 impl Supply {
+    /// How many chunks are here.
+    fn count(&self) -> u32 {
+        match self {
+            Supply::Whole(whole) => whole.artifact.chunk_count(),
+            Supply::Partial(partial) => partial.look(|slots| slots.count()),
+        }
+    }
+
     fn have(&self, artifact: &Artifact) -> BlobReply {
         match self {
             Supply::Whole(_) => BlobReply::Have { complete: true, have: all_bits(artifact.chunk_count()) },
@@ -93,28 +131,30 @@ impl Supply {
         match self {
             Supply::Whole(whole) => BlobReply::List(whole.list.to_bytes()),
             Supply::Partial(partial) => {
-                wait(partial, |partial| partial.body().is_some()).await;
+                wait(partial, CHUNK_WAIT, |partial| partial.body().is_some()).await;
                 partial.body().map_or(BlobReply::Missing, |body| BlobReply::List(body.list.to_bytes()))
             }
         }
     }
 
     /// Waits for a chunk that is on its way here.
-    async fn wait_for(&self, index: u32, peer: NodeId) {
+    async fn wait_for(&self, index: u32) {
         let Supply::Partial(partial) = self else { return };
         if index >= partial.artifact.chunk_count() || partial.look(|slots| slots.is_here(index)) {
             return;
         }
-        let _wanted = partial.want(index, peer);
-        wait(partial, |partial| partial.look(|slots| slots.is_here(index))).await;
+        wait(partial, CHUNK_WAIT, |partial| partial.look(|slots| slots.is_here(index))).await;
     }
 
-    /// A chunk as it is now on the disk, checked once more.
+    /// A chunk as it was verified when it came, just now, or as it is on the disk, verified once more.
     async fn chunk(&self, context: &Context, index: u32) -> BlobReply {
         let (artifact, list, file) = match self {
             Supply::Whole(whole) => (whole.artifact, Arc::clone(&whole.list), Arc::clone(&whole.file)),
-            Supply::Partial(partial) => match partial.body() {
-                Some(body) if partial.look(|slots| slots.is_here(index)) => (partial.artifact, body.list, body.file),
+            Supply::Partial(partial) => match (partial.recent(index), partial.body()) {
+                (Some(bytes), _) => return BlobReply::Chunk(bytes.to_vec()),
+                (None, Some(body)) if partial.look(|slots| slots.is_here(index)) => {
+                    (partial.artifact, body.list, body.file)
+                }
                 _ => return BlobReply::Missing,
             },
         };
@@ -130,8 +170,8 @@ impl Supply {
     }
 }
 
-/// Waits until `done`, the fetch has ended, or [`CHUNK_WAIT`] is over.
-async fn wait(partial: &Partial, done: impl Fn(&Partial) -> bool) {
+/// Waits until `done`, the fetch has ended, or the time is over.
+async fn wait(partial: &Partial, time: Duration, done: impl Fn(&Partial) -> bool) {
     let waiting = async {
         loop {
             let changed = partial.watch();
@@ -142,7 +182,7 @@ async fn wait(partial: &Partial, done: impl Fn(&Partial) -> bool) {
             let _ = changed.recv().await;
         }
     };
-    within(CHUNK_WAIT, waiting).await;
+    within(time, waiting).await;
 }
 
 fn all_bits(count: u32) -> Vec<u8> {

@@ -1,19 +1,24 @@
-//! Which chunks are here, which are asked for, and which one a source is asked for next. Pure: time and chance come in.
+//! Which chunks are here, which are asked for, who offers them, and which one a source is asked for next. Pure: time and
+//! chance come in.
 
-use super::limits::HEDGE_AFTER;
+use super::limits::{HEDGE_AFTER, NO_PATIENCE, PATIENCE};
 use shared::{Artifact, NodeId};
-use std::collections::{BTreeSet, VecDeque};
-use std::time::Instant;
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::time::{Duration, Instant};
 
 /// What a source says it has.
 #[derive(Debug, Default)]
-pub(super) struct Offer {
+struct Offer {
+    /// It is a node, which serves every other one. An operator serves those alone that it handed the intent to.
+    is_node: bool,
     /// All of it.
-    pub(super) complete: bool,
+    complete: bool,
     /// One bit per chunk, lowest first; looked at only when it is not complete.
-    pub(super) have: Vec<u8>,
+    have: Vec<u8>,
+    /// How many chunks it has.
+    count: u32,
     /// Chunks that it did not have when it was asked for them.
-    pub(super) refused: BTreeSet<u32>,
+    refused: BTreeSet<u32>,
 }
 
 impl Offer {
@@ -26,23 +31,28 @@ impl Offer {
 /// A source that could be asked for one more chunk.
 pub(super) struct Ask<'a> {
     pub(super) peer: NodeId,
-    pub(super) offer: &'a Offer,
     /// What it is asked for already.
     pub(super) asked: &'a VecDeque<u32>,
     pub(super) now: Instant,
-    /// Chance: where to begin to look, so that peers fetch different chunks and can exchange them.
-    pub(super) start: u32,
 }
 
 /// The chunks of one artifact.
 #[derive(Debug)]
 pub(super) struct Slots {
     artifact: Artifact,
+    me: NodeId,
+    /// Chance: where to begin with chunks that fall to others.
+    start: u32,
     slots: Vec<Slot>,
     missing: u32,
-    /// Chunks that peers wait for here, in the order in which they asked; bounded by the streams that are served.
-    wanted: Vec<(u32, NodeId)>,
-    complete_sources: u32,
+    /// What each source offers.
+    offers: BTreeMap<NodeId, Offer>,
+    /// Requests to all sources that are not answered.
+    in_flight: u32,
+    /// When the last of them was answered.
+    idle_since: Option<Instant>,
+    /// How long nothing may be in flight before we take what falls to others.
+    patience: Duration,
 }
 
 #[derive(Debug, Clone, Copy, Default)]
@@ -51,15 +61,29 @@ struct Slot {
     /// Sources that are asked for it.
     asked: u8,
     since: Option<Instant>,
-    /// It was asked for where it was not offered: that may take as long as it likes.
-    uncertain: bool,
+    /// It fell to another, and was asked for all the same.
+    taken: bool,
+}
+
+/// How good it is to ask for a chunk, the least is the best. Compared from the first field to the last.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+struct Rank {
+    /// Another source is asked for it, and takes its time.
+    hedge: bool,
+    /// How many sources offer it. What few have is lost when they go, and nobody can pass it on.
+    offered: usize,
+    /// It falls to another node to fetch it from there; see [`Slots::is_ours`].
+    others: bool,
+    /// In a row, so that the whole can be hashed as it grows: ours from the first, the others from somewhere.
+    place: u32,
 }
 
 impl Slots {
-    pub(super) fn new(artifact: Artifact) -> Slots {
+    pub(super) fn new(artifact: Artifact, me: NodeId, start: u32) -> Slots {
         let count = artifact.chunk_count();
-        let slots = vec![Slot::default(); count as usize];
-        Slots { artifact, slots, missing: count, wanted: Vec::new(), complete_sources: 0 }
+        let (slots, offers) = (vec![Slot::default(); count as usize], BTreeMap::new());
+        let (in_flight, idle_since, patience) = (0, None, PATIENCE);
+        Slots { artifact, me, start, slots, missing: count, offers, in_flight, idle_since, patience }
     }
 
     pub(super) fn is_complete(&self) -> bool {
@@ -92,178 +116,133 @@ impl Slots {
         if let Some(slot) = self.slots.get_mut(index as usize).filter(|slot| !slot.here) {
             slot.here = true;
             self.missing -= 1;
+            if !slot.taken {
+                self.patience = PATIENCE;
+            }
         }
+    }
+
+    /// A source says what it has; gives whether that is news.
+    pub(super) fn offer(&mut self, peer: NodeId, is_node: bool, complete: bool, have: Vec<u8>) -> bool {
+        let offer = self.offers.entry(peer).or_default();
+        let is_news = offer.complete != complete || offer.have != have;
+        let ones = have.iter().map(|byte| byte.count_ones()).sum();
+        offer.count = if complete { self.artifact.chunk_count() } else { ones };
+        (offer.is_node, offer.complete, offer.have) = (is_node, complete, have);
+        is_news
+    }
+
+    /// A source did not have a chunk that it offered.
+    pub(super) fn refused(&mut self, peer: NodeId, index: u32) {
+        if let Some(offer) = self.offers.get_mut(&peer) {
+            offer.refused.insert(index);
+        }
+    }
+
+    /// Whether a source refused anything.
+    pub(super) fn has_refused(&self, peer: &NodeId) -> bool {
+        self.offers.get(peer).is_some_and(|offer| !offer.refused.is_empty())
+    }
+
+    /// Whether a source has everything.
+    pub(super) fn has_all(&self, peer: &NodeId) -> bool {
+        self.offers.get(peer).is_some_and(|offer| offer.complete)
+    }
+
+    /// A source has ended.
+    pub(super) fn withdraw(&mut self, peer: &NodeId) {
+        self.offers.remove(peer);
     }
 
     /// Chooses the next chunk for a source, and counts it as asked for; [`Slots::release`] must follow.
     pub(super) fn claim(&mut self, ask: &Ask<'_>) -> Option<u32> {
-        let count = self.artifact.chunk_count();
-        let order = (0..count).map(|step| (ask.start % count + step) % count);
-        let ranked = order.filter_map(|index| Some((self.rank(ask, index)?, index)));
-        let (_, index) = ranked.min_by_key(|(rank, _)| *rank)?;
+        let (count, starved) = (self.artifact.chunk_count(), self.is_starved(ask.now));
+        let ranked = (0..count).filter_map(|index| Some((self.rank(ask, index, starved)?, index)));
+        let (rank, index) = ranked.min_by_key(|(rank, _)| *rank)?;
+        let taken = rank.others && self.is_ahead(index, &ask.peer);
+        if taken {
+            self.patience /= 2;
+        }
         let slot = self.slots.get_mut(index as usize)?;
         slot.asked += 1;
         slot.since = Some(ask.now);
-        slot.uncertain = !ask.offer.has(index);
+        slot.taken = taken;
+        self.in_flight += 1;
         Some(index)
     }
 
     /// A source is no longer asked for a chunk: it came, or will not come.
-    pub(super) fn release(&mut self, index: u32) {
+    pub(super) fn release(&mut self, index: u32, now: Instant) {
         if let Some(slot) = self.slots.get_mut(index as usize) {
             slot.asked = slot.asked.saturating_sub(1);
+            self.in_flight = self.in_flight.saturating_sub(1);
+            self.idle_since = (self.in_flight == 0).then_some(now);
         }
     }
 
-    /// How good it is to ask for a chunk, 0 best; `None` when it should not be.
-    fn rank(&self, ask: &Ask<'_>, index: u32) -> Option<u8> {
+    /// How long a source that has nothing to be asked for may wait before it should be looked at again.
+    pub(super) fn patience(&self) -> Duration {
+        self.patience
+    }
+
+    /// Whether we have waited long enough for others to fetch what falls to them. Each chunk that is taken from them halves
+    /// the time, and one that comes as it should sets it back: others that are away or slow do not hold us up for long.
+    fn is_starved(&self, now: Instant) -> bool {
+        let idle = self.idle_since.map(|since| now.duration_since(since));
+        self.patience < NO_PATIENCE || (self.in_flight == 0 && idle.is_none_or(|idle| idle >= self.patience))
+    }
+
+    /// `None` when it should not be asked for there.
+    fn rank(&self, ask: &Ask<'_>, index: u32, starved: bool) -> Option<Rank> {
         let slot = self.slots.get(index as usize)?;
-        if slot.here || ask.asked.contains(&index) || ask.offer.refused.contains(&index) {
+        let offer = self.offers.get(&ask.peer)?;
+        if slot.here || !offer.has(index) || ask.asked.contains(&index) || offer.refused.contains(&index) {
             return None;
         }
-        let offered = ask.offer.has(index);
-        // A chunk that is not offered may come later, and is asked for when nobody has them all. But not where it is
-        // waited for itself: the two would wait for one another.
-        let waits = self.wanted.contains(&(index, ask.peer));
-        if !offered && (self.complete_sources > 0 || waits) {
-            return None;
-        }
-        let late = slot.uncertain || slot.since.is_none_or(|since| ask.now.duration_since(since) >= HEDGE_AFTER);
-        match slot.asked {
-            0 => {}
-            1 if late => return Some(if offered { 4 } else { 5 }),
+        let is_late = || slot.since.is_none_or(|since| ask.now.duration_since(since) >= HEDGE_AFTER);
+        let hedge = match slot.asked {
+            0 => false,
+            1 if is_late() => true,
             _ => return None,
+        };
+        let others = !self.is_ours(index, &ask.peer);
+        if others && !starved && offer.is_node && self.is_ahead(index, &ask.peer) {
+            // Another node fetches it there, and passes it on. The same twice out of the one place that has what
+            // nobody else has would keep everybody waiting for the rest.
+            return None;
         }
-        // What others wait for first: so a chunk travels through a node as it comes.
-        let wanted = self.wanted.iter().any(|(wanted, _)| *wanted == index);
-        Some(match (offered, wanted) {
-            (true, true) => 0,
-            (true, false) => 1,
-            (false, true) => 2,
-            (false, false) => 3,
-        })
+        let offered = self.offers.values().filter(|offer| offer.has(index)).count();
+        let count = self.artifact.chunk_count();
+        let place = if others { (index + count - self.start % count) % count } else { index };
+        Some(Rank { hedge, offered, others, place })
     }
 
-    /// A peer waits for a chunk; [`Slots::unwant`] must follow.
-    pub(super) fn want(&mut self, index: u32, peer: NodeId) {
-        self.wanted.push((index, peer));
+    /// Whether it falls to us to fetch a chunk from `peer`, among the nodes that fetch the artifact: each of them ranks all
+    /// of them for each chunk in the same order, without a word, so nodes that know the same ones agree.
+    fn is_ours(&self, index: u32, peer: &NodeId) -> bool {
+        let ours = weight(&self.me, index);
+        let fetches = |(other, offer): &(&NodeId, &Offer)| *other != peer && offer.is_node && !offer.complete;
+        self.offers.iter().filter(fetches).all(|(other, _)| weight(other, index) < ours)
     }
 
-    pub(super) fn unwant(&mut self, index: u32, peer: NodeId) {
-        if let Some(at) = self.wanted.iter().position(|wanted| *wanted == (index, peer)) {
-            self.wanted.remove(at);
-        }
+    /// Whether no other source of a chunk has more than `peer`: then it has what nobody else has, and its link is needed.
+    fn is_ahead(&self, index: u32, peer: &NodeId) -> bool {
+        let count = self.offers.get(peer).map_or(0, |offer| offer.count);
+        let more = |(other, offer): (&NodeId, &Offer)| other != peer && offer.has(index) && offer.count > count;
+        !self.offers.iter().any(more)
     }
+}
 
-    pub(super) fn complete_source_came(&mut self) {
-        self.complete_sources += 1;
-    }
-
-    pub(super) fn complete_source_went(&mut self) {
-        self.complete_sources = self.complete_sources.saturating_sub(1);
-    }
-
-    pub(super) fn has_complete_source(&self) -> bool {
-        self.complete_sources > 0
-    }
+/// How much a chunk falls to a node: two numbers mixed well, which nobody gains anything by choosing.
+fn weight(node: &NodeId, index: u32) -> u64 {
+    let (words, _) = node.as_bytes().as_chunks::<8>();
+    let first = words.first().map_or(0, |word| u64::from_le_bytes(*word));
+    // The finaliser of SplitMix64: each bit of the sum changes half of the bits that come out.
+    let mut mixed = first.wrapping_add(u64::from(index).wrapping_mul(0x9e37_79b9_7f4a_7c15));
+    mixed = (mixed ^ mixed >> 30).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+    mixed = (mixed ^ mixed >> 27).wrapping_mul(0x94d0_49bb_1331_11eb);
+    mixed ^ mixed >> 31
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use shared::{CHUNK_BYTES, Digest};
-
-    fn slots(count: u64) -> Slots {
-        let digest = Digest::of(b"any");
-        Slots::new(Artifact { digest, size: count * CHUNK_BYTES as u64, chunks: digest })
-    }
-
-    fn peer(number: u8) -> NodeId {
-        NodeId::of_seed(&[number; 32])
-    }
-
-    fn all() -> Offer {
-        Offer { complete: true, ..Offer::default() }
-    }
-
-    fn some(have: &[u8]) -> Offer {
-        Offer { have: have.to_vec(), ..Offer::default() }
-    }
-
-    fn claim(slots: &mut Slots, number: u8, offer: &Offer, asked: &[u32], now: Instant, start: u32) -> Option<u32> {
-        let asked = asked.iter().copied().collect();
-        slots.claim(&Ask { peer: peer(number), offer, asked: &asked, now, start })
-    }
-
-    #[test]
-    fn two_sources_are_asked_for_different_chunks() {
-        let (mut slots, now) = (slots(3), Instant::now());
-        assert_eq!(claim(&mut slots, 1, &all(), &[], now, 1), Some(1));
-        assert_eq!(claim(&mut slots, 2, &all(), &[], now, 1), Some(2));
-        assert_eq!(claim(&mut slots, 2, &all(), &[2], now, 1), Some(0));
-        assert_eq!(claim(&mut slots, 1, &all(), &[1], now, 1), None);
-        slots.release(2);
-        assert_eq!(claim(&mut slots, 1, &all(), &[1], now, u32::MAX), Some(2));
-    }
-
-    #[test]
-    fn a_slow_source_is_helped_out_once() {
-        let (mut slots, now) = (slots(1), Instant::now());
-        let later = now + HEDGE_AFTER;
-        assert_eq!(claim(&mut slots, 1, &all(), &[], now, 0), Some(0));
-        assert_eq!(claim(&mut slots, 2, &all(), &[], now, 0), None);
-        assert_eq!(claim(&mut slots, 1, &all(), &[0], later, 0), None);
-        assert_eq!(claim(&mut slots, 2, &all(), &[], later, 0), Some(0));
-        assert_eq!(claim(&mut slots, 3, &all(), &[], later + HEDGE_AFTER, 0), None);
-        slots.put(0);
-        assert!(slots.is_complete());
-    }
-
-    #[test]
-    fn what_is_not_offered_is_asked_for_only_when_nobody_has_it_all() {
-        let (mut slots, now) = (slots(3), Instant::now());
-        let offer = some(&[0b100]);
-        slots.complete_source_came();
-        assert_eq!(claim(&mut slots, 1, &offer, &[], now, 0), Some(2));
-        assert_eq!(claim(&mut slots, 1, &offer, &[2], now, 0), None);
-        slots.complete_source_went();
-        assert_eq!(claim(&mut slots, 1, &offer, &[2], now, 0), Some(0));
-        // It may never come from there: another is asked at once, but after what nobody is asked for.
-        assert_eq!(claim(&mut slots, 2, &all(), &[], now, 0), Some(1));
-        assert_eq!(claim(&mut slots, 2, &all(), &[1], now, 0), Some(0));
-    }
-
-    #[test]
-    fn what_others_wait_for_comes_first_and_never_from_them() {
-        let (mut slots, now) = (slots(4), Instant::now());
-        slots.want(3, peer(1));
-        assert_eq!(claim(&mut slots, 1, &some(&[]), &[0, 1, 2], now, 0), None);
-        assert_eq!(claim(&mut slots, 2, &some(&[]), &[], now, 0), Some(3));
-        slots.release(3);
-        assert_eq!(claim(&mut slots, 2, &all(), &[], now, 0), Some(3));
-        slots.release(3);
-        slots.unwant(3, peer(1));
-        assert_eq!(claim(&mut slots, 2, &all(), &[], now, 0), Some(0));
-    }
-
-    #[test]
-    fn a_chunk_that_was_refused_is_not_asked_for_there_again() {
-        let (mut slots, now) = (slots(1), Instant::now());
-        let offer = Offer { complete: true, refused: [0].into(), ..Offer::default() };
-        assert_eq!(claim(&mut slots, 1, &offer, &[], now, 0), None);
-        assert_eq!(claim(&mut slots, 2, &all(), &[], now, 0), Some(0));
-    }
-
-    #[test]
-    fn what_is_here_is_counted_once() {
-        let mut slots = slots(11);
-        for index in [0, 9, 9, 3, 99] {
-            slots.put(index);
-        }
-        assert_eq!((slots.count(), slots.bytes()), (3, 3 * CHUNK_BYTES as u64));
-        assert_eq!(slots.bits(), [0b1001, 0b10]);
-        assert!(slots.is_here(9) && !slots.is_here(8) && !slots.is_here(99));
-        let offer = some(&slots.bits());
-        assert!(offer.has(9) && !offer.has(8) && !offer.has(99));
-    }
-}
+mod tests;

@@ -1,9 +1,9 @@
 //! One peer that an artifact is fetched from: asks what it has, and keeps a few requests in flight until there is nothing
 //! more to ask it for.
 
-use super::limits::{HEDGE_AFTER, MAX_MISSES, PIPELINE, REFRESH_CHUNKS, REPLY_TIMEOUT};
-use super::partial::{CompleteSource, NotStored, Partial};
-use super::slots::Offer;
+use super::limits::{HEDGE_AFTER, MAX_MISSES, NO_PATIENCE, PIPELINE, REPLY_TIMEOUT};
+use super::partial::{NotStored, Partial};
+use super::slots::Slots;
 use shared::mesh::{Mesh, MeshError, MeshStream};
 use shared::protocol::Protocol;
 use shared::{BlobReply, BlobRequest, ChunkList, NodeId};
@@ -13,6 +13,7 @@ use smol::future::or;
 use std::collections::VecDeque;
 use std::io;
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 /// What a source tells the fetch.
 pub(super) enum Note {
@@ -42,12 +43,12 @@ pub(super) enum End {
 }
 
 /// Fetches from `peer` what there is to fetch, and tells how it ended.
-pub(super) async fn run(mesh: Mesh, peer: NodeId, partial: Arc<Partial>, notes: Sender<Note>) {
+pub(super) async fn run(mesh: Mesh, peer: NodeId, is_node: bool, partial: Arc<Partial>, notes: Sender<Note>) {
     let (useful, end) = match mesh.open(peer, Protocol::Blob).await {
         Ok(stream) => {
-            let (offer, asked) = (Offer::default(), VecDeque::new());
-            let (notes, complete) = (notes.clone(), None);
-            let mut source = Source { peer, partial, stream, notes, offer, asked, complete, misses: 0, useful: false };
+            let (notes, asked) = (notes.clone(), VecDeque::new());
+            let (news_since, misses, useful) = (None, 0, false);
+            let mut source = Source { peer, is_node, partial, stream, notes, asked, news_since, misses, useful };
             let end = source.work().await.err().unwrap_or(End::Complete);
             // Dropped here: what it was asked for is free for others before they hear of its end.
             (source.useful, end)
@@ -60,48 +61,98 @@ pub(super) async fn run(mesh: Mesh, peer: NodeId, partial: Arc<Partial>, notes: 
 
 struct Source {
     peer: NodeId,
+    is_node: bool,
     partial: Arc<Partial>,
     stream: MeshStream,
     notes: Sender<Note>,
-    offer: Offer,
     /// Chunks that it is asked for, in the order of the replies.
     asked: VecDeque<u32>,
-    complete: Option<CompleteSource>,
-    /// Chunks in a row that it did not have, though it was waited for.
+    /// When it was asked what else it has, while it has not answered.
+    news_since: Option<Instant>,
+    /// How often in a row it was asked what else it has, and had nothing.
     misses: usize,
     useful: bool,
 }
 
 impl Drop for Source {
     fn drop(&mut self) {
-        for index in self.asked.drain(..) {
-            self.partial.release(index);
-        }
+        self.partial.lose(|slots| {
+            let now = Instant::now();
+            self.asked.drain(..).for_each(|index| slots.release(index, now));
+            slots.withdraw(&self.peer);
+        });
     }
 }
 
 impl Source {
     async fn work(&mut self) -> Result<(), End> {
         self.begin().await?;
-        let mut seen = self.partial.look(|slots| slots.count());
         loop {
-            let changed = self.partial.watch();
+            let lost = self.partial.watch_losses();
             self.ask_for_more().await?;
-            if !self.asked.is_empty() {
+            if let Some(since) = self.news_since {
+                self.await_news(since, &lost).await?;
+            } else if !self.asked.is_empty() {
                 self.take().await?;
-            } else if self.partial.look(|slots| slots.is_complete()) {
+            } else if self.partial.look(Slots::is_complete) {
                 return Ok(());
-            } else if !self.offer.refused.is_empty() {
+            } else if self.partial.look(|slots| slots.has_refused(&self.peer)) {
                 // What it had has been taken, and it said of the rest that it is missing.
                 return Err(End::Nothing);
-            } else if self.partial.look(|slots| slots.count()) >= seen + REFRESH_CHUNKS && !self.offer.complete {
-                self.write(&BlobRequest::Open(self.partial.artifact)).await?;
-                self.read_offer().await?;
-                seen = self.partial.look(|slots| slots.count());
+            } else if self.partial.look(|slots| slots.has_all(&self.peer)) {
+                if self.idle(&lost, Duration::MAX).await {
+                    // It was asked for nothing: the stream has ended.
+                    return Err(End::Nothing);
+                }
             } else {
-                idle(&changed).await;
+                // It is fetching too, and answers when it has more than before.
+                self.write(&BlobRequest::Open(self.partial.artifact)).await?;
+                self.news_since = Some(Instant::now());
             }
         }
+    }
+
+    /// Waits for the answer to what else there is, or for a reason to ask for something else.
+    async fn await_news(&mut self, since: Instant, lost: &Receiver<()>) -> Result<(), End> {
+        let left = REPLY_TIMEOUT.saturating_sub(since.elapsed());
+        if left.is_zero() {
+            return Err(End::Misbehaved("nothing in time"));
+        }
+        // With another request behind it, the answer comes at once.
+        if self.asked.is_empty() && !self.idle(lost, left).await {
+            return Ok(());
+        }
+        self.news_since = None;
+        if self.read_offer().await? || !self.asked.is_empty() {
+            self.misses = 0;
+            return Ok(());
+        }
+        self.misses += 1;
+        // It waits for the same as we do: others shall have our place meanwhile.
+        if self.misses < MAX_MISSES { Ok(()) } else { Err(End::Nothing) }
+    }
+
+    /// Waits until another source has lost a chunk, or until one may be asked for here that another is asked for, or that
+    /// falls to another. Gives whether the peer says something.
+    async fn idle(&mut self, lost: &Receiver<()>, most: Duration) -> bool {
+        let patience = self.partial.look(Slots::patience);
+        // Without patience all that could be asked for was looked at just now.
+        let pause = if patience < NO_PATIENCE { HEDGE_AFTER } else { patience }.min(most);
+        let said = async {
+            // What is wrong with the stream is found when it is read.
+            let _ = self.stream.incoming().await;
+            true
+        };
+        let lost = async {
+            // Nothing is ever sent: it is closed.
+            let _ = lost.recv().await;
+            false
+        };
+        let late = async {
+            Timer::after(pause).await;
+            false
+        };
+        or(said, or(lost, late)).await
     }
 
     /// Asks what the peer has, and in the same breath for the list, when nobody has given it yet.
@@ -126,23 +177,20 @@ impl Source {
         Ok(())
     }
 
-    async fn read_offer(&mut self) -> Result<(), End> {
-        let (complete, have) = match self.read().await? {
-            BlobReply::Have { complete, have } => (complete, have),
-            BlobReply::Unknown => return Err(End::Nothing),
-            _ => return Err(End::Misbehaved("something else than what it has")),
-        };
-        self.offer.complete = complete;
-        self.offer.have = have;
-        if complete && self.complete.is_none() {
-            self.complete = Some(self.partial.count_complete());
+    /// Gives whether it has something that it did not have before.
+    async fn read_offer(&mut self) -> Result<bool, End> {
+        match self.read().await? {
+            BlobReply::Have { complete, have } => {
+                Ok(self.partial.change_slots(|slots| slots.offer(self.peer, self.is_node, complete, have)))
+            }
+            BlobReply::Unknown => Err(End::Nothing),
+            _ => Err(End::Misbehaved("something else than what it has")),
         }
-        Ok(())
     }
 
     async fn ask_for_more(&mut self) -> Result<(), End> {
         while self.asked.len() < PIPELINE {
-            let Some(index) = self.partial.claim(self.peer, &self.offer, &self.asked) else { break };
+            let Some(index) = self.partial.claim(self.peer, &self.asked) else { break };
             self.asked.push_back(index);
             self.write(&BlobRequest::Chunk(index)).await?;
         }
@@ -160,21 +208,13 @@ impl Source {
                     NotStored::Disk(error) => End::Disk(error),
                 })?;
                 self.useful = true;
-                self.misses = 0;
             }
-            BlobReply::Missing => {
-                self.offer.refused.insert(index);
-                self.misses += 1;
-            }
+            BlobReply::Missing => self.partial.lose(|slots| slots.refused(self.peer, index)),
             _ => return Err(End::Misbehaved("something else than a chunk")),
         }
         self.asked.pop_front();
-        self.partial.release(index);
+        self.partial.change_slots(|slots| slots.release(index, Instant::now()));
         self.note_stored().await;
-        if self.misses >= MAX_MISSES && !self.offer.complete {
-            // It waits for the same as we do: others shall have our place meanwhile.
-            return Err(End::Nothing);
-        }
         Ok(())
     }
 
@@ -184,38 +224,20 @@ impl Source {
     }
 
     async fn write(&mut self, request: &BlobRequest) -> Result<(), End> {
-        in_time(self.stream.write_frame(request, BlobReply::MAX_FRAME)).await
+        self.stream.write_frame_steadily(request, BlobReply::MAX_FRAME, REPLY_TIMEOUT).await.map_err(fault)
     }
 
     async fn read(&mut self) -> Result<BlobReply, End> {
-        in_time(self.stream.read_frame(BlobReply::MAX_FRAME)).await
+        self.stream.read_frame_steadily(BlobReply::MAX_FRAME, REPLY_TIMEOUT).await.map_err(fault)
     }
 }
 
-/// Bounds one step of the conversation, and says whose fault its failure is.
-async fn in_time<T>(step: impl Future<Output = Result<T, MeshError>>) -> Result<T, End> {
-    let step = async {
-        step.await.map_err(|error| match error {
-            MeshError::Frame(_) => End::Misbehaved("a frame that is none"),
-            // Closed or broken: a peer may go.
-            _ => End::Nothing,
-        })
-    };
-    let late = async {
-        Timer::after(REPLY_TIMEOUT).await;
-        Err(End::Misbehaved("nothing in time"))
-    };
-    or(step, late).await
-}
-
-/// Waits for a change, or until a chunk that another is asked for may be asked for here as well.
-async fn idle(changed: &Receiver<()>) {
-    let changed = async {
-        // Nothing is ever sent: it is closed.
-        let _ = changed.recv().await;
-    };
-    let late = async {
-        Timer::after(HEDGE_AFTER).await;
-    };
-    or(changed, late).await;
+/// Whose fault it is that a step of the conversation failed.
+fn fault(error: MeshError) -> End {
+    match error {
+        MeshError::Frame(_) => End::Misbehaved("a frame that is none"),
+        MeshError::TimedOut => End::Misbehaved("nothing in time"),
+        // Closed or broken: a peer may go.
+        _ => End::Nothing,
+    }
 }

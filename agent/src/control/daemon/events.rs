@@ -64,7 +64,10 @@ impl Daemon {
         match event {
             MeshEvent::Met { peer, addr, hello, admitted } => {
                 // An edge that has no room now learns of its peers by asking again.
-                let _ = if admitted { self.artifacts.peer_joined(peer) } else { self.artifacts.peer_gone(peer) };
+                let _ = match admitted {
+                    true => self.artifacts.peer_joined(peer, hello.role),
+                    false => self.artifacts.peer_gone(peer),
+                };
                 self.feed(Input::Met { peer, addr, hello, admitted });
             }
             MeshEvent::Gone { peer } => {
