@@ -16,3 +16,4 @@ mod rollout;
 #[allow(dead_code, reason = "tests on other hosts share it")]
 mod shell;
 mod support;
+mod thousand;

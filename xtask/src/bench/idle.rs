@@ -23,7 +23,7 @@ impl Usage {
 
 /// Watches the agents with these guards for a while.
 pub(super) fn watch(guards: impl Iterator<Item = u32>, time: Duration) -> Result<Vec<Usage>, Failure> {
-    let agents: Vec<Vec<u32>> = guards.map(|guard| family(guard)).collect();
+    let agents: Vec<Vec<u32>> = guards.map(family).collect();
     let before: Vec<u64> = agents.iter().map(|pids| ticks(pids)).collect::<Result<_, _>>()?;
     let started = Instant::now();
     // Nothing to wait for: the passing of time is what is measured.

@@ -107,9 +107,7 @@ fn table(rows: &[Row]) -> String {
     let mut text = format!("\n{:32} {:>9} {:>9} {:>9}   target p50\n", "ms", "p50", "min", "max");
     for row in rows {
         let (p50, min, max) = row.samples.summary_ms();
-        let target = row
-            .target_ms
-            .map_or(String::new(), |target| format!("{target:.0}, {}", verdict(p50 <= target)));
+        let target = row.target_ms.map_or(String::new(), |target| format!("{target:.0}, {}", verdict(p50 <= target)));
         text.push_str(&format!("{:32} {p50:>9.1} {min:>9.1} {max:>9.1}   {target}\n", row.name));
     }
     text

@@ -26,7 +26,8 @@ pub(super) fn tcp(bytes: &[u8], receivers: usize) -> Result<Duration, Failure> {
                 // The system takes the connection before anybody accepts it.
                 let mut receiver = TcpStream::connect(to)?;
                 let (mut sender, _) = listener.accept()?;
-                let sending = scope.spawn(move || bytes.chunks(PIECE_BYTES).try_for_each(|piece| sender.write_all(piece)));
+                let sending =
+                    scope.spawn(move || bytes.chunks(PIECE_BYTES).try_for_each(|piece| sender.write_all(piece)));
                 Ok((sending, scope.spawn(move || digest(&mut receiver))))
             })
             .collect::<std::io::Result<_>>()?;

@@ -111,7 +111,10 @@ fn table(runs: &[Run]) -> String {
     text.push_str(&format!("{:32} {bound:>9.0}\n", "bound: any protocol"));
     text.push_str(&format!("{:32} {p50:>9.0} {min:>9.0} {max:>9.0}\n", "push, from its start"));
     text.push_str(&format!("{:32} {ratio:>9.2}   target {TARGET_TIME:.1}, {time_met}\n", "times the bound"));
-    text.push_str(&format!("{:32} {copies:>9.2}   target {TARGET_COPIES:.1}, {copies_met}\n", "copies that the operator sends"));
+    text.push_str(&format!(
+        "{:32} {copies:>9.2}   target {TARGET_COPIES:.1}, {copies_met}\n",
+        "copies that the operator sends"
+    ));
     for run in runs {
         let list = |copies: &[f64]| copies.iter().map(|copies| format!("{copies:.2}")).collect::<Vec<_>>().join(" ");
         text.push_str(&format!("  agents: sent {}; received {}\n", list(&run.sent), list(&run.received)));
@@ -139,7 +142,12 @@ mod tests {
 
     #[test]
     fn what_is_missed_is_said() {
-        let run = |seconds, operator| Run { took: Duration::from_secs(seconds), operator, sent: vec![0.5], received: vec![1.0] };
+        let run = |seconds, operator| Run {
+            took: Duration::from_secs(seconds),
+            operator,
+            sent: vec![0.5],
+            received: vec![1.0],
+        };
         let text = table(&[run(5, 1.1), run(20, 1.4), run(5, 1.0)]);
         assert!(text.contains("target 1.5, met") && text.contains("target 1.3, MISSED"), "{text}");
         assert!(json(&[run(5, 1.1)]).contains("\"operator_copies\":1.100"));

@@ -69,9 +69,7 @@ impl Agent {
             }
         }
         match (address, http) {
-            (Some(address), Some(http)) => {
-                Ok(Agent { pid, address, http, data_dir, log: log.to_path_buf(), ended })
-            }
+            (Some(address), Some(http)) => Ok(Agent { pid, address, http, data_dir, log: log.to_path_buf(), ended }),
             _ => Err(format!("an agent was ready without having said `listening` and `http`{}", tail(log))),
         }
     }
