@@ -10,6 +10,7 @@ use crate::Failure;
 use crate::workspace::{self, Profile};
 
 mod idle;
+mod lan;
 mod memory;
 mod payload;
 mod proc;
@@ -35,7 +36,7 @@ pub(crate) struct Args {
     /// how often each push of a small component is repeated (default 15)
     #[argh(option, default = "15")]
     runs: usize,
-    /// measure this part alone: push, transfer, spread or memory; may be given more than once
+    /// measure this part alone: push, lan, transfer, spread or memory; may be given more than once
     #[argh(option)]
     only: Vec<Part>,
     /// measure the programs in this folder instead of building them, to compare them with others
@@ -48,6 +49,8 @@ pub(crate) struct Args {
 enum Part {
     /// Pushes of a small component, and idle agents.
     Push,
+    /// Agents and an operator on one LAN that were told no address.
+    Lan,
     /// A large component on loopback, beside plain TCP.
     Transfer,
     /// A large component to eight agents over links of 100 Mbit/s, beside the bound.
@@ -57,14 +60,19 @@ enum Part {
 }
 
 impl Part {
-    const ALL: [(&'static str, Part); 4] =
-        [("push", Part::Push), ("transfer", Part::Transfer), ("spread", Part::Spread), ("memory", Part::Memory)];
+    const ALL: [(&'static str, Part); 5] = [
+        ("push", Part::Push),
+        ("lan", Part::Lan),
+        ("transfer", Part::Transfer),
+        ("spread", Part::Spread),
+        ("memory", Part::Memory),
+    ];
 }
 
 impl FromArgValue for Part {
     fn from_arg_value(word: &str) -> Result<Part, String> {
         let found = Part::ALL.iter().find(|(name, _)| *name == word);
-        found.map(|(_, part)| *part).ok_or_else(|| "it is `push`, `transfer`, `spread` or `memory`".to_owned())
+        found.map(|(_, part)| *part).ok_or_else(|| "it is `push`, `lan`, `transfer`, `spread` or `memory`".to_owned())
     }
 }
 
@@ -87,6 +95,7 @@ pub(crate) fn run(args: &Args) -> Result<(), Failure> {
     for (_, part) in Part::ALL.iter().filter(|(_, part)| args.only.is_empty() || args.only.contains(part)) {
         all.push(match part {
             Part::Push => pushes::measure(&programs, args.runs)?,
+            Part::Lan => lan::measure(&programs)?,
             Part::Transfer => transfer::measure(&programs)?,
             Part::Spread => spread::measure(&programs)?,
             Part::Memory => memory::measure(&programs)?,

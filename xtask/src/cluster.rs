@@ -26,6 +26,15 @@ const ASK_AGAIN_AFTER: Duration = Duration::from_millis(100);
 /// How long one `realm` command may take; it bounds itself to five minutes at most.
 const COMMAND_WITHIN: Duration = Duration::from_secs(330);
 
+/// How agents and operator find one another.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Meet {
+    /// By the addresses that they are told.
+    Told,
+    /// By what they announce on their network, which is to be one that was made for them.
+    OnTheLan,
+}
+
 /// The agents, the operator's folder, and the temporary folder around them.
 pub(crate) struct Cluster {
     /// Holds everything: `operator/`, `node-1/`…, `node-1.log`….
@@ -36,6 +45,8 @@ pub(crate) struct Cluster {
     sweeper: Sweeper,
     /// Where the operator is.
     desk: Place,
+    /// To be changed before the first agent is started.
+    pub(crate) meet: Meet,
 }
 
 impl Cluster {
@@ -51,7 +62,7 @@ impl Cluster {
         let folder = parent.join(format!("realm-{}-{nanos}", std::process::id()));
         fs::create_dir(&folder).map_err(|error| format!("cannot make `{}`: {error}", folder.display()))?;
         let sweeper = Sweeper::start(&folder)?;
-        Ok(Self { folder, agents: Vec::new(), programs, sweeper, desk })
+        Ok(Self { folder, agents: Vec::new(), programs, sweeper, desk, meet: Meet::Told })
     }
 
     /// So many agents on this machine that know one another, with their folder in `parent`.
@@ -94,14 +105,14 @@ impl Cluster {
         let mut agent = place.command(&self.programs.agent);
         agent.args(["--listen", &format!("/ip4/{}/udp/0/quic-v1", place.ip()), "--http", "127.0.0.1:0"]);
         agent.args(["--role", "dev", "--owner", owner, "--data-dir"]).arg(&data_dir);
-        if let Some(first) = self.agents.first() {
+        if let (Meet::Told, Some(first)) = (self.meet, self.agents.first()) {
             agent.args(["--bootstrap", &first.address]);
         }
         if echo == Echo::Shown {
             println!("$ {} &", command::display(&agent));
         }
         let log = self.folder.join(format!("node-{number}.log"));
-        let started = Agent::start(agent, data_dir, &log, &mut self.sweeper)?;
+        let started = Agent::start(agent, data_dir, &log, self.meet, &mut self.sweeper)?;
         if echo == Echo::Shown {
             println!("listening {}", started.address);
         }
@@ -114,7 +125,12 @@ impl Cluster {
         let mut realm = self.desk.command(&self.programs.realm);
         realm.args(words);
         process::without_own_settings(&mut realm);
-        realm.env("REALM_HOME", self.operator()).env("REALM_VIA", self.via());
+        realm.env("REALM_HOME", self.operator());
+        match self.meet {
+            Meet::Told => realm.env("REALM_VIA", self.via()),
+            // An agent of this machine is none of the cluster.
+            Meet::OnTheLan => realm.env("REALM_AGENT_DATA", self.folder.join("no-agent")),
+        };
         if let Ok(root) = crate::workspace::root() {
             realm.current_dir(root);
         }
@@ -139,7 +155,11 @@ impl Cluster {
 
     /// `realm status --json` without spaces between its tokens, so that a member can be found as text.
     pub(crate) fn status_json(&self) -> Result<String, Failure> {
-        let json = self.expect(&["status", "--json"], 0, Echo::Quiet)?.stdout;
+        self.status_json_by(&[])
+    }
+
+    fn status_json_by(&self, words: &[&str]) -> Result<String, Failure> {
+        let json = self.expect(&[&["status", "--json"], words].concat(), 0, Echo::Quiet)?.stdout;
         Ok(compact(&json))
     }
 
@@ -148,9 +168,13 @@ impl Cluster {
     /// What one node knows reaches the next a moment later, and any of them may answer. Nothing tells an operator when all
     /// know it, so this asks again, as one would by hand.
     pub(crate) fn await_status(&self, what: &str, wished: impl Fn(&str) -> bool) -> Result<String, Failure> {
+        self.await_status_by(&[], what, wished)
+    }
+
+    fn await_status_by(&self, words: &[&str], what: &str, wished: impl Fn(&str) -> bool) -> Result<String, Failure> {
         let deadline = Instant::now() + SETTLED_WITHIN;
         loop {
-            let status = self.status_json()?;
+            let status = self.status_json_by(words)?;
             if wished(&status) {
                 return Ok(status);
             }
@@ -164,9 +188,18 @@ impl Cluster {
 
     /// Waits until any node knows all of them.
     pub(crate) fn formed(&self) -> Result<(), Failure> {
+        self.await_nodes(&[])
+    }
+
+    /// Waits until the node at `address` knows all of them.
+    pub(crate) fn formed_at(&self, address: &str) -> Result<(), Failure> {
+        self.await_nodes(&["--via", address])
+    }
+
+    fn await_nodes(&self, words: &[&str]) -> Result<(), Failure> {
         let nodes = self.agents.len();
         let all = |status: &str| status.matches("\"alive\":true").count() == nodes;
-        self.await_status(&format!("a realm of {nodes} live nodes"), all).map(drop)
+        self.await_status_by(words, &format!("a realm of {nodes} live nodes"), all).map(drop)
     }
 
     /// Ends every agent with SIGTERM, insists that each ends well, and removes the folder.

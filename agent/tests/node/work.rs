@@ -51,6 +51,20 @@ fn a_fetch_that_failed_is_tried_again() {
 }
 
 #[test]
+fn a_fetch_without_a_source_says_so_until_it_goes_on() {
+    let mut bench = Bench::new();
+    let digest = artifact(1).digest;
+    bench.accept(&push(1, |_| {}));
+    bench.give(Input::Fetched { digest, bytes: 7 });
+    bench.give(Input::NoSource { digest });
+    let component = bench.component("hello");
+    assert_eq!((component.phase, component.fetched), (Phase::Fetching, Some(7)));
+    assert!(component.reason.unwrap().starts_with("no connected node has it"));
+    bench.give(Input::Fetched { digest, bytes: 8 });
+    assert_eq!((bench.component("hello").fetched, bench.component("hello").reason), (Some(8), None));
+}
+
+#[test]
 fn compiling_may_be_refused_or_not_be_possible_for_a_while() {
     let mut bench = Bench::new();
     let digest = artifact(1).digest;

@@ -15,7 +15,11 @@ pub(crate) fn state_text(node: &NodeId, target: &Target, size: u64) -> (Tone, St
         (_, State::Waiting) => (Tone::Faint, "waiting for its word".to_owned()),
         (_, State::Moving { phase: Phase::Fetching, fetched: Some(fetched), rate }) => {
             let rate = if *rate > 0 { format!(", {}/s", bytes(*rate)) } else { String::new() };
-            (Tone::Plain, format!("fetching {} of {}{rate}", bytes(*fetched), bytes(size)))
+            let text = format!("fetching {} of {}{rate}", bytes(*fetched), bytes(size));
+            match target.last().and_then(|last| last.reason.as_deref()) {
+                Some(reason) => (Tone::Warning, format!("{text}: {}", clean(reason))),
+                None => (Tone::Plain, text),
+            }
         }
         (_, State::Moving { phase, .. }) => (Tone::Plain, phase.to_string()),
         (_, State::Settling(_)) => (Tone::Plain, "started".to_owned()),
@@ -49,7 +53,10 @@ pub(crate) fn outcome_rows(rollout: &Rollout) -> Vec<Vec<String>> {
         };
         let outcome = match (target.state(), target.last()) {
             (State::Failed { .. }, _) => why(target),
-            (_, Some(last)) => last.last_outcome.as_ref().map_or("-".into(), |outcome| clean(&outcome.to_string())),
+            (_, Some(last)) => {
+                let outcome = last.last_outcome.as_ref().map(ToString::to_string);
+                outcome.or_else(|| last.reason.clone()).map_or("-".into(), |text| clean(&text))
+            }
             (_, None) => "-".into(),
         };
         vec![node.short(), tags(target.tags()), phase, outcome]

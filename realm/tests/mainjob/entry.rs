@@ -1,8 +1,9 @@
 //! The operator's end of a push: how long it has to stay, and what becomes of it when its entry node dies.
 
+use crate::operator::Operator;
 use crate::shell::Shell;
-use crate::support::{Agent, PATIENCE, guest};
-use shared::OwnerKey;
+use crate::support::{Agent, PATIENCE, eventually, guest};
+use shared::{Hasher, OwnerKey, Verdict};
 use std::fs;
 use std::io::{BufRead, BufReader};
 use std::process::{Child, Stdio};
@@ -112,4 +113,34 @@ fn an_operator_that_dies_once_it_is_accepted_has_lost_nothing() {
     assert!(said.contains("is accepted and on its way"), "{said}");
     agents[1..].iter().for_each(|agent| drop(agent.until("large", "completed")));
     assert!(agents[0].component("large").is_null());
+}
+
+#[test]
+fn who_finds_no_source_says_so() {
+    let (shell, agents) = realm();
+    let text = fs::read_to_string(shell.home.path().join("realm/owner.key")).unwrap();
+    let operator = Operator::of(&OwnerKey::from_secret_text(&text).unwrap());
+    let (entry, _) = operator.meet(agents[0].addr());
+    // Signed and accepted, but what it pins is nowhere.
+    let bytes = [&guest("hello")[..], b"\0\x02\x01x"].concat();
+    let mut hasher = Hasher::default();
+    hasher.update(&bytes);
+    let mut body = operator.intent("orphan", "hello");
+    body.payload.component.artifact = hasher.finish().0;
+    assert_eq!(operator.hand(entry, &operator.seal(&body)), Verdict::Accepted);
+    for agent in &agents {
+        eventually("it says why nothing comes", || match agent.component("orphan")["reason"].as_str() {
+            Some(reason) if reason.starts_with("no connected node has it") => Ok(()),
+            other => Err(format!("{other:?}")),
+        });
+    }
+    eventually("the operator is told", || match shell.good(&["status"]) {
+        status if status.matches("no connected node has it").count() == agents.len() => Ok(()),
+        status => Err(status),
+    });
+    // Somebody brings it along with another push.
+    let file = shell.home.path().join("orphan.wasm");
+    fs::write(&file, bytes).unwrap();
+    shell.good(&["push", "--name", "other", "--file", file.to_str().unwrap(), "--tag", "dev", "--timeout", "50s"]);
+    agents.iter().for_each(|agent| _ = agent.until("orphan", "completed"));
 }

@@ -10,6 +10,7 @@ use std::sync::mpsc::{self, Receiver};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use super::Meet;
 use crate::Failure;
 use crate::sweeper::Sweeper;
 
@@ -41,12 +42,16 @@ impl Agent {
         mut agent: Command,
         data_dir: PathBuf,
         log: &Path,
+        meet: Meet,
         sweeper: &mut Sweeper,
     ) -> Result<Self, Failure> {
         let file = File::create(log).map_err(|error| format!("cannot write `{}`: {error}", log.display()))?;
         without_own_settings(&mut agent);
-        // Agents of this machine are told where they are; nobody on its network has to hear of them.
-        agent.env("REALM_AGENT_NO_MDNS", "1");
+        match meet {
+            // Nobody on this machine's network has to hear of them.
+            Meet::Told => _ = agent.env("REALM_AGENT_NO_MDNS", "1"),
+            Meet::OnTheLan => {}
+        }
         agent.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(file);
         let mut child = agent.spawn().map_err(|error| format!("cannot run `realm-agent`: {error}"))?;
         let pid = child.id();

@@ -198,7 +198,8 @@ impl Fetch {
         }
         if self.sources.is_empty() {
             self.place = None;
-            if !self.told.no_source {
+            // Those who have just heard of it as well have it a moment later.
+            if !self.told.no_source && self.pause > RETRY_FIRST {
                 self.told.no_source = true;
                 self.context.tell(ArtifactEvent::NoSource { digest: self.digest() }).await;
             }

@@ -50,7 +50,7 @@ pub enum ArtifactEvent {
         /// Why.
         reason: String,
     },
-    /// No connected peer has it. It is fetched as soon as one does; for information.
+    /// No connected peer has what is missing of it, or had it a moment before. It is fetched as soon as one does.
     NoSource {
         /// Which.
         digest: Digest,

@@ -128,6 +128,7 @@ impl Daemon {
             ArtifactEvent::Failed { digest, reason } => self.feed(Input::FetchFailed { digest, reason }),
             ArtifactEvent::NoSource { digest } => {
                 log(Level::Info, &format!("no connected peer has {digest}; waiting for one that does"));
+                self.feed(Input::NoSource { digest });
             }
             ArtifactEvent::Torn { digest, reason } => {
                 log(Level::Warn, &format!("{digest} is torn: {reason}"));

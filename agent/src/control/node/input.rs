@@ -153,6 +153,11 @@ pub enum Input {
         /// How many bytes.
         bytes: u64,
     },
+    /// No connected peer has what is missing of an artifact; it is fetched as soon as one does.
+    NoSource {
+        /// Which.
+        digest: Digest,
+    },
     /// What was here as an artifact was something else, and has been set aside.
     Torn {
         /// Which.

@@ -208,6 +208,7 @@ impl Node {
             Input::Stored { digest } => self.stored(digest),
             Input::Torn { digest } => self.torn(&digest),
             Input::Fetched { digest, bytes } => self.fetched(&digest, bytes),
+            Input::NoSource { digest } => self.no_source(&digest),
             Input::FetchFailed { digest, reason } => self.fetch_failed(&digest, &reason, now),
             Input::Prepared { digest, fuel, result } => self.prepared(&digest, fuel, &result, now),
             Input::Started { instance } => self.started(instance, now),

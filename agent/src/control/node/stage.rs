@@ -5,8 +5,8 @@ use shared::Phase;
 /// How far the way to a first instance has come.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Stage {
-    /// Its bytes are on their way.
-    Fetching { bytes: u64 },
+    /// Its bytes are on their way; the reason says why nothing more of them comes.
+    Fetching { bytes: u64, reason: Option<String> },
     /// They could not be had or kept; again at this time.
     Refetching { at_ms: u64, reason: String },
     /// It is being compiled.
@@ -34,6 +34,7 @@ impl Stage {
     /// Why it does not go on.
     pub fn reason(&self) -> Option<&String> {
         match self {
+            Stage::Fetching { reason, .. } => reason.as_ref(),
             Stage::Broken { reason } | Stage::Retrying { reason, .. } | Stage::Refetching { reason, .. } => {
                 Some(reason)
             }
@@ -44,7 +45,7 @@ impl Stage {
     /// How many bytes are here, while it is fetched.
     pub fn fetched(&self) -> Option<u64> {
         match self {
-            Stage::Fetching { bytes } => Some(*bytes),
+            Stage::Fetching { bytes, .. } => Some(*bytes),
             _ => None,
         }
     }

@@ -40,6 +40,12 @@ impl Node {
         }
     }
 
+    pub(super) fn no_source(&mut self, digest: &Digest) {
+        for work in self.works.values_mut().filter(|work| work.spec.artifact.digest == *digest) {
+            work.no_source();
+        }
+    }
+
     pub(super) fn fetch_failed(&mut self, digest: &Digest, reason: &str, now: Now) {
         self.errand_failed(digest, now);
         self.each_work(now, |work, around| {

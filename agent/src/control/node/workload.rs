@@ -10,6 +10,9 @@ use shared::{ComponentReport, ComponentSpec, IntentId, Outcome, Phase, Restart};
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
+/// Said of an artifact that nobody has whom the node could ask.
+const NO_SOURCE: &str = "no connected node has it; it goes on as soon as one does";
+
 /// The first pause before a run is started again.
 pub const BACKOFF_FIRST_MS: u64 = 1_000;
 
@@ -51,7 +54,7 @@ impl Workload {
             intent,
             spec,
             memory_max_bytes,
-            stage: Stage::Fetching { bytes: 0 },
+            stage: Stage::Fetching { bytes: 0, reason: None },
             slots,
             retiring,
             restarts: 0,
@@ -93,8 +96,16 @@ impl Workload {
 
     /// So many bytes are here.
     pub fn fetched(&mut self, bytes: u64) {
-        if let Stage::Fetching { bytes: here } = &mut self.stage {
+        if let Stage::Fetching { bytes: here, reason } = &mut self.stage {
             *here = bytes;
+            *reason = None;
+        }
+    }
+
+    /// Nobody has the rest of its bytes.
+    pub fn no_source(&mut self) {
+        if let Stage::Fetching { reason, .. } = &mut self.stage {
+            *reason = Some(NO_SOURCE.into());
         }
     }
 
@@ -169,7 +180,7 @@ impl Workload {
         match self.stage {
             Stage::Retrying { at_ms, .. } if at_ms <= around.now.mono_ms => self.prepare(around.out),
             Stage::Refetching { at_ms, .. } if at_ms <= around.now.mono_ms => {
-                self.stage = Stage::Fetching { bytes: 0 };
+                self.stage = Stage::Fetching { bytes: 0, reason: None };
                 around.out.push(Effect::Fetch { artifact: self.spec.artifact, hints: Vec::new() });
             }
             _ => {}

@@ -74,7 +74,10 @@ pub(super) fn progress(terminal: &mut Terminal<'_>, told: &mut Told, rollout: &R
         let (tone, text) = state_text(node, target, size);
         let news = match target.state() {
             // Each quarter of a large artifact, not each report of it.
-            State::Moving { phase, fetched: Some(fetched), .. } => format!("{phase} {}", fetched * 4 / size.max(1)),
+            State::Moving { phase, fetched: Some(fetched), .. } => {
+                let reason = target.last().and_then(|last| last.reason.as_deref()).unwrap_or_default();
+                format!("{phase} {} {reason}", fetched * 4 / size.max(1))
+            }
             _ => text.clone(),
         };
         if told.0.get(node) != Some(&news) {
