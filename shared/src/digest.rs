@@ -46,23 +46,6 @@ impl Digest {
     }
 }
 
-/// Makes a digest of bytes that come one after the other.
-#[derive(Default)]
-pub struct DigestHasher(Sha256);
-
-impl DigestHasher {
-    /// Takes further bytes.
-    pub fn update(&mut self, bytes: &[u8]) {
-        self.0.update(bytes);
-    }
-
-    /// The digest of all of them.
-    #[must_use]
-    pub fn finish(self) -> Digest {
-        Digest(self.0.finalize().into())
-    }
-}
-
 impl fmt::Display for Digest {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "sha256:{}", hex(&self.0))

@@ -7,6 +7,7 @@
 pub mod args;
 mod audience;
 mod blob;
+mod chunks;
 mod digest;
 pub mod frame;
 mod hello;
@@ -35,8 +36,9 @@ pub mod files;
 pub mod mesh;
 
 pub use audience::{Audience, MAX_AUDIENCE_PEERS, MAX_AUDIENCE_TAGS, NodeFacts};
-pub use blob::{Artifact, BlobReply, BlobRequest, CHUNK_BYTES, ChunkList, ChunkListError, Hasher, MAX_ARTIFACT_BYTES};
-pub use digest::{Digest, DigestHasher};
+pub use blob::{Artifact, BlobReply, BlobRequest, CHUNK_BYTES, MAX_ARTIFACT_BYTES};
+pub use chunks::{ChunkList, ChunkListError, Hasher};
+pub use digest::Digest;
 pub use hello::{Hello, MAX_HELLO_ADDRS, MAX_NODE_TAGS, Role};
 pub use intent::{Body, IntentKey, Kind, MAX_NOTE_BYTES, Push};
 pub use limits::{DeadlineMs, EpochMs, Fuel, LimitError, Limits, LogMaxKb, Mebibytes, Replicas};

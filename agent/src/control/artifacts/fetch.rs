@@ -117,8 +117,8 @@ impl Fetch {
                     Ok(())
                 }
             };
-            if let Err(error) = fault {
-                return Outcome::Failed(disk_reason(&error));
+            if let Err(reason) = fault {
+                return Outcome::Failed(reason);
             }
         }
         self.sources.clear();
@@ -127,7 +127,6 @@ impl Fetch {
                 self.context.lists.remember(self.partial.artifact, list);
                 Outcome::Stored
             }
-            Err(Unfinished::Wrong) => Outcome::Failed("its chunks do not add up to the digest that is pinned".into()),
             Err(Unfinished::Disk(error)) => Outcome::Failed(disk_reason(&error)),
             Err(Unfinished::GivenUp) => Outcome::GivenUp,
         }
@@ -233,7 +232,7 @@ impl Fetch {
         peers.get(&chosen).map(|number| (chosen, *number))
     }
 
-    async fn take(&mut self, note: Note) -> io::Result<()> {
+    async fn take(&mut self, note: Note) -> Result<(), String> {
         match note {
             Note::Stored => self.tell_progress().await,
             Note::Ended { peer, useful, end } => {
@@ -249,7 +248,8 @@ impl Fetch {
                         let event = ArtifactEvent::Misbehaved { digest: self.digest(), peer, reason: what };
                         self.context.tell(event).await;
                     }
-                    End::Disk(error) => return Err(error),
+                    End::Disk(error) => return Err(disk_reason(&error)),
+                    End::Mistaken(error) => return Err(error.to_string()),
                 }
             }
         }

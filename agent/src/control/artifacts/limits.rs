@@ -51,10 +51,6 @@ pub(super) const MAX_MISSES: usize = 4;
 /// Chunks that are kept in memory when they have come, 2 MiB: other nodes ask for them in the next moments.
 pub(super) const RECENT_CHUNKS: usize = 8;
 
-/// Chunks that the digest of the whole is carried on by when one has come: more than one, so that it catches up after it
-/// has waited for one that was late, and few, because the one that has come is not acknowledged before.
-pub(super) const PREFIX_CHUNKS: usize = 4;
-
 /// How long a peer that sent something wrong, or stalled, is not asked for the same artifact.
 pub(super) const DISTRUST: Duration = Duration::from_secs(60);
 

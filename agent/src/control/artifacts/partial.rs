@@ -1,9 +1,9 @@
 //! An artifact that is being fetched: shared by the fetch, its sources, and the streams to peers that wait for it too.
 
-use super::limits::{PREFIX_CHUNKS, RECENT_CHUNKS};
+use super::limits::RECENT_CHUNKS;
 use super::slots::{Ask, Slots};
 use super::store::{self, Store};
-use shared::{Artifact, ChunkList, Digest, DigestHasher, NodeId};
+use shared::{Artifact, ChunkList, NodeId};
 use smol::channel::{Receiver, Sender, bounded};
 use smol::unblock;
 use std::collections::VecDeque;
@@ -11,7 +11,7 @@ use std::fs::File;
 use std::hash::{BuildHasher, Hasher, RandomState};
 use std::io;
 use std::os::unix::fs::FileExt;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, TryLockError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
 /// Chunks on their way into a `.part`.
@@ -19,8 +19,6 @@ pub(super) struct Partial {
     pub(super) artifact: Artifact,
     store: Arc<Store>,
     state: Mutex<State>,
-    /// May be held when `state` is locked, never the other way round.
-    prefix: Mutex<Prefix>,
     /// Chunks that have just come and been verified: what others ask for is mostly among them.
     recent: Mutex<VecDeque<(u32, Arc<Vec<u8>>)>>,
     /// Held while a `.part` of an earlier run is looked through.
@@ -40,13 +38,6 @@ struct State {
     losers: Vec<Sender<()>>,
 }
 
-/// The digest of the whole, as far as the chunks are here from the first one on.
-#[derive(Default)]
-struct Prefix {
-    hasher: DigestHasher,
-    next: u32,
-}
-
 /// What there is once the list of chunks is known.
 #[derive(Clone)]
 pub(super) struct Body {
@@ -64,8 +55,6 @@ pub(super) enum NotStored {
 
 /// Why a fetch that has every chunk did not end well.
 pub(super) enum Unfinished {
-    /// The whole is not what the intent pins.
-    Wrong,
     /// The disk failed.
     Disk(io::Error),
     /// It was given up meanwhile.
@@ -82,9 +71,9 @@ impl Partial {
     pub(super) fn new(artifact: Artifact, store: Arc<Store>, me: NodeId) -> Arc<Partial> {
         let slots = Slots::new(artifact, me, (random() >> 32) as u32);
         let state = Mutex::new(State { slots, body: None, over: false, watchers: Vec::new(), losers: Vec::new() });
-        let (prefix, recent) = (Mutex::default(), Mutex::default());
+        let recent = Mutex::default();
         let (adopting, given_up) = (smol::lock::Mutex::new(()), Mutex::new(false));
-        Arc::new(Partial { artifact, store, state, prefix, recent, adopting, given_up })
+        Arc::new(Partial { artifact, store, state, recent, adopting, given_up })
     }
 
     /// Reads something.
@@ -177,10 +166,9 @@ impl Partial {
                 return Err(NotStored::Wrong);
             }
             body.file.write_all_at(&bytes, store::offset(index)).map_err(NotStored::Disk)?;
-            let bytes = Arc::new(bytes);
-            this.remember(index, Arc::clone(&bytes));
+            this.remember(index, Arc::new(bytes));
             this.change(|state| state.slots.put(index));
-            this.hash_some(&body.file, index, &bytes).map_err(NotStored::Disk)
+            Ok(())
         })
         .await
     }
@@ -199,60 +187,17 @@ impl Partial {
         recent.iter().find(|(other, _)| *other == index).map(|(_, bytes)| Arc::clone(bytes))
     }
 
-    /// Carries the digest of the whole on while the rest is on its way; `bytes` are chunk `index`.
-    fn hash_some(&self, file: &File, index: u32, bytes: &[u8]) -> io::Result<()> {
-        let mut prefix = match self.prefix.try_lock() {
-            Ok(prefix) => prefix,
-            Err(TryLockError::Poisoned(poisoned)) => poisoned.into_inner(),
-            // Another is at it. What it does not see any more is seen by the next one, or in the end.
-            Err(TryLockError::WouldBlock) => return Ok(()),
-        };
-        for _ in 0..PREFIX_CHUNKS {
-            if prefix.next == index {
-                prefix.hasher.update(bytes);
-                prefix.next += 1;
-            } else if !self.hash_next(&mut prefix, file)? {
-                break;
-            }
-        }
-        Ok(())
-    }
-
-    /// Takes one more chunk from the disk, if it is here.
-    fn hash_next(&self, prefix: &mut Prefix, file: &File) -> io::Result<bool> {
-        if !self.look(|slots| slots.is_here(prefix.next)) {
-            return Ok(false);
-        }
-        let mut bytes = vec![0; self.artifact.chunk_size(prefix.next)];
-        file.read_exact_at(&mut bytes, store::offset(prefix.next))?;
-        prefix.hasher.update(&bytes);
-        prefix.next += 1;
-        Ok(true)
-    }
-
-    /// The digest of the whole, once every chunk is here.
-    fn hash_rest(&self, file: &File) -> io::Result<Digest> {
-        let mut prefix = self.prefix.lock().unwrap_or_else(PoisonError::into_inner);
-        while self.hash_next(&mut prefix, file)? {}
-        Ok(std::mem::take(&mut *prefix).hasher.finish())
-    }
-
-    /// Makes a whole of the chunks, each of which was verified: checked as a whole, synced, named, durable.
+    /// Makes a whole of the chunks, each of which was verified, and with them the digest of all: synced, named, durable.
     pub(super) async fn finish(self: &Arc<Self>) -> Result<Arc<ChunkList>, Unfinished> {
         let this = Arc::clone(self);
         unblock(move || {
-            let Some(body) = this.body() else { return Err(Unfinished::Wrong) };
-            let digest = this.hash_rest(&body.file)?;
+            let Some(body) = this.body() else { return Err(Unfinished::GivenUp) };
             body.file.sync_all()?;
             let given_up = this.given_up.lock().unwrap_or_else(PoisonError::into_inner);
             if *given_up {
                 return Err(Unfinished::GivenUp);
             }
-            if digest != this.artifact.digest {
-                this.store.remove_part(&this.artifact.digest)?;
-                return Err(Unfinished::Wrong);
-            }
-            this.store.commit(&digest)?;
+            this.store.commit(&this.artifact.digest)?;
             Ok(body.list)
         })
         .await

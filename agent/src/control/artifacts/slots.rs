@@ -74,7 +74,7 @@ struct Rank {
     offered: usize,
     /// It falls to another node to fetch it from there; see [`Slots::is_ours`].
     others: bool,
-    /// In a row, so that the whole can be hashed as it grows: ours from the first, the others from somewhere.
+    /// In a row, as a file is best written: ours from the first, the others from somewhere.
     place: u32,
 }
 

@@ -6,7 +6,7 @@ use super::partial::{NotStored, Partial};
 use super::slots::Slots;
 use shared::mesh::{Mesh, MeshError, MeshStream};
 use shared::protocol::Protocol;
-use shared::{BlobReply, BlobRequest, ChunkList, NodeId};
+use shared::{BlobReply, BlobRequest, ChunkList, ChunkListError, NodeId};
 use smol::Timer;
 use smol::channel::{Receiver, Sender};
 use smol::future::or;
@@ -38,6 +38,8 @@ pub(super) enum End {
     Nothing,
     /// It broke the rules; the text says how.
     Misbehaved(&'static str),
+    /// The intent pins what cannot be had from anybody.
+    Mistaken(ChunkListError),
     /// The disk refused what came.
     Disk(io::Error),
 }
@@ -171,7 +173,10 @@ impl Source {
             BlobReply::Missing => return Err(End::Nothing),
             _ => return Err(End::Misbehaved("something else than a list")),
         };
-        let list = list.map_err(|_| End::Misbehaved("a wrong list of chunks"))?;
+        let list = list.map_err(|error| match error {
+            ChunkListError::NotPinned => End::Misbehaved("a wrong list of chunks"),
+            ChunkListError::OtherWhole => End::Mistaken(error),
+        })?;
         self.partial.adopt(list).await.map_err(End::Disk)?;
         self.note_stored().await;
         Ok(())
