@@ -75,7 +75,8 @@ impl MeshStream {
         prefix[0] = self.first.take().ok_or(MeshError::Ended)?;
         in_time(silence, async { self.stream.read_exact(&mut prefix[1..]).await.map_err(broken) }).await?;
         let length = frame::length(prefix, cap).map_err(MeshError::Frame)?;
-        let (mut bytes, mut read) = (Vec::new(), 0);
+        // Room for all of it, which takes no memory before it is touched: growing piece by piece copies what came before.
+        let (mut bytes, mut read) = (Vec::with_capacity(length), 0);
         while read < length {
             if read == bytes.len() {
                 bytes.resize(length.min(read + PIECE_BYTES), 0);

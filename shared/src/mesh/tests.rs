@@ -8,6 +8,7 @@ use super::*;
 use crate::protocol::MAX_HELLO_BYTES;
 use crate::{RealmId, Role};
 use futures::{StreamExt, pin_mut, select};
+use libp2p::PeerId;
 use libp2p::gossipsub::Event as GossipEvent;
 use libp2p::swarm::{Swarm, SwarmEvent};
 use std::time::Duration;
