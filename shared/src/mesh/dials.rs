@@ -116,7 +116,18 @@ impl Node {
     pub(super) fn on_resolved(&mut self, number: u64, found: Result<Vec<Multiaddr>, String>) {
         let Some(dial) = self.dials.begun.get(&number) else { return };
         let targets = match found {
-            Ok(found) => targets(&dial.addrs, found),
+            Ok(mut found) => {
+                // Another dial may have reached the peer while a name was looked up. A second connection, so much later,
+                // would look to the peer as if we had lost the first.
+                let links = || self.peers.values().flat_map(|peer| &peer.links);
+                found.retain(|addr| !links().any(|link| link.leads_to(addr)));
+                let peer = dial.addrs.first().and_then(|addr| addr.peer.as_ref()).and_then(peer::peer_id);
+                if found.is_empty() || peer.is_some_and(|id| self.peers.contains_key(&id)) {
+                    self.dials.begun.remove(&number);
+                    return;
+                }
+                targets(&dial.addrs, found)
+            }
             Err(reason) => {
                 let text = dial.text();
                 self.dials.begun.remove(&number);

@@ -123,6 +123,9 @@ pub(super) const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(5);
 /// has lost its connections to us (see [`DOUBTED_TIMEOUT`]): who dials later has lost them.
 pub(super) const DIALS_OVERLAP: Duration = DOUBTED_TIMEOUT;
 
+/// A connection that was lost has closed within this time, or is left to itself.
+pub(super) const CLOSE_TIME: Duration = Duration::from_secs(2);
+
 /// Name resolution as a whole; the system resolver gives up on one server after five seconds.
 pub(super) const RESOLVE_TIMEOUT: Duration = Duration::from_secs(10);
 

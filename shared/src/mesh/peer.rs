@@ -4,8 +4,8 @@
 use super::MeshEvent;
 use super::gate::Access;
 use crate::{Hello, NodeId};
-use libp2p::PeerId;
 use libp2p::swarm::ConnectionId;
+use libp2p::{Multiaddr, PeerId};
 use std::time::Instant;
 
 /// A connected peer.
@@ -62,6 +62,12 @@ impl Link {
     /// Whether it is the result of dialling `text`.
     pub(super) fn asks(&self, text: &str) -> bool {
         self.asked.as_deref() == Some(text)
+    }
+
+    /// Whether it leads to an address, which is written without a peer.
+    pub(super) fn leads_to(&self, addr: &Multiaddr) -> bool {
+        let rest = self.addr.strip_prefix(&addr.to_string());
+        !self.closing && rest.is_some_and(|rest| rest.starts_with("/p2p/"))
     }
 }
 

@@ -5,7 +5,7 @@ use super::MeshError;
 use super::gate::{Access, PeerGate};
 use super::handler::{Handler, Open, Opened, Reply};
 use super::limits::{
-    DIALS_OVERLAP, Limits, MAX_CONNECTIONS_PER_PEER, MAX_PENDING_INBOUND, MAX_QUEUED_OPENS, MAX_STRANGERS,
+    CLOSE_TIME, DIALS_OVERLAP, Limits, MAX_CONNECTIONS_PER_PEER, MAX_PENDING_INBOUND, MAX_QUEUED_OPENS, MAX_STRANGERS,
 };
 use crate::NodeId;
 use crate::protocol::Protocol;
@@ -47,6 +47,8 @@ struct Links {
     gate: Arc<PeerGate>,
     /// Oldest first.
     connections: Vec<Link>,
+    /// When they were found to be lost and told to close.
+    lost: Option<Instant>,
 }
 
 struct Link {
@@ -59,8 +61,12 @@ impl Links {
     /// Whether a peer that connects has lost those that it had: it would not dial otherwise, unless both ends began at
     /// once. Gossip tells who is new which topics it is interested in, and must see that the peer was gone: with a new
     /// connection beside the old ones it would tell nothing, and neither end would send the other anything for long.
+    ///
+    /// A connection over TCP closes when what is in its buffers has been sent, which a dead one may try for a quarter of an
+    /// hour: then it is better to have both.
     fn are_lost(&self) -> bool {
-        self.connections.iter().all(|link| link.since.elapsed() >= DIALS_OVERLAP)
+        let closing = self.lost.is_none_or(|since| since.elapsed() < CLOSE_TIME);
+        closing && self.connections.iter().all(|link| link.since.elapsed() >= DIALS_OVERLAP)
     }
 }
 
@@ -139,7 +145,8 @@ impl Streams {
     fn established(&mut self, id: ConnectionId, peer: PeerId, inbound: bool) -> Result<Handler, ConnectionDenied> {
         self.pending_inbound.remove(&id);
         if let Err(denial) = self.check(peer, inbound) {
-            if matches!(denial, Denial::Back) {
+            if let (Denial::Back, Some(links)) = (&denial, self.peers.get_mut(&peer)) {
+                links.lost.get_or_insert_with(Instant::now);
                 let connection = CloseConnection::All;
                 self.queue.push_back(ToSwarm::CloseConnection { peer_id: peer, connection });
             }
@@ -154,12 +161,16 @@ impl Streams {
         if NodeId::from_peer_id_bytes(&peer.to_bytes()).is_none() {
             return Err(Denial::Key);
         }
+        let links = self.peers.get(&peer);
+        if inbound && links.is_some_and(Links::are_lost) {
+            // Even where there is no room: its own places become free.
+            return Err(Denial::Back);
+        }
         if self.peers.values().map(|links| links.connections.len()).sum::<usize>() >= self.max_connections {
             return Err(Denial::Full(self.max_connections));
         }
-        match self.peers.get(&peer) {
+        match links {
             Some(links) if !inbound && links.connections.iter().any(|link| !link.inbound) => Err(Denial::Surplus),
-            Some(links) if inbound && links.are_lost() => Err(Denial::Back),
             Some(links) if links.connections.len() >= MAX_CONNECTIONS_PER_PEER => Err(Denial::Peer),
             Some(_) => Ok(()),
             None if inbound && self.strangers() >= MAX_STRANGERS => Err(Denial::Strangers),

@@ -1,6 +1,6 @@
 //! One artifact that is wanted: finds sources among the peers, gives each a task, and goes on until everything is here.
 
-use super::limits::{DISTRUST, MAX_HINTS, MAX_SOURCES, PROGRESS_EVERY, RETRY_FIRST, RETRY_MOST};
+use super::limits::{DISTRUST, MAX_HINTS, MAX_SOURCES, PROGRESS_EVERY, RETRY_BESIDE, RETRY_FIRST, RETRY_MOST};
 use super::partial::{Partial, Unfinished, random};
 use super::source::{self, End, Note};
 use super::{ArtifactEvent, Context};
@@ -112,7 +112,7 @@ impl Fetch {
                 }
                 Input::Retry => {
                     self.retry_at = None;
-                    self.pause = (self.pause * 2).min(RETRY_MOST);
+                    self.pause = if self.sources.is_empty() { (self.pause * 2).min(RETRY_MOST) } else { RETRY_BESIDE };
                     self.asked.clear();
                     Ok(())
                 }
@@ -238,7 +238,9 @@ impl Fetch {
             Note::Ended { peer, useful, end } => {
                 self.sources.remove(&peer);
                 if useful {
+                    // It may be back in a moment, though there was a pause of others.
                     self.pause = RETRY_FIRST;
+                    self.retry_at = None;
                     self.told.no_source = false;
                 }
                 match end {

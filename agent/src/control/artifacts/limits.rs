@@ -26,9 +26,28 @@ pub(super) const PATIENCE: Duration = Duration::from_millis(100);
 /// Patience below this is none: others have proved to be of no help.
 pub(super) const NO_PATIENCE: Duration = Duration::from_millis(5);
 
+/// A chunk that another node has fetched and passed on gives so much of the patience back, that taken ones have cost.
+pub(super) const PATIENCE_STEPS: u32 = 8;
+
+/// How fast chunks come is told by the time that so many took: enough to even out one that was late.
+pub(super) const PACE_CHUNKS: usize = 8;
+
+/// Chunks that come so many times slower than they did at best are not waited for any more while a source that has them has
+/// nothing to do: one node behind a bad link would hold up all that wait for its part.
+pub(super) const SLOW_FACTOR: u32 = 4;
+
+/// That many chunks in this time are never slow.
+pub(super) const SLOW_LEAST: Duration = Duration::from_millis(500);
+
+/// Whether chunks come slowly is looked at so often.
+pub(super) const SLOW_LOOK: Duration = Duration::from_millis(250);
+
 /// A source of which not one byte has come for so long while it owes a reply has stalled. A whole chunk may take longer: ten
 /// nodes that share an uplink of 1 Mbit/s get one each in 20 s.
 pub(super) const REPLY_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// A whole reply may take so long, a chunk at 35 kbit/s: one byte now and then would keep us waiting for ever.
+pub(super) const REPLY_MOST: Duration = Duration::from_secs(60);
 
 /// A chunk that is asked for and not here yet is waited for so long, less than [`REPLY_TIMEOUT`]: the answer that it is
 /// missing must not look like a stall.
@@ -45,8 +64,9 @@ pub(super) const NEWS_WAIT: Duration = Duration::from_secs(2);
 /// for each chunk costs too much when they come faster.
 pub(super) const NEWS_EVERY: Duration = Duration::from_millis(20);
 
-/// A source that had nothing to tell so often in a row is let go for a while: the place may be worth more with another.
-pub(super) const MAX_MISSES: usize = 4;
+/// A source that offers nothing that is missing here for so long is let go for a while: the place may be worth more with
+/// another. It is four times the wait for news.
+pub(super) const USELESS_FOR: Duration = Duration::from_secs(8);
 
 /// Chunks that are kept in memory when they have come, 2 MiB: other nodes ask for them in the next moments.
 pub(super) const RECENT_CHUNKS: usize = 8;
@@ -56,6 +76,9 @@ pub(super) const DISTRUST: Duration = Duration::from_secs(60);
 
 /// Pause before peers that had nothing are asked again: the first, doubling up to the most.
 pub(super) const RETRY_FIRST: Duration = Duration::from_millis(250);
+
+/// While chunks come, peers that had nothing are asked again this often.
+pub(super) const RETRY_BESIDE: Duration = Duration::from_secs(4);
 
 /// See [`RETRY_FIRST`]; a peer that comes back is asked at once, whatever the pause.
 pub(super) const RETRY_MOST: Duration = Duration::from_secs(30);
@@ -82,6 +105,12 @@ pub(super) const SERVE_IDLE: Duration = Duration::from_secs(30);
 
 /// Chunks that are held in memory to be sent, of all streams together: 2 MiB, and as much again in frames.
 pub(super) const MAX_SENDING: usize = 8;
+
+/// So many of them for one peer, which may take them slowly, or mean to.
+pub(super) const MAX_SENDING_PER_PEER: usize = 2;
+
+/// Who waits longer for a place among them is told that the chunk is missing, and asks elsewhere.
+pub(super) const SENDING_WAIT: Duration = Duration::from_secs(8);
 
 /// A peer that takes not one byte of a reply for so long is let go: it holds one of those places.
 pub(super) const SEND_TIMEOUT: Duration = Duration::from_secs(10);

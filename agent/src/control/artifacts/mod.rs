@@ -117,7 +117,7 @@ struct Context {
     fetching: Mutex<BTreeMap<Digest, Arc<Partial>>>,
     /// Places for transfers.
     places: Arc<Semaphore>,
-    sending: Semaphore,
+    sending: serve::Sending,
 }
 
 impl Artifacts {
@@ -142,7 +142,7 @@ impl Artifacts {
             peers: Mutex::default(),
             fetching: Mutex::default(),
             places: Arc::new(Semaphore::new(limits::MAX_FETCHES)),
-            sending: serve::sending(),
+            sending: serve::Sending::new(),
         };
         let (queue, inbox) = bounded(limits::QUEUE);
         let task = executor.spawn(run::run(Arc::new(context), inbox, queue.clone()));

@@ -93,6 +93,14 @@ impl Partial {
         state.losers.clear();
     }
 
+    /// A source has answered for a chunk. When nothing is on its way any more, the others may be asked for more.
+    pub(super) fn release(&self, index: u32) {
+        let mut state = self.lock();
+        if state.slots.release(index, Instant::now()) {
+            state.losers.clear();
+        }
+    }
+
     /// Changes something, and wakes those who watch.
     fn change<T>(&self, change: impl FnOnce(&mut State) -> T) -> T {
         let mut state = self.lock();
@@ -167,7 +175,7 @@ impl Partial {
             }
             body.file.write_all_at(&bytes, store::offset(index)).map_err(NotStored::Disk)?;
             this.remember(index, Arc::new(bytes));
-            this.change(|state| state.slots.put(index));
+            this.change(|state| state.slots.came(index, Instant::now()));
             Ok(())
         })
         .await

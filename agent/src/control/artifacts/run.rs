@@ -144,7 +144,7 @@ impl Edge {
             // Dropped: the peer asks elsewhere, or here again later.
             return;
         }
-        let work = serve::run(Arc::clone(&self.context), stream);
+        let work = serve::run(Arc::clone(&self.context), peer, stream);
         self.served.extend(self.context.spawn(work).map(|task| (peer, task)));
     }
 }

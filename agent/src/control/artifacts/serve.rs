@@ -1,22 +1,46 @@
 //! The other side: answers peers that fetch from us, from artifacts that are whole and from those that are being fetched.
 
-use super::limits::{CHUNK_WAIT, MAX_SENDING, NEWS_EVERY, NEWS_WAIT, SEND_MOST, SEND_TIMEOUT, SERVE_IDLE};
+use super::limits::{
+    CHUNK_WAIT, MAX_SENDING, MAX_SENDING_PER_PEER, NEWS_EVERY, NEWS_WAIT, SEND_MOST, SEND_TIMEOUT, SENDING_WAIT,
+    SERVE_IDLE,
+};
 use super::lists::{Look, Whole};
 use super::partial::Partial;
 use super::store;
 use super::{ArtifactEvent, Context};
 use shared::mesh::MeshStream;
-use shared::{Artifact, BlobReply, BlobRequest};
+use shared::{Artifact, BlobReply, BlobRequest, NodeId};
 use smol::Timer;
-use smol::future::or;
+use smol::future::{or, yield_now};
 use smol::lock::Semaphore;
 use smol::unblock;
-use std::sync::Arc;
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::{Duration, Instant};
 
-/// Bounds what all streams together hold in memory.
-pub(super) fn sending() -> Semaphore {
-    Semaphore::new(MAX_SENDING)
+/// Bounds what all streams together hold in memory, and what one peer may have of that.
+pub(super) struct Sending {
+    all: Semaphore,
+    /// Of peers that are being served.
+    of_peer: Mutex<BTreeMap<NodeId, Weak<Semaphore>>>,
+}
+
+impl Sending {
+    pub(super) fn new() -> Sending {
+        Sending { all: Semaphore::new(MAX_SENDING), of_peer: Mutex::default() }
+    }
+
+    /// The places of one peer, as long as somebody holds them.
+    fn of(&self, peer: NodeId) -> Arc<Semaphore> {
+        let mut of_peer = self.of_peer.lock().unwrap_or_else(PoisonError::into_inner);
+        of_peer.retain(|_, places| places.strong_count() > 0);
+        if let Some(places) = of_peer.get(&peer).and_then(Weak::upgrade) {
+            return places;
+        }
+        let places = Arc::new(Semaphore::new(MAX_SENDING_PER_PEER));
+        of_peer.insert(peer, Arc::downgrade(&places));
+        places
+    }
 }
 
 /// What a stream is about, and what was said of it last.
@@ -28,7 +52,8 @@ struct Opened {
 }
 
 /// Answers until the peer is done, is silent for too long, or breaks the rules.
-pub(super) async fn run(context: Arc<Context>, mut stream: MeshStream) {
+pub(super) async fn run(context: Arc<Context>, peer: NodeId, mut stream: MeshStream) {
+    let own = context.sending.of(peer);
     let mut opened: Option<Opened> = None;
     while let Some(Ok(request)) = within(SERVE_IDLE, stream.read_frame(BlobReply::MAX_FRAME)).await {
         let sent = match (request, &opened) {
@@ -48,9 +73,18 @@ pub(super) async fn run(context: Arc<Context>, mut stream: MeshStream) {
             (BlobRequest::List, Some(opened)) => send(&mut stream, &opened.supply.list().await).await,
             (BlobRequest::Chunk(index), Some(opened)) => {
                 opened.supply.wait_for(index).await;
-                let _place = context.sending.acquire().await;
-                let reply = opened.supply.chunk(&context, index).await;
-                send(&mut stream, &reply).await
+                let sent = {
+                    let places = async { (own.acquire().await, context.sending.all.acquire().await) };
+                    let places = within(SENDING_WAIT, places).await;
+                    let reply = match places {
+                        Some(_) => opened.supply.chunk(&context, index).await,
+                        None => BlobReply::Missing,
+                    };
+                    send(&mut stream, &reply).await
+                };
+                // Whoever waits for a place has been woken, and would find it taken again by the next request here.
+                yield_now().await;
+                sent
             }
             // Nothing was opened, or it is not here.
             (_, None) => return,

@@ -1,7 +1,9 @@
 //! Which chunks are here, which are asked for, who offers them, and which one a source is asked for next. Pure: time and
 //! chance come in.
 
-use super::limits::{HEDGE_AFTER, NO_PATIENCE, PATIENCE};
+use super::limits::{
+    HEDGE_AFTER, NO_PATIENCE, PACE_CHUNKS, PATIENCE, PATIENCE_STEPS, SLOW_FACTOR, SLOW_LEAST, SLOW_LOOK,
+};
 use shared::{Artifact, NodeId};
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::time::{Duration, Instant};
@@ -53,6 +55,10 @@ pub(super) struct Slots {
     idle_since: Option<Instant>,
     /// How long nothing may be in flight before we take what falls to others.
     patience: Duration,
+    /// When the last chunks came, at most [`PACE_CHUNKS`] of them.
+    arrivals: VecDeque<Instant>,
+    /// The shortest time in which so many have come.
+    best_pace: Option<Duration>,
 }
 
 #[derive(Debug, Clone, Copy, Default)]
@@ -83,7 +89,20 @@ impl Slots {
         let count = artifact.chunk_count();
         let (slots, offers) = (vec![Slot::default(); count as usize], BTreeMap::new());
         let (in_flight, idle_since, patience) = (0, None, PATIENCE);
-        Slots { artifact, me, start, slots, missing: count, offers, in_flight, idle_since, patience }
+        let (arrivals, best_pace) = (VecDeque::new(), None);
+        Slots {
+            artifact,
+            me,
+            start,
+            slots,
+            missing: count,
+            offers,
+            in_flight,
+            idle_since,
+            patience,
+            arrivals,
+            best_pace,
+        }
     }
 
     pub(super) fn is_complete(&self) -> bool {
@@ -111,25 +130,49 @@ impl Slots {
         self.slots.chunks(8).map(byte).collect()
     }
 
-    /// A chunk has come.
+    /// A chunk is here.
     pub(super) fn put(&mut self, index: u32) {
         if let Some(slot) = self.slots.get_mut(index as usize).filter(|slot| !slot.here) {
             slot.here = true;
             self.missing -= 1;
             if !slot.taken {
-                self.patience = PATIENCE;
+                self.patience = (self.patience + PATIENCE / PATIENCE_STEPS).min(PATIENCE);
             }
         }
     }
 
-    /// A source says what it has; gives whether that is news.
+    /// A chunk has come from a source.
+    pub(super) fn came(&mut self, index: u32, now: Instant) {
+        self.put(index);
+        if self.arrivals.len() >= PACE_CHUNKS {
+            self.arrivals.pop_front();
+        }
+        self.arrivals.push_back(now);
+        if let Some(pace) = self.pace(now) {
+            self.best_pace = Some(self.best_pace.map_or(pace, |best| best.min(pace)));
+        }
+    }
+
+    /// In what time the last chunks have come.
+    fn pace(&self, now: Instant) -> Option<Duration> {
+        let first = self.arrivals.front().filter(|_| self.arrivals.len() >= PACE_CHUNKS);
+        first.map(|first| now.duration_since(*first))
+    }
+
+    /// A source says what it has; gives whether something of that is missing here.
     pub(super) fn offer(&mut self, peer: NodeId, is_node: bool, complete: bool, have: Vec<u8>) -> bool {
+        let count = self.artifact.chunk_count();
         let offer = self.offers.entry(peer).or_default();
-        let is_news = offer.complete != complete || offer.have != have;
-        let ones = have.iter().map(|byte| byte.count_ones()).sum();
-        offer.count = if complete { self.artifact.chunk_count() } else { ones };
         (offer.is_node, offer.complete, offer.have) = (is_node, complete, have);
-        is_news
+        let (mut ones, mut useful) = (0, false);
+        for (index, slot) in (0..count).zip(&self.slots) {
+            if offer.has(index) {
+                ones += 1;
+                useful |= !slot.here;
+            }
+        }
+        offer.count = ones;
+        useful
     }
 
     /// A source did not have a chunk that it offered.
@@ -171,25 +214,33 @@ impl Slots {
         Some(index)
     }
 
-    /// A source is no longer asked for a chunk: it came, or will not come.
-    pub(super) fn release(&mut self, index: u32, now: Instant) {
+    /// A source is no longer asked for a chunk: it came, or will not come. Gives whether nothing is on its way any more.
+    pub(super) fn release(&mut self, index: u32, now: Instant) -> bool {
         if let Some(slot) = self.slots.get_mut(index as usize) {
             slot.asked = slot.asked.saturating_sub(1);
             self.in_flight = self.in_flight.saturating_sub(1);
             self.idle_since = (self.in_flight == 0).then_some(now);
         }
+        self.in_flight == 0
     }
 
     /// How long a source that has nothing to be asked for may wait before it should be looked at again.
     pub(super) fn patience(&self) -> Duration {
-        self.patience
+        if self.in_flight == 0 { self.patience.max(NO_PATIENCE) } else { SLOW_LOOK }
     }
 
-    /// Whether we have waited long enough for others to fetch what falls to them. Each chunk that is taken from them halves
-    /// the time, and one that comes as it should sets it back: others that are away or slow do not hold us up for long.
+    /// Whether we have waited long enough for others to fetch what falls to them: nothing is on its way, or what others pass
+    /// on comes much slower than chunks came before. Each chunk that is taken from them halves the time, and one that
+    /// comes as it should gives some of it back: others that are away or slow do not hold us up for long.
     fn is_starved(&self, now: Instant) -> bool {
         let idle = self.idle_since.map(|since| now.duration_since(since));
-        self.patience < NO_PATIENCE || (self.in_flight == 0 && idle.is_none_or(|idle| idle >= self.patience))
+        let is_slow = || match (self.pace(now), self.best_pace) {
+            (Some(pace), Some(best)) => pace > (best * SLOW_FACTOR).max(SLOW_LEAST),
+            _ => false,
+        };
+        self.patience < NO_PATIENCE
+            || (self.in_flight == 0 && idle.is_none_or(|idle| idle >= self.patience))
+            || is_slow()
     }
 
     /// `None` when it should not be asked for there.
@@ -206,7 +257,7 @@ impl Slots {
             _ => return None,
         };
         let others = !self.is_ours(index, &ask.peer);
-        if others && !starved && offer.is_node && self.is_ahead(index, &ask.peer) {
+        if others && !starved && !hedge && offer.is_node && self.is_ahead(index, &ask.peer) {
             // Another node fetches it there, and passes it on. The same twice out of the one place that has what
             // nobody else has would keep everybody waiting for the rest.
             return None;

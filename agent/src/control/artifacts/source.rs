@@ -1,7 +1,7 @@
 //! One peer that an artifact is fetched from: asks what it has, and keeps a few requests in flight until there is nothing
 //! more to ask it for.
 
-use super::limits::{HEDGE_AFTER, MAX_MISSES, NO_PATIENCE, PIPELINE, REPLY_TIMEOUT};
+use super::limits::{NEWS_EVERY, PIPELINE, REPLY_MOST, REPLY_TIMEOUT, USELESS_FOR};
 use super::partial::{NotStored, Partial};
 use super::slots::Slots;
 use shared::mesh::{Mesh, MeshError, MeshStream};
@@ -14,6 +14,9 @@ use std::collections::VecDeque;
 use std::io;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
+
+/// Said of a source that has stalled.
+const LATE: &str = "nothing in time";
 
 /// What a source tells the fetch.
 pub(super) enum Note {
@@ -49,8 +52,10 @@ pub(super) async fn run(mesh: Mesh, peer: NodeId, is_node: bool, partial: Arc<Pa
     let (useful, end) = match mesh.open(peer, Protocol::Blob).await {
         Ok(stream) => {
             let (notes, asked) = (notes.clone(), VecDeque::new());
-            let (news_since, misses, useful) = (None, 0, false);
-            let mut source = Source { peer, is_node, partial, stream, notes, asked, news_since, misses, useful };
+            let (news_since, useful, now) = (None, false, Instant::now());
+            let (opened_at, offered_at) = (now, now);
+            let mut source =
+                Source { peer, is_node, partial, stream, notes, asked, news_since, opened_at, offered_at, useful };
             let end = source.work().await.err().unwrap_or(End::Complete);
             // Dropped here: what it was asked for is free for others before they hear of its end.
             (source.useful, end)
@@ -71,8 +76,10 @@ struct Source {
     asked: VecDeque<u32>,
     /// When it was asked what else it has, while it has not answered.
     news_since: Option<Instant>,
-    /// How often in a row it was asked what else it has, and had nothing.
-    misses: usize,
+    /// When it was asked last what it has.
+    opened_at: Instant,
+    /// When it last offered something that was missing.
+    offered_at: Instant,
     useful: bool,
 }
 
@@ -80,7 +87,7 @@ impl Drop for Source {
     fn drop(&mut self) {
         self.partial.lose(|slots| {
             let now = Instant::now();
-            self.asked.drain(..).for_each(|index| slots.release(index, now));
+            self.asked.drain(..).for_each(|index| _ = slots.release(index, now));
             slots.withdraw(&self.peer);
         });
     }
@@ -108,8 +115,10 @@ impl Source {
                 }
             } else {
                 // It is fetching too, and answers when it has more than before.
+                Timer::at(self.opened_at + NEWS_EVERY).await;
+                self.opened_at = Instant::now();
                 self.write(&BlobRequest::Open(self.partial.artifact)).await?;
-                self.news_since = Some(Instant::now());
+                self.news_since = Some(self.opened_at);
             }
         }
     }
@@ -118,7 +127,7 @@ impl Source {
     async fn await_news(&mut self, since: Instant, lost: &Receiver<()>) -> Result<(), End> {
         let left = REPLY_TIMEOUT.saturating_sub(since.elapsed());
         if left.is_zero() {
-            return Err(End::Misbehaved("nothing in time"));
+            return Err(End::Misbehaved(LATE));
         }
         // With another request behind it, the answer comes at once.
         if self.asked.is_empty() && !self.idle(lost, left).await {
@@ -126,20 +135,16 @@ impl Source {
         }
         self.news_since = None;
         if self.read_offer().await? || !self.asked.is_empty() {
-            self.misses = 0;
-            return Ok(());
+            self.offered_at = Instant::now();
         }
-        self.misses += 1;
-        // It waits for the same as we do: others shall have our place meanwhile.
-        if self.misses < MAX_MISSES { Ok(()) } else { Err(End::Nothing) }
+        // It waits for the same as we do, or for us: others shall have its place meanwhile.
+        if self.offered_at.elapsed() < USELESS_FOR { Ok(()) } else { Err(End::Nothing) }
     }
 
     /// Waits until another source has lost a chunk, or until one may be asked for here that another is asked for, or that
     /// falls to another. Gives whether the peer says something.
     async fn idle(&mut self, lost: &Receiver<()>, most: Duration) -> bool {
-        let patience = self.partial.look(Slots::patience);
-        // Without patience all that could be asked for was looked at just now.
-        let pause = if patience < NO_PATIENCE { HEDGE_AFTER } else { patience }.min(most);
+        let pause = self.partial.look(Slots::patience).min(most);
         let said = async {
             // What is wrong with the stream is found when it is read.
             let _ = self.stream.incoming().await;
@@ -164,7 +169,8 @@ impl Source {
         if wants_list {
             self.write(&BlobRequest::List).await?;
         }
-        self.read_offer().await?;
+        // It may have to read all of a large artifact before it knows what it has: that is no fault.
+        self.read_offer().await.map_err(|end| if matches!(end, End::Misbehaved(LATE)) { End::Nothing } else { end })?;
         if !wants_list {
             return Ok(());
         }
@@ -182,9 +188,14 @@ impl Source {
         Ok(())
     }
 
-    /// Gives whether it has something that it did not have before.
+    /// Gives whether it has something that is missing here.
     async fn read_offer(&mut self) -> Result<bool, End> {
         match self.read().await? {
+            BlobReply::Have { complete: false, have }
+                if have.len() != self.partial.artifact.chunk_count().div_ceil(8) as usize =>
+            {
+                Err(End::Misbehaved("a list of what it has that is none"))
+            }
             BlobReply::Have { complete, have } => {
                 Ok(self.partial.change_slots(|slots| slots.offer(self.peer, self.is_node, complete, have)))
             }
@@ -218,7 +229,7 @@ impl Source {
             _ => return Err(End::Misbehaved("something else than a chunk")),
         }
         self.asked.pop_front();
-        self.partial.change_slots(|slots| slots.release(index, Instant::now()));
+        self.partial.release(index);
         self.note_stored().await;
         Ok(())
     }
@@ -233,7 +244,13 @@ impl Source {
     }
 
     async fn read(&mut self) -> Result<BlobReply, End> {
-        self.stream.read_frame_steadily(BlobReply::MAX_FRAME, REPLY_TIMEOUT).await.map_err(fault)
+        let reading =
+            async { self.stream.read_frame_steadily(BlobReply::MAX_FRAME, REPLY_TIMEOUT).await.map_err(fault) };
+        let late = async {
+            Timer::after(REPLY_MOST).await;
+            Err(End::Misbehaved(LATE))
+        };
+        or(reading, late).await
     }
 }
 
@@ -241,7 +258,7 @@ impl Source {
 fn fault(error: MeshError) -> End {
     match error {
         MeshError::Frame(_) => End::Misbehaved("a frame that is none"),
-        MeshError::TimedOut => End::Misbehaved("nothing in time"),
+        MeshError::TimedOut => End::Misbehaved(LATE),
         // Closed or broken: a peer may go.
         _ => End::Nothing,
     }

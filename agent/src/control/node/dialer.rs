@@ -181,7 +181,10 @@ impl Dialer {
     /// Learns where a member is reached, by its own word; everybody hears that, so that anybody can be dialled.
     pub fn reported(&mut self, peer: &NodeId, addrs: &[String]) {
         let local = self.listening.iter().all(|addr| is_loopback(addr));
-        let useful = addrs.iter().filter(|addr| local || !is_loopback(addr));
+        // Mostly a heartbeat, that tells what is known; but others may have told so much since that it was forgotten.
+        let member = self.members.get(peer);
+        let known = |addr: &str| member.is_some_and(|member| member.addrs.iter().any(|it| without_peer(it) == addr));
+        let useful = addrs.iter().filter(|addr| (local || !is_loopback(addr)) && !known(without_peer(addr)));
         let useful: Vec<String> = useful.map(|addr| format!("{}/p2p/{peer}", without_peer(addr))).collect();
         self.learn(&useful);
     }

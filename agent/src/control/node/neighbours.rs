@@ -151,7 +151,8 @@ impl Node {
     pub(super) fn ask_reports_due(&mut self, now: Now) {
         while let Some(peer) = self.neighbours.take_reports_due(now.mono_ms, &mut self.random) {
             self.out.push(Effect::AskSync { peer, request: SyncRequest::Reports });
-            let further = (self.roster.alive() as u64).saturating_sub(FEW_NODES);
+            // Who has just been started hears of nobody yet, and knows how many there were.
+            let further = (self.roster.count() as u64).saturating_sub(FEW_NODES);
             self.neighbours.reports_at = now.mono_ms + further * REPORTS_PER_NODE_MS;
         }
     }

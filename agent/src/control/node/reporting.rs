@@ -209,9 +209,9 @@ impl Node {
                 self.out.push(Effect::NodeChanged(*view));
                 if to_be_saved {
                     self.members_changed(now);
-                    // Its tags or its addresses are others than before: heartbeats, of which a node hears most, are not.
-                    let addrs = self.roster.report(&node).map(|report| report.addrs.as_slice()).unwrap_or_default();
-                    self.dialer.reported(&node, addrs);
+                }
+                if let Some(report) = self.roster.report(&node) {
+                    self.dialer.reported(&node, &report.addrs);
                 }
                 self.call_who_needs(&node, now);
                 // One that is no neighbour is left to those between: what it holds comes hop by hop.

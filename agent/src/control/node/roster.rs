@@ -201,7 +201,12 @@ impl Roster {
         self.expiry
     }
 
-    /// How many nodes are alive.
+    /// How many nodes are known.
+    pub fn count(&self) -> usize {
+        self.nodes.len()
+    }
+
+    /// How many of them are alive.
     pub fn alive(&self) -> usize {
         self.alive
     }
