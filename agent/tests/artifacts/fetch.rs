@@ -252,3 +252,23 @@ fn what_is_cancelled_does_not_come_and_what_is_removed_is_gone() {
         assert!(!part.exists() && !to.artifacts.held(&other.digest()));
     });
 }
+
+#[test]
+fn what_nobody_has_does_not_hold_up_what_somebody_has() {
+    run(async |executor| {
+        let (a, b) = (Node::start(&executor, 1).await, Node::start(&executor, 2).await);
+        a.link.connect(&b.link).await;
+        // As many as are transferred at once: each node takes the other for one that is about to have them.
+        let nowhere: Vec<Sample> = (1..=4).map(Sample::of).collect();
+        for sample in &nowhere {
+            a.fetch(sample, &[]);
+            b.fetch(sample, &[]);
+        }
+        let sample = Sample::of(5);
+        let from = Node::with(&executor, 3, &sample).await;
+        a.link.connect(&from.link).await;
+        a.fetch(&sample, &[from.id()]);
+        let event = a.next(|event| matches!(event, ArtifactEvent::NoSource { .. })).await;
+        assert_eq!(event, ArtifactEvent::Stored { digest: sample.digest() });
+    });
+}

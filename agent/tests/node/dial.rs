@@ -51,6 +51,19 @@ fn who_is_alone_goes_on_looking() {
 }
 
 #[test]
+fn a_bootstrap_address_of_somebody_who_is_connected_is_left_alone() {
+    const NAME: &str = "/dns4/first.example/udp/4001/quic-v1";
+    let mut bench = with_bootstrap(NAME);
+    // It came by itself, from another address.
+    bench.meet(2, Role::Node, true);
+    assert!(!attempts(&mut bench, 10_000).is_empty());
+    bench.give(Input::Leads { addr: NAME.into(), peer: peer(2) });
+    assert_eq!(attempts(&mut bench, 600_000), [0_u64; 0]);
+    bench.give(Input::Gone { peer: peer(2) });
+    assert!((0..200).any(|_| dials(&bench.wait(50)).contains(&NAME.to_owned())));
+}
+
+#[test]
 fn a_new_address_is_a_reason_to_try_everybody_again() {
     let mut bench = Bench::off(nothing(), |config| config.bootstrap = vec![addr(1)]);
     bench.give(Input::Booted);

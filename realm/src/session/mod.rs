@@ -202,6 +202,7 @@ impl Session {
             | MeshEvent::Gossip { .. }
             | MeshEvent::PublishUnheard { .. }
             | MeshEvent::Subscribed { .. }
+            | MeshEvent::Leads { .. }
             | MeshEvent::NewAddr { .. }
             | MeshEvent::LostAddr { .. }
             | MeshEvent::NoLan { .. }

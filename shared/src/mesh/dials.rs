@@ -7,9 +7,9 @@ use super::streams::is_surplus;
 use super::{MeshEvent, peer};
 use futures::FutureExt;
 use futures::future::{self, BoxFuture};
-use libp2p::Multiaddr;
 use libp2p::swarm::dial_opts::{DialOpts, PeerCondition};
 use libp2p::swarm::{ConnectionId, DialError};
+use libp2p::{Multiaddr, PeerId};
 use std::collections::{BTreeMap, HashMap};
 
 /// Names being resolved: for which dial, and where to dial or why not.
@@ -141,14 +141,18 @@ impl Node {
         for target in targets {
             let id = target.connection_id();
             if let Err(error) = self.swarm.dial(target) {
-                self.on_dial_error(id, &error);
+                self.on_dial_error(id, None, &error);
             }
         }
     }
 
-    pub(super) fn on_dial_error(&mut self, id: ConnectionId, error: &DialError) {
+    pub(super) fn on_dial_error(&mut self, id: ConnectionId, peer: Option<PeerId>, error: &DialError) {
         if is_surplus(error) {
-            self.dials.settle(id, |dial| dial.reached = true);
+            let dial = self.dials.settle(id, |dial| dial.reached = true);
+            let unnamed = dial.filter(|dial| dial.addrs.first().is_some_and(|addr| addr.peer.is_none()));
+            if let (Some(dial), Some(peer)) = (unnamed, peer.as_ref().and_then(peer::node_id)) {
+                self.outbox.push_back(MeshEvent::Leads { addr: dial.text(), peer });
+            }
             return;
         }
         if let Some((addr, reason)) = self.dials.failed(id, dial_reason(error)) {

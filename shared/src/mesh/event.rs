@@ -27,6 +27,13 @@ pub enum MeshEvent {
         /// The peer.
         peer: NodeId,
     },
+    /// A dial of an address that names no peer has led to this one, whatever becomes of the connection.
+    Leads {
+        /// The address that was dialled.
+        addr: String,
+        /// The peer.
+        peer: NodeId,
+    },
     /// A dial did not lead to a hello.
     DialFailed {
         /// The first text that was given to [`Mesh::dial`].

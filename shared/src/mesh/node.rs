@@ -239,8 +239,8 @@ impl Node {
                 self.on_established(peer_id, connection_id, &endpoint);
             }
             SwarmEvent::ConnectionClosed { peer_id, connection_id, .. } => self.on_closed(peer_id, connection_id),
-            SwarmEvent::OutgoingConnectionError { connection_id, error, .. } => {
-                self.on_dial_error(connection_id, &error);
+            SwarmEvent::OutgoingConnectionError { connection_id, peer_id, error } => {
+                self.on_dial_error(connection_id, peer_id, &error);
             }
             SwarmEvent::NewListenAddr { address, .. } => {
                 let addr = self.with_local(address);

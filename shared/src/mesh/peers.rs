@@ -1,6 +1,7 @@
 //! The swarm task's part in hello and the gate: who is connected, what they said, and what follows from it.
 
 use super::MeshEvent;
+use super::addr::Addr;
 use super::gate::{Access, judge};
 use super::gossip;
 use super::hello::{self, Progress, Step, Which};
@@ -26,6 +27,9 @@ impl Node {
             Some((addr, _)) => addr.with_peer(&node),
             None => endpoint.get_remote_address().clone().with(Part::P2p(peer)).to_string(),
         };
+        if let Some((Addr { peer: None, .. }, text)) = &asked {
+            self.outbox.push_back(MeshEvent::Leads { addr: text.clone(), peer: node });
+        }
         let asked = asked.map(|(_, text)| text);
         let answered = asked.is_none();
         let tcp = endpoint.get_remote_address().iter().any(|part| matches!(part, Part::Tcp(_)));

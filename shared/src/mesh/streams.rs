@@ -188,6 +188,7 @@ impl Streams {
         let Some(peer) = peer else { return };
         if let Some(links) = self.peers.get_mut(&peer) {
             links.connections.retain(|link| link.id != id);
+            links.lost = links.lost.filter(|since| links.connections.iter().any(|link| link.since < *since));
             if links.connections.is_empty() {
                 self.peers.remove(&peer);
             }

@@ -123,6 +123,11 @@ fn names_and_the_old_spelling_of_quic_are_dialled() {
         let (a, b) = (End::node(&executor, 1, realm(1)).await, End::node(&executor, 2, realm(1)).await);
         let port = a.addrs[0].split('/').nth(4).unwrap();
         b.mesh.dial(&[&format!("/dns4/localhost/udp/{port}/quic")]).unwrap();
+        let leads = b.until("Leads", |event| match event {
+            MeshEvent::Leads { addr, peer } => Some((addr, peer)),
+            _ => None,
+        });
+        assert_eq!(leads.await, (format!("/dns4/localhost/udp/{port}/quic"), a.id()));
         let (_, admitted, addr) = b.met_at(a.id()).await;
         assert_eq!((admitted, addr), (true, format!("/dns4/localhost/udp/{port}/quic-v1/p2p/{}", a.id())));
     });

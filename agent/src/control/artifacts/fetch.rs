@@ -1,7 +1,10 @@
 //! One artifact that is wanted: finds sources among the peers, gives each a task, and goes on until everything is here.
 
-use super::limits::{DISTRUST, MAX_HINTS, MAX_SOURCES, PROGRESS_EVERY, RETRY_BESIDE, RETRY_FIRST, RETRY_MOST};
+use super::limits::{
+    DISTRUST, MAX_HINTS, MAX_SOURCES, PROGRESS_EVERY, RETRY_BESIDE, RETRY_FIRST, RETRY_MOST, STALLED, USELESS_FOR,
+};
 use super::partial::{Partial, Unfinished, random};
+use super::slots::Slots;
 use super::source::{self, End, Note};
 use super::{ArtifactEvent, Context};
 use shared::{ChunkList, Digest, NodeId};
@@ -50,7 +53,10 @@ pub(super) struct Fetch {
     kicked: Receiver<()>,
     notes: Receiver<Note>,
     sender: Sender<Note>,
-    sources: BTreeMap<NodeId, Task<()>>,
+    /// Each with the number that it was asked under; see [`Fetch::candidate`].
+    sources: BTreeMap<NodeId, (Task<()>, u64)>,
+    /// When a source last offered something that was missing.
+    offered_at: Instant,
     /// Peers that were asked since the last retry; see [`Fetch::candidate`] for the number.
     asked: BTreeMap<NodeId, u64>,
     distrusted: BTreeMap<NodeId, Instant>,
@@ -87,6 +93,7 @@ impl Fetch {
             notes,
             sender,
             sources: BTreeMap::new(),
+            offered_at: Instant::now(),
             asked: BTreeMap::new(),
             distrusted: BTreeMap::new(),
             place: None,
@@ -114,6 +121,7 @@ impl Fetch {
                     self.retry_at = None;
                     self.pause = if self.sources.is_empty() { (self.pause * 2).min(RETRY_MOST) } else { RETRY_BESIDE };
                     self.asked.clear();
+                    self.give_way().await;
                     Ok(())
                 }
             };
@@ -193,14 +201,13 @@ impl Fetch {
             self.asked.insert(peer, number);
             let (mesh, partial, notes) = (self.context.mesh.clone(), Arc::clone(&self.partial), self.sender.clone());
             let Some(task) = self.context.spawn(source::run(mesh, peer, is_node, partial, notes)) else { break };
-            self.sources.insert(peer, task);
+            self.sources.insert(peer, (task, number));
         }
         if self.sources.is_empty() {
             self.place = None;
             // Those who have just heard of it as well have it a moment later.
-            if !self.told.no_source && self.pause > RETRY_FIRST {
-                self.told.no_source = true;
-                self.context.tell(ArtifactEvent::NoSource { digest: self.digest() }).await;
+            if self.pause > RETRY_FIRST {
+                self.tell_no_source().await;
             }
         }
         if self.sources.len() < MAX_SOURCES && self.retry_at.is_none() {
@@ -208,6 +215,25 @@ impl Fetch {
             let millis = self.pause.as_millis() as u64;
             let jittered = millis / 2 + random() % (millis / 2 + 1);
             self.retry_at = Some(Instant::now() + Duration::from_millis(jittered));
+        }
+    }
+
+    /// When nobody has offered anything that is missing for a while, others shall have the place: nodes that wait for one
+    /// another would hold all places, and those for which there is a source would wait too.
+    async fn give_way(&mut self) {
+        if self.partial.look(Slots::is_anything_offered) {
+            self.offered_at = Instant::now();
+        } else if self.offered_at.elapsed() >= USELESS_FOR {
+            self.sources.clear();
+            self.place = None;
+            self.tell_no_source().await;
+        }
+    }
+
+    async fn tell_no_source(&mut self) {
+        if !self.told.no_source {
+            self.told.no_source = true;
+            self.context.tell(ArtifactEvent::NoSource { digest: self.digest() }).await;
         }
     }
 
@@ -236,7 +262,9 @@ impl Fetch {
         match note {
             Note::Stored => self.tell_progress().await,
             Note::Ended { peer, useful, end } => {
-                self.sources.remove(&peer);
+                if let Some((_, number)) = self.sources.remove(&peer) {
+                    self.asked.insert(peer, number);
+                }
                 if useful {
                     // It may be back in a moment, though there was a pause of others.
                     self.pause = RETRY_FIRST;
@@ -246,7 +274,9 @@ impl Fetch {
                 match end {
                     End::Complete | End::Nothing => {}
                     End::Misbehaved(what) => {
-                        self.distrusted.insert(peer, Instant::now() + DISTRUST);
+                        // A link that was broken for a moment looks like a peer that stalls.
+                        let time = if what == source::LATE { STALLED } else { DISTRUST };
+                        self.distrusted.insert(peer, Instant::now() + time);
                         let event = ArtifactEvent::Misbehaved { digest: self.digest(), peer, reason: what };
                         self.context.tell(event).await;
                     }

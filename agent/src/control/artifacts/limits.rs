@@ -71,7 +71,10 @@ pub(super) const USELESS_FOR: Duration = Duration::from_secs(8);
 /// Chunks that are kept in memory when they have come, 2 MiB: other nodes ask for them in the next moments.
 pub(super) const RECENT_CHUNKS: usize = 8;
 
-/// How long a peer that sent something wrong, or stalled, is not asked for the same artifact.
+/// How long a peer that has stalled is not asked for the same artifact.
+pub(super) const STALLED: Duration = Duration::from_secs(5);
+
+/// How long a peer that sent something wrong is not asked for the same artifact.
 pub(super) const DISTRUST: Duration = Duration::from_secs(60);
 
 /// Pause before peers that had nothing are asked again: the first, doubling up to the most.

@@ -57,7 +57,9 @@ pub(super) struct Slots {
     patience: Duration,
     /// When the last chunks came, at most [`PACE_CHUNKS`] of them.
     arrivals: VecDeque<Instant>,
-    /// The shortest time in which so many have come.
+    /// When the last one came, or the first was asked for.
+    last_at: Option<Instant>,
+    /// About the shortest time in which so many have come.
     best_pace: Option<Duration>,
 }
 
@@ -89,7 +91,7 @@ impl Slots {
         let count = artifact.chunk_count();
         let (slots, offers) = (vec![Slot::default(); count as usize], BTreeMap::new());
         let (in_flight, idle_since, patience) = (0, None, PATIENCE);
-        let (arrivals, best_pace) = (VecDeque::new(), None);
+        let (arrivals, last_at, best_pace) = (VecDeque::new(), None, None);
         Slots {
             artifact,
             me,
@@ -101,6 +103,7 @@ impl Slots {
             idle_since,
             patience,
             arrivals,
+            last_at,
             best_pace,
         }
     }
@@ -148,8 +151,10 @@ impl Slots {
             self.arrivals.pop_front();
         }
         self.arrivals.push_back(now);
+        self.last_at = Some(now);
         if let Some(pace) = self.pace(now) {
-            self.best_pace = Some(self.best_pace.map_or(pace, |best| best.min(pace)));
+            // A burst is forgotten after a while: what came slower ever since is all that there is.
+            self.best_pace = Some(self.best_pace.map_or(pace, |best| pace.min(best + best / PATIENCE_STEPS)));
         }
     }
 
@@ -192,6 +197,12 @@ impl Slots {
         self.offers.get(peer).is_some_and(|offer| offer.complete)
     }
 
+    /// Whether any source offers something that is missing.
+    pub(super) fn is_anything_offered(&self) -> bool {
+        let missing = || (0..).zip(&self.slots).filter(|(_, slot)| !slot.here);
+        self.offers.values().any(|offer| missing().any(|(index, _)| offer.has(index)))
+    }
+
     /// A source has ended.
     pub(super) fn withdraw(&mut self, peer: &NodeId) {
         self.offers.remove(peer);
@@ -211,6 +222,7 @@ impl Slots {
         slot.since = Some(ask.now);
         slot.taken = taken;
         self.in_flight += 1;
+        self.last_at.get_or_insert(ask.now);
         Some(index)
     }
 
@@ -226,7 +238,7 @@ impl Slots {
 
     /// How long a source that has nothing to be asked for may wait before it should be looked at again.
     pub(super) fn patience(&self) -> Duration {
-        if self.in_flight == 0 { self.patience.max(NO_PATIENCE) } else { SLOW_LOOK }
+        if self.in_flight == 0 && self.patience >= NO_PATIENCE { self.patience } else { SLOW_LOOK }
     }
 
     /// Whether we have waited long enough for others to fetch what falls to them: nothing is on its way, or what others pass
@@ -236,7 +248,7 @@ impl Slots {
         let idle = self.idle_since.map(|since| now.duration_since(since));
         let is_slow = || match (self.pace(now), self.best_pace) {
             (Some(pace), Some(best)) => pace > (best * SLOW_FACTOR).max(SLOW_LEAST),
-            _ => false,
+            _ => self.last_at.is_some_and(|last| now.duration_since(last) >= HEDGE_AFTER),
         };
         self.patience < NO_PATIENCE
             || (self.in_flight == 0 && idle.is_none_or(|idle| idle >= self.patience))

@@ -16,7 +16,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 /// Said of a source that has stalled.
-const LATE: &str = "nothing in time";
+pub(super) const LATE: &str = "nothing in time";
 
 /// What a source tells the fetch.
 pub(super) enum Note {
@@ -184,6 +184,7 @@ impl Source {
             ChunkListError::OtherWhole => End::Mistaken(error),
         })?;
         self.partial.adopt(list).await.map_err(End::Disk)?;
+        self.offered_at = Instant::now();
         self.note_stored().await;
         Ok(())
     }
@@ -224,6 +225,7 @@ impl Source {
                     NotStored::Disk(error) => End::Disk(error),
                 })?;
                 self.useful = true;
+                self.offered_at = Instant::now();
             }
             BlobReply::Missing => self.partial.lose(|slots| slots.refused(self.peer, index)),
             _ => return Err(End::Misbehaved("something else than a chunk")),

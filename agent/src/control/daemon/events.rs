@@ -74,6 +74,7 @@ impl Daemon {
                 let _ = self.artifacts.peer_gone(peer);
                 self.feed(Input::Gone { peer });
             }
+            MeshEvent::Leads { addr, peer } => self.feed(Input::Leads { addr, peer }),
             MeshEvent::DialFailed { addr, reason } => self.feed(Input::DialFailed { addr, reason }),
             MeshEvent::Gossip { id, from, topic, data } => self.gossip(id, from, topic, data),
             // Whoever is connected asks for what it lacks as soon as it listens.

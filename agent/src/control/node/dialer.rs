@@ -225,6 +225,14 @@ impl Dialer {
         self.dialling.remove(&peer);
     }
 
+    /// A bootstrap address belongs to this peer. While the peer is connected, by whatever way, it is not dialled: a second
+    /// connection would look to the peer as if the first had been lost.
+    pub fn leads_to(&mut self, addr: &str, peer: NodeId) {
+        for bootstrap in self.bootstrap.iter_mut().filter(|bootstrap| bootstrap.addr == addr) {
+            bootstrap.peer = Some(peer);
+        }
+    }
+
     /// The node has just joined a realm: who sent it away as a stranger may take it in.
     pub fn retry_strangers(&mut self, now_ms: u64) {
         for bootstrap in &mut self.bootstrap {

@@ -93,6 +93,13 @@ pub enum Input {
         /// Who.
         peer: NodeId,
     },
+    /// A dial of an address that names no peer has led to this one.
+    Leads {
+        /// The address, as it was dialled.
+        addr: String,
+        /// The peer.
+        peer: NodeId,
+    },
     /// A dial came to nothing.
     DialFailed {
         /// The address as it was given.

@@ -181,6 +181,7 @@ impl Node {
             Input::Met { peer, addr, hello, admitted } => self.met(peer, &addr, &hello, admitted, now),
             Input::Gone { peer } => self.peer_gone(peer, now),
             Input::Subscribed { peer } => self.compare_with(peer, now),
+            Input::Leads { addr, peer } => self.dialer.leads_to(&addr, peer),
             Input::DialFailed { addr, reason } => {
                 if self.dialer.failed(&addr, now.mono_ms) {
                     self.say(Level::Info, format!("could not reach `{addr}`: {reason}; it is tried again"), now);
