@@ -1,6 +1,10 @@
 //! What the mesh tells the application, and what it is answered about gossip.
 
+#[cfg(doc)]
+use super::Mesh;
 use super::MeshStream;
+#[cfg(doc)]
+use crate::protocol::MAX_GOSSIP_BYTES;
 use crate::protocol::{Protocol, Topic};
 use crate::{Hello, NodeId};
 use libp2p::PeerId;
