@@ -34,7 +34,7 @@ pub fn run(world: &mut World) -> Exit {
         Parsed::Run(arguments) => {
             let settings = world.settings();
             let mut terminal = Terminal::of(world, arguments.color);
-            match command::run(arguments, &settings, &mut terminal) {
+            match command::run(*arguments, &settings, &mut terminal) {
                 Ok(exit) => exit,
                 Err(failure) => report(&mut terminal, &failure),
             }

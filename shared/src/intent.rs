@@ -5,6 +5,7 @@ use crate::name::ComponentName;
 use crate::realm_id::RealmId;
 use crate::spec::ComponentSpec;
 use crate::text::{ParseError, excerpt, serde_text};
+use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use std::fmt;
 use std::str::FromStr;
@@ -18,22 +19,40 @@ pub const MAX_NOTE_BYTES: usize = 512;
 pub enum Kind {
     /// One component, pushed by hand.
     Push,
+    /// One component, removed by hand.
+    Remove,
 }
 
 impl Kind {
+    /// All of them.
+    pub const ALL: [Kind; 2] = [Kind::Push, Kind::Remove];
+
     /// The type string, as it is signed.
     #[must_use]
     pub const fn type_name(self) -> &'static str {
         match self {
             Kind::Push => "realm/push/v1",
+            Kind::Remove => "realm/remove/v1",
         }
     }
 
     /// The kind that a type string names.
     #[must_use]
     pub fn of_type_name(text: &str) -> Option<Kind> {
-        (text == Kind::Push.type_name()).then_some(Kind::Push)
+        Kind::ALL.into_iter().find(|kind| kind.type_name() == text)
     }
+}
+
+/// What the operator typed that led to an intent of [`Kind::Push`], where it was not a push.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Verb {
+    /// Run again what was stopped or has ended.
+    Start,
+    /// End its runs, and keep it.
+    Stop,
+    /// End its runs and begin anew.
+    Restart,
 }
 
 /// The payload of [`Kind::Push`].
@@ -41,11 +60,108 @@ impl Kind {
 pub struct Push {
     /// What should run.
     pub component: ComponentSpec,
+    /// What was typed; none: a push. With [`Verb::Stop`] the component is shown as stopped, not as staged.
+    pub verb: Option<Verb>,
+}
+
+/// The payload of [`Kind::Remove`]. It stays in the state map, so that no older push brings the name back.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Remove {
+    /// What should not be anywhere any more.
+    pub name: ComponentName,
+}
+
+/// What an intent of one kind carries.
+pub trait Content: Serialize + DeserializeOwned {
+    /// That kind.
+    const KIND: Kind;
+
+    /// The entry of the state map that such an intent replaces.
+    fn key(&self) -> IntentKey;
+
+    /// Checks the bounds that the field types do not.
+    ///
+    /// # Errors
+    /// A text that names the field, its size and what is allowed.
+    fn check(&self) -> Result<(), String>;
+
+    /// One of all kinds.
+    fn into_payload(self) -> Payload;
+}
+
+impl Content for Push {
+    const KIND: Kind = Kind::Push;
+
+    fn key(&self) -> IntentKey {
+        IntentKey::Component(self.component.name.clone())
+    }
+
+    fn check(&self) -> Result<(), String> {
+        self.component.check().map_err(|error| error.to_string())
+    }
+
+    fn into_payload(self) -> Payload {
+        Payload::Push(self)
+    }
+}
+
+impl Content for Remove {
+    const KIND: Kind = Kind::Remove;
+
+    fn key(&self) -> IntentKey {
+        IntentKey::Component(self.name.clone())
+    }
+
+    fn check(&self) -> Result<(), String> {
+        Ok(())
+    }
+
+    fn into_payload(self) -> Payload {
+        Payload::Remove(self)
+    }
+}
+
+/// What an intent carries, whatever its kind.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Payload {
+    /// Of [`Kind::Push`].
+    Push(Push),
+    /// Of [`Kind::Remove`].
+    Remove(Remove),
+}
+
+impl Payload {
+    /// The kind of an intent that carries it.
+    #[must_use]
+    pub fn kind(&self) -> Kind {
+        match self {
+            Payload::Push(_) => Kind::Push,
+            Payload::Remove(_) => Kind::Remove,
+        }
+    }
+
+    /// The entry of the state map that such an intent replaces.
+    #[must_use]
+    pub fn key(&self) -> IntentKey {
+        match self {
+            Payload::Push(push) => push.key(),
+            Payload::Remove(remove) => remove.key(),
+        }
+    }
+
+    /// The component that it wants, if it wants one.
+    #[must_use]
+    pub fn component(&self) -> Option<&ComponentSpec> {
+        match self {
+            Payload::Push(push) => Some(&push.component),
+            Payload::Remove(_) => None,
+        }
+    }
 }
 
 /// Everything that is signed. Encoded once, by the signer; receivers keep the bytes as they came.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Body {
+pub struct Body<P = Payload> {
     /// The realm it is for.
     pub realm: RealmId,
     /// Its place in the order of intents under the same key; the higher one counts.
@@ -59,16 +175,10 @@ pub struct Body {
     /// A word from the operator.
     pub note: String,
     /// What is wanted.
-    pub payload: Push,
+    pub payload: P,
 }
 
-impl Body {
-    /// The entry of the state map that this intent replaces.
-    #[must_use]
-    pub fn key(&self) -> IntentKey {
-        IntentKey::Component(self.payload.component.name.clone())
-    }
-
+impl<P: Content> Body<P> {
     /// Checks the bounds that the field types do not.
     ///
     /// # Errors
@@ -78,14 +188,36 @@ impl Body {
             return Err(format!("the note has {} bytes, at most {MAX_NOTE_BYTES} are allowed", self.note.len()));
         }
         self.audience.check()?;
-        self.payload.component.check().map_err(|error| error.to_string())
+        self.payload.check()
+    }
+
+    /// The same with a payload of all kinds.
+    #[must_use]
+    pub fn of_all_kinds(self) -> Body {
+        self.map(P::into_payload)
+    }
+}
+
+impl<P> Body<P> {
+    /// The same with another payload.
+    #[must_use]
+    pub fn map<Q>(self, payload: impl FnOnce(P) -> Q) -> Body<Q> {
+        Body {
+            realm: self.realm,
+            seq: self.seq,
+            issued_at: self.issued_at,
+            not_after: self.not_after,
+            audience: self.audience,
+            note: self.note,
+            payload: payload(self.payload),
+        }
     }
 }
 
 /// A key of the state map. Text form `component/NAME`; later kinds bring keys of their own.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum IntentKey {
-    /// A component that was pushed by hand.
+    /// A component by its name: pushed, or removed.
     Component(ComponentName),
 }
 

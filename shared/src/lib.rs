@@ -40,7 +40,7 @@ pub use blob::{Artifact, BlobReply, BlobRequest, CHUNK_BYTES, MAX_ARTIFACT_BYTES
 pub use chunks::{ChunkList, ChunkListError, Hasher};
 pub use digest::Digest;
 pub use hello::{Hello, MAX_HELLO_ADDRS, MAX_NODE_TAGS, Role};
-pub use intent::{Body, IntentKey, Kind, MAX_NOTE_BYTES, Push};
+pub use intent::{Body, Content, IntentKey, Kind, MAX_NOTE_BYTES, Payload, Push, Remove, Verb};
 pub use limits::{DeadlineMs, EpochMs, Fuel, LimitError, Limits, LogMaxKb, Mebibytes, Replicas};
 pub use name::{ComponentName, NameError, Tag};
 pub use node_id::NodeId;

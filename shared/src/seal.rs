@@ -3,9 +3,10 @@
 
 use crate::digest::Digest;
 use crate::frame::{self, FrameError};
-use crate::intent::{Body, IntentKey, Kind};
+use crate::intent::{Body, Content, IntentKey, Kind, Push, Remove};
 use crate::owner::{OwnerId, OwnerKey, Signature};
 use crate::realm_id::RealmId;
+use crate::spec::ComponentSpec;
 use crate::text::{ParseError, bytes32, excerpt, hex, unhex};
 use serde::{Deserialize, Serialize};
 use std::fmt;
@@ -70,15 +71,16 @@ pub struct Sealed {
     pub sig: Signature,
 }
 
-/// Signs `body` as a push and gives the bytes of the envelope.
+/// Signs `body` as its kind and gives the bytes of the envelope.
 ///
 /// # Errors
 /// When the body is outside its bounds; nothing that [`open`] would refuse for its size is ever signed.
-pub fn seal(key: &OwnerKey, kind: Kind, body: &Body) -> Result<Vec<u8>, Refused> {
+pub fn seal<P: Content>(key: &OwnerKey, body: &Body<P>) -> Result<Vec<u8>, Refused> {
     body.check().map_err(Refused::Bounds)?;
     let body = frame::to_bytes(body, MAX_BODY_BYTES).map_err(Refused::of_frame)?;
-    let sig = key.sign(&pae(kind.type_name(), &body));
-    let sealed = Sealed { typ: kind.type_name().into(), key: key.id(), body, sig };
+    let typ = P::KIND.type_name();
+    let sig = key.sign(&pae(typ, &body));
+    let sealed = Sealed { typ: typ.into(), key: key.id(), body, sig };
     frame::to_bytes(&sealed, MAX_SEALED_BYTES).map_err(Refused::of_frame)
 }
 
@@ -109,7 +111,6 @@ impl Trust {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Opened {
     id: IntentId,
-    kind: Kind,
     owner: OwnerId,
     body: Body,
 }
@@ -124,7 +125,7 @@ impl Opened {
     /// Its kind.
     #[must_use]
     pub fn kind(&self) -> Kind {
-        self.kind
+        self.body.payload.kind()
     }
 
     /// Who signed it.
@@ -142,7 +143,13 @@ impl Opened {
     /// The entry of the state map that it replaces.
     #[must_use]
     pub fn key(&self) -> IntentKey {
-        self.body.key()
+        self.body.payload.key()
+    }
+
+    /// The component that it wants, if it wants one.
+    #[must_use]
+    pub fn component(&self) -> Option<&ComponentSpec> {
+        self.body.payload.component()
     }
 
     /// Its place in the order under its key: the sequence, and between equal ones the id, so that every node
@@ -264,11 +271,21 @@ pub fn open(bytes: &[u8], trust: &Trust) -> Result<Opened, Refused> {
     if !sealed.key.verify(&signed, &sealed.sig) {
         return Err(Refused::BadSignature);
     }
-    let body: Body = frame::decode(&sealed.body).map_err(Refused::of_frame)?;
-    if body.realm != RealmId::of_owner(&sealed.key) {
+    let realm = RealmId::of_owner(&sealed.key);
+    let body = match kind {
+        Kind::Push => checked::<Push>(&sealed.body, realm)?,
+        Kind::Remove => checked::<Remove>(&sealed.body, realm)?,
+    };
+    let id = IntentId::from_bytes(*Digest::of(&signed).as_bytes());
+    Ok(Opened { id, owner: sealed.key, body })
+}
+
+/// A body whose realm and bounds hold.
+fn checked<P: Content>(bytes: &[u8], realm: RealmId) -> Result<Body, Refused> {
+    let body: Body<P> = frame::decode(bytes).map_err(Refused::of_frame)?;
+    if body.realm != realm {
         return Err(Refused::OtherRealm(body.realm));
     }
     body.check().map_err(Refused::Bounds)?;
-    let id = IntentId::from_bytes(*Digest::of(&signed).as_bytes());
-    Ok(Opened { id, kind, owner: sealed.key, body })
+    Ok(body.of_all_kinds())
 }

@@ -8,7 +8,7 @@ use shared::{Digest, OwnerId, OwnerKey, RealmId, Signature, Trust, open};
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::PathBuf;
-use support::fields::{OWNER, PUSH, key_of, key_text, pae, push_body, sealed};
+use support::fields::{OWNER, PUSH, REMOVE, key_of, key_text, pae, push_body, remove_body, sealed, sealed_as};
 use support::vector::{Vector, hex, unhex};
 
 fn folder() -> PathBuf {
@@ -95,8 +95,11 @@ fn each_static_refusal_has_a_vector() {
 fn seal_writes_the_bytes_of_the_vector() {
     let bytes = sealed(&push_body().encode()).encode();
     let key = OwnerKey::of_seed(&OWNER);
-    let opened = open(&bytes, &Trust::Owner(key.id())).unwrap();
-    assert_eq!(shared::seal(&key, opened.kind(), opened.body()), Ok(bytes));
+    let body: shared::Body<shared::Push> = shared::frame::decode(&push_body().encode()).unwrap();
+    assert_eq!(shared::seal(&key, &body), Ok(bytes));
+    let bytes = sealed_as(OWNER, REMOVE, &remove_body().encode()).encode();
+    let body: shared::Body<shared::Remove> = shared::frame::decode(&remove_body().encode()).unwrap();
+    assert_eq!(shared::seal(&key, &body), Ok(bytes));
 }
 
 #[test]

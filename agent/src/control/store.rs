@@ -39,6 +39,8 @@ pub enum StoreOrder {
         /// How.
         run: RunRecord,
     },
+    /// Remove how the runs of a component ended.
+    ForgetRun(ComponentName),
     /// Who is known.
     SaveMembers(MemberFile),
 }
@@ -110,6 +112,7 @@ fn write(paths: &StorePaths, queue: &Receiver<StoreOrder>, events: &Sender<Store
                 Some(StoreEvent::Persisted { ticket, result })
             }
             StoreOrder::SaveRun { name, run } => failed("how a component ended", write_cbor(&paths.run(&name), &run)),
+            StoreOrder::ForgetRun(name) => failed("that a component was removed", remove(&paths.run(&name))),
             StoreOrder::SaveMembers(members) => failed("who is known", write_cbor(&paths.peers(), &members)),
         };
         // After the loop has ended nobody wants the answer, but the rest is still written.
@@ -121,6 +124,14 @@ fn write(paths: &StorePaths, queue: &Receiver<StoreOrder>, events: &Sender<Store
 
 fn failed(what: &str, result: io::Result<()>) -> Option<StoreEvent> {
     result.err().map(|error| StoreEvent::Failed { reason: format!("could not write {what}: {error}") })
+}
+
+/// Not synchronised: a record that comes back belongs to an intent that is not held any more, and means nothing.
+fn remove(path: &std::path::Path) -> io::Result<()> {
+    match std::fs::remove_file(path) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
+        _ => Ok(()),
+    }
 }
 
 /// The owner is bound before the intent: a crash between the two leaves a node that obeys its owner and lacks one

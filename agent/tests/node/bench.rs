@@ -4,8 +4,9 @@ use agent::control::node::{
     Config, Effect, Held, Input, Instance, Node, Now, PrepareError, Restored, RunRecord, Source, Ticket,
 };
 use shared::{
-    Artifact, Audience, BUILD_FLOOR_UNIX_MS, Body, ComponentName, ComponentReport, ComponentSpec, Digest, Hello, Kind,
-    Limits, NodeId, Outcome, OwnerId, OwnerKey, Push, RealmId, Replicas, Restart, Role, Trust, Verdict, open, seal,
+    Artifact, Audience, BUILD_FLOOR_UNIX_MS, Body, ComponentName, ComponentReport, ComponentSpec, Digest, Hello,
+    Limits, NodeId, Outcome, OwnerId, OwnerKey, Push, RealmId, Remove, Replicas, Restart, Role, Trust, Verdict, open,
+    seal,
 };
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -37,11 +38,11 @@ pub fn artifact(number: u8) -> Artifact {
 }
 
 /// A push of `hello` for everybody by the owner, with some of it changed.
-pub fn push(seq: u64, change: impl FnOnce(&mut Body)) -> Vec<u8> {
+pub fn push(seq: u64, change: impl FnOnce(&mut Body<Push>)) -> Vec<u8> {
     push_by(&owner(), seq, change)
 }
 
-pub fn push_by(key: &OwnerKey, seq: u64, change: impl FnOnce(&mut Body)) -> Vec<u8> {
+pub fn push_by(key: &OwnerKey, seq: u64, change: impl FnOnce(&mut Body<Push>)) -> Vec<u8> {
     let component = ComponentSpec {
         name: name("hello"),
         artifact: artifact(1),
@@ -59,10 +60,24 @@ pub fn push_by(key: &OwnerKey, seq: u64, change: impl FnOnce(&mut Body)) -> Vec<
         not_after: None,
         audience: Audience::default(),
         note: String::new(),
-        payload: Push { component },
+        payload: Push { component, verb: None },
     };
     change(&mut body);
-    seal(key, Kind::Push, &body).unwrap()
+    seal(key, &body).unwrap()
+}
+
+/// A removal of `hello` by the owner.
+pub fn removal(seq: u64) -> Vec<u8> {
+    let body = Body {
+        realm: RealmId::of_owner(&owner().id()),
+        seq: EPOCH + seq,
+        issued_at: EPOCH,
+        not_after: None,
+        audience: Audience::default(),
+        note: String::new(),
+        payload: Remove { name: name("hello") },
+    };
+    seal(&owner(), &body).unwrap()
 }
 
 /// A push under another name.

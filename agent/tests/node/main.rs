@@ -6,6 +6,7 @@ mod bench;
 mod claim;
 mod dial;
 mod order;
+mod remove;
 mod replace;
 mod report;
 mod restart;

@@ -3,7 +3,9 @@
 use crate::machine::Rank;
 use crate::pushes::Behaviour;
 use crate::world::World;
-use shared::{ComponentReport, ComponentSpec, Digest, IntentKey, NodeFacts, Opened, Phase, Restart, Summary};
+use shared::{
+    ComponentReport, ComponentSpec, Digest, IntentKey, NodeFacts, Opened, Payload, Phase, Push, Restart, Summary, Verb,
+};
 use std::collections::{BTreeMap, BTreeSet};
 
 impl World {
@@ -24,7 +26,7 @@ impl World {
             panic!("{at} starts `{}`, which is not for it", spec.name)
         };
         let (opened, _) = &self.pushes.signed[&component.intent];
-        assert_eq!(opened.body().payload.component, *spec, "what is started is not what was signed");
+        assert_eq!(opened.component(), Some(spec), "what is started is not what was signed");
         let key = IntentKey::Component(spec.name.clone());
         assert!(
             machine.durable(&key).is_some_and(|durable| durable >= opened.rank()),
@@ -82,18 +84,17 @@ impl World {
         {
             return Err("reports another state map".into());
         }
-        let named: BTreeSet<Digest> = newest.values().map(|(_, id)| self.artifact(id)).collect();
+        let named: BTreeSet<Digest> = newest.values().filter_map(|(_, id)| self.artifact(id)).collect();
         assert!(machine.disk.blobs.is_subset(&named), "{at} keeps an artifact that nothing names");
         let components = node.components();
         let mut wanted = 0;
         for (_, id) in newest.values() {
             let (opened, _) = &self.pushes.signed[id];
             let facts = NodeFacts { node: machine.id, tags: &machine.tags, platform: "linux/x86_64" };
-            if opened.body().audience.matches(&facts) {
+            if let Some(spec) = opened.component().filter(|_| opened.body().audience.matches(&facts)) {
                 wanted += 1;
-                let name = &opened.body().payload.component.name;
-                let component = components.iter().find(|component| component.name == *name);
-                self.runs(at, opened, component.ok_or(format!("`{name}` is missing"))?)?;
+                let component = components.iter().find(|component| component.name == spec.name);
+                self.runs(at, opened, spec, component.ok_or(format!("`{}` is missing", spec.name))?)?;
             }
         }
         if components.len() != wanted {
@@ -106,13 +107,18 @@ impl World {
         }
     }
 
-    fn artifact(&self, id: &shared::IntentId) -> Digest {
-        self.pushes.signed[id].0.body().payload.component.artifact.digest
+    fn artifact(&self, id: &shared::IntentId) -> Option<Digest> {
+        self.pushes.signed[id].0.component().map(|component| component.artifact.digest)
     }
 
     /// Whether a component does what its newest push says: runs, or has run and ended as the policy wants.
-    fn runs(&self, at: usize, opened: &Opened, component: &ComponentReport) -> Result<(), String> {
-        let spec = &opened.body().payload.component;
+    fn runs(
+        &self,
+        at: usize,
+        opened: &Opened,
+        spec: &ComponentSpec,
+        component: &ComponentReport,
+    ) -> Result<(), String> {
         let fault = |what: &str| Err(format!("`{}` {what}: {component:?}", spec.name));
         let instances: Vec<_> = self.machines[at].live.values().filter(|live| live.name == spec.name).collect();
         if instances.iter().any(|live| ***live != *spec) {
@@ -121,12 +127,13 @@ impl World {
         if component.intent != opened.id() {
             return fault("follows another push");
         }
-        if !spec.start {
-            return if component.phase == Phase::Staged && instances.is_empty() {
-                Ok(())
-            } else {
-                fault("is not staged")
-            };
+        let at_rest = match &opened.body().payload {
+            Payload::Push(Push { verb: Some(Verb::Stop), .. }) => Some(Phase::Stopped),
+            _ => (!spec.start).then_some(Phase::Staged),
+        };
+        if let Some(phase) = at_rest {
+            let rests = component.phase == phase && instances.is_empty();
+            return if rests { Ok(()) } else { fault(&format!("is not {phase}")) };
         }
         let replicas = usize::from(spec.replicas.get());
         let ended = instances.is_empty() && matches!(component.phase, Phase::Completed | Phase::Failed);

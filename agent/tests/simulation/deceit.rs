@@ -3,7 +3,7 @@
 use crate::network::Data;
 use crate::world::World;
 use agent::control::node::{Input, Source};
-use shared::{IndexEntry, Kind, Opened, RealmId, Sealed, SyncReply, frame, seal};
+use shared::{IndexEntry, Opened, Payload, RealmId, Sealed, SyncReply, frame, seal};
 use std::sync::Arc;
 
 impl World {
@@ -78,7 +78,12 @@ impl World {
         if self.rng.chance(50) {
             body.realm = RealmId::of_owner(&self.pushes.stranger.id());
         }
-        seal(&self.pushes.stranger, Kind::Push, &body).unwrap_or_else(|refused| panic!("{refused}"))
+        let stranger = &self.pushes.stranger;
+        let sealed = match body.payload.clone() {
+            Payload::Push(push) => seal(stranger, &body.map(|_| push)),
+            Payload::Remove(remove) => seal(stranger, &body.map(|_| remove)),
+        };
+        sealed.unwrap_or_else(|refused| panic!("{refused}"))
     }
 
     /// A neighbour claims to hold newer things than there are.

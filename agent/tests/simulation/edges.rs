@@ -62,6 +62,11 @@ impl World {
                 self.after(delay, Event::Exit { at, life, instance, outcome: Outcome::Stopped });
             }
             Effect::SaveRun { name, record } => _ = self.machines[at].disk.runs.insert(name, record),
+            Effect::Forget(name) => {
+                let machine = &mut self.machines[at];
+                assert!(machine.live.values().all(|live| live.name != name), "forgotten while an instance lives");
+                machine.disk.runs.remove(&name);
+            }
             Effect::SaveMembers(members) => {
                 self.figures.saved_members += 1;
                 self.machines[at].disk.members = members;
@@ -116,7 +121,7 @@ impl World {
         if !machine.fetching.contains(&digest) {
             return;
         }
-        let operator = machine.visitors.iter().any(|visitor| visitor.digest == digest);
+        let operator = machine.visitors.iter().any(|visitor| visitor.digest == Some(digest));
         let serves = |peer: &usize| {
             let other = &self.machines[*peer];
             self.is_linked(at, *peer) && other.node.is_some() && other.disk.blobs.contains(&digest)
@@ -157,6 +162,6 @@ pub fn weigh(effect: &Effect) -> u64 {
         Effect::Receipt { ticket, .. } | Effect::AnswerSync { ticket, .. } => *ticket,
         Effect::Fetch { artifact, .. } => head(artifact.digest.as_bytes()),
         Effect::Drop(digest) | Effect::Prepare { digest, .. } => !head(digest.as_bytes()),
-        Effect::SaveRun { .. } | Effect::SetHello(_) | Effect::Log(..) | Effect::Note(..) => 1,
+        Effect::SaveRun { .. } | Effect::Forget(_) | Effect::SetHello(_) | Effect::Log(..) | Effect::Note(..) => 1,
     }
 }

@@ -56,7 +56,7 @@ pub enum Clock {
 pub struct Visitor {
     pub peer: NodeId,
     pub push: IntentId,
-    pub digest: Digest,
+    pub digest: Option<Digest>,
     pub received: bool,
 }
 

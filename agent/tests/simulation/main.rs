@@ -95,7 +95,7 @@ fn push(world: &mut World, name: &str) -> IntentKey {
     let body = pushes::body(&world.pushes.owner, &name, artifact, world.next_seq(0), Audience::default());
     let id = world.pushes.sign(&body);
     let bytes = Arc::clone(&world.pushes.signed[&id].1);
-    world.enter(0, id, artifact.digest, &bytes);
+    world.enter(0, id, Some(artifact.digest), &bytes);
     IntentKey::Component(name)
 }
 

@@ -7,8 +7,8 @@ use crate::script::Step;
 use crate::world::{Event, World};
 use agent::control::node::{Input, Source, Ticket};
 use shared::{
-    Artifact, Audience, Body, ComponentName, ComponentSpec, Digest, Hello, IntentId, IntentKey, Kind, Limits, NodeId,
-    Opened, OwnerKey, Push, RealmId, Receipt, Restart, Role, Trust, Verdict, open, seal,
+    Artifact, Audience, Body, ComponentName, ComponentSpec, Content, Digest, Hello, IntentId, IntentKey, Limits,
+    NodeId, Opened, OwnerKey, Payload, Push, RealmId, Receipt, Restart, Role, Trust, Verb, Verdict, open, seal,
 };
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -60,8 +60,8 @@ impl Pushes {
         Artifact { digest, size: 10_000 + number, chunks: Digest::of(b"chunks") }
     }
 
-    pub fn sign(&mut self, body: &Body) -> IntentId {
-        let bytes = seal(&self.owner, Kind::Push, body).unwrap_or_else(|refused| panic!("{refused}"));
+    pub fn sign<P: Content>(&mut self, body: &Body<P>) -> IntentId {
+        let bytes = seal(&self.owner, body).unwrap_or_else(|refused| panic!("{refused}"));
         let opened = open(&bytes, &Trust::Owner(self.owner.id())).unwrap_or_else(|refused| panic!("{refused}"));
         let id = opened.id();
         self.by_bytes.insert(fingerprint(&bytes), id);
@@ -76,7 +76,7 @@ impl Pushes {
 }
 
 /// A body with the usual limits.
-pub fn body(owner: &OwnerKey, name: &ComponentName, artifact: Artifact, seq: u64, audience: Audience) -> Body {
+pub fn body(owner: &OwnerKey, name: &ComponentName, artifact: Artifact, seq: u64, audience: Audience) -> Body<Push> {
     Body {
         realm: RealmId::of_owner(&owner.id()),
         seq,
@@ -95,7 +95,16 @@ pub fn body(owner: &OwnerKey, name: &ComponentName, artifact: Artifact, seq: u64
                 args: Vec::new(),
                 env: Vec::new(),
             },
+            verb: None,
         },
+    }
+}
+
+/// The artifact that an operator brings with an intent.
+pub fn brought(opened: &Opened) -> Option<Digest> {
+    match &opened.body().payload {
+        Payload::Push(Push { verb: Some(Verb::Stop), .. }) | Payload::Remove(_) => None,
+        Payload::Push(push) => Some(push.component.artifact.digest),
     }
 }
 
@@ -114,10 +123,10 @@ impl World {
         let up: Vec<usize> = (0..self.machines.len()).filter(|at| self.machines[*at].node.is_some()).collect();
         let (opened, bytes) = self.pushes.signed[&push].clone();
         let Some(at) = self.rng.pick(&up) else { return };
-        self.enter(at, push, opened.body().payload.component.artifact.digest, &bytes);
+        self.enter(at, push, brought(&opened), &bytes);
     }
 
-    pub fn enter(&mut self, at: usize, push: IntentId, digest: Digest, bytes: &Arc<[u8]>) {
+    pub fn enter(&mut self, at: usize, push: IntentId, digest: Option<Digest>, bytes: &Arc<[u8]>) {
         self.pushes.visits += 1;
         let peer = NodeId::from_bytes(*Digest::of(&self.pushes.visits.to_be_bytes()).as_bytes());
         let hello = Hello {
@@ -153,7 +162,8 @@ impl World {
             return;
         }
         let visitor = machine.visitors.iter().find(|visitor| visitor.peer == peer);
-        let done = visitor.is_some_and(|it| it.received && machine.disk.blobs.contains(&it.digest));
+        let done = visitor
+            .is_some_and(|it| it.received && it.digest.is_none_or(|digest| machine.disk.blobs.contains(&digest)));
         if done || superseded {
             machine.visitors.retain(|visitor| visitor.peer != peer);
             return self.feed(at, Input::Gone { peer });

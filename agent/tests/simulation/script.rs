@@ -1,10 +1,10 @@
 //! What befalls the world: pushes, power cuts, splits, lost runners, and attempts to deceive.
 
 use crate::machine::{Clock, Machine};
-use crate::pushes::{Behaviour, body};
+use crate::pushes::{Behaviour, body, brought};
 use crate::world::{Event, Plan, World};
 use agent::control::node::{Input, Instance};
-use shared::{Audience, ComponentName, IntentId, NodeId, Replicas, Restart, Tag};
+use shared::{Audience, ComponentName, IntentId, NodeId, Remove, Replicas, Restart, Tag, Verb};
 use std::sync::Arc;
 
 const TAGS: [&str; 3] = ["dev", "arm", "gpu"];
@@ -161,7 +161,7 @@ impl World {
         let audience = Audience { tags: tags.into_iter().collect(), ..Audience::default() };
         for id in self.compose(entry, name, audience) {
             let (opened, bytes) = self.pushes.signed[&id].clone();
-            self.enter(entry, id, opened.body().payload.component.artifact.digest, &bytes);
+            self.enter(entry, id, brought(&opened), &bytes);
         }
     }
 
@@ -177,11 +177,16 @@ impl World {
         let number = self.rng.below(8);
         let artifact = self.pushes.artifact(number, behaviour);
         let seq = self.next_seq(entry);
+        if self.rng.chance(10) {
+            let body = body(&self.pushes.owner, &name(chosen), artifact, seq, audience);
+            return vec![self.pushes.sign(&body.map(|push| Remove { name: push.component.name }))];
+        }
         let mut body = body(&self.pushes.owner, &name(chosen), artifact, seq, audience);
         let spec = &mut body.payload.component;
         spec.replicas = Replicas::try_from(self.rng.between(1, 2)).unwrap_or_default();
         spec.restart = self.rng.pick(&[Restart::Never, Restart::OnFailure, Restart::Always]).unwrap_or_default();
         spec.start = !self.rng.chance(10);
+        body.payload.verb = self.rng.chance(10).then_some(Verb::Stop);
         let twin = self.rng.chance(15).then(|| {
             let mut twin = body.clone();
             twin.note = "the same sequence, elsewhere".into();
@@ -207,7 +212,7 @@ impl World {
         let id = self.pushes.sign(&body);
         let bytes = Arc::clone(&self.pushes.signed[&id].1);
         for at in unclaimed {
-            self.enter(at, id, artifact.digest, &bytes);
+            self.enter(at, id, Some(artifact.digest), &bytes);
         }
     }
 

@@ -20,11 +20,26 @@ pub(super) const TABLE: Table = Table {
                 Flag::switch("--force", "REALM_FORCE"),
             ],
         ),
+        ("whoami", &[Flag::switch("--json", "REALM_JSON")]),
         ("status", &[Flag::switch("--json", "REALM_JSON")]),
+        ("ps", &[Flag::switch("--json", "REALM_JSON")]),
+        ("stop", STEER),
+        ("start", STEER),
+        ("restart", STEER),
+        ("rm", STEER),
+        ("completions", &[]),
         ("push", PUSH),
         ("logs", &[Flag::one("--tail", "REALM_TAIL").or("-n"), Flag::switch("--json", "REALM_JSON")]),
     ],
 };
+
+const STEER: &[Flag] = &[
+    Flag::one("--timeout", "REALM_TIMEOUT"),
+    Flag::switch("--detach", "REALM_DETACH"),
+    Flag::switch("--require-all", "REALM_REQUIRE_ALL"),
+    Flag::one("--note", "REALM_NOTE"),
+    Flag::switch("--json", "REALM_JSON"),
+];
 
 const PUSH: &[Flag] = &[
     Flag::one("--name", "REALM_NAME"),

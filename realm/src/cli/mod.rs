@@ -1,14 +1,23 @@
 //! What was typed, inert: nothing here looks at files or the network.
 
 mod flags;
+mod steer;
 mod values;
 mod verbs;
 
+pub use steer::{RestartArgs, RmArgs, StartArgs, Steer, SteerArgs, StopArgs};
 pub use values::{Color, PeerRef, ReachAddr, Timeout};
-pub use verbs::{ConfigureArgs, InitArgs, KeyArgs, KeyShowArgs, KeyVerb, LogsArgs, PushArgs, StatusArgs, Verb};
+pub use verbs::{
+    CompletionsArgs, ConfigureArgs, InitArgs, KeyArgs, KeyShowArgs, KeyVerb, LogsArgs, PsArgs, PushArgs, Shell,
+    StatusArgs, Verb, WhoamiArgs,
+};
 
 use crate::exit::Failure;
-use argh::{EarlyExit, FromArgs};
+use argh::{ArgsInfo, EarlyExit, FromArgs};
+use argh_complete::Generator;
+use argh_complete::bash::Bash;
+use argh_complete::fish::Fish;
+use argh_complete::zsh::Zsh;
 use shared::args::{self, Prepared};
 use verbs::TopArgs;
 
@@ -20,7 +29,7 @@ pub enum Parsed {
     /// Print the version and end.
     Version,
     /// Carry this out.
-    Run(Arguments),
+    Run(Box<Arguments>),
 }
 
 /// A verb, and what holds for every verb.
@@ -65,7 +74,19 @@ pub fn parse(typed: &[String], env: &dyn Fn(&str) -> Option<String>) -> Result<P
         return Err(Failure::usage("no verb was given").hint("`realm --help` lists the verbs"));
     };
     let via = top.via.into_iter().flat_map(|list| list.0).collect();
-    Ok(Parsed::Run(Arguments { via, lan: !top.no_mdns, color: top.color.unwrap_or_default(), verb }))
+    let (lan, color) = (!top.no_mdns, top.color.unwrap_or_default());
+    Ok(Parsed::Run(Box::new(Arguments { via, lan, color, verb })))
+}
+
+/// What a shell completes: every verb with its flags.
+#[must_use]
+pub fn completions(shell: Shell) -> String {
+    let info = TopArgs::get_args_info();
+    match shell {
+        Shell::Bash => Bash::generate("realm", &info),
+        Shell::Zsh => Zsh::generate("realm", &info),
+        Shell::Fish => Fish::generate("realm", &info),
+    }
 }
 
 fn help_text() -> String {

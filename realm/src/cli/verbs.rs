@@ -1,14 +1,15 @@
 //! The verbs and their flags, as argh reads them. The first sentence of each is its help text.
 
+use super::steer::{RestartArgs, RmArgs, StartArgs, StopArgs};
 use super::values::{Color, PeerRef, ReachAddr, Timeout};
 use crate::rollout::Until;
-use argh::FromArgs;
+use argh::{ArgsInfo, FromArgs};
 use shared::{ComponentName, DeadlineMs, EnvPair, EpochMs, Fuel, LogMaxKb, Mebibytes, OwnerId, Replicas, Restart, Tag};
 use std::path::PathBuf;
 use std::str::FromStr;
 
 /// Push a WebAssembly component, and it runs on every matching node.
-#[derive(FromArgs, Debug)]
+#[derive(FromArgs, ArgsInfo, Debug)]
 #[argh(
     help_triggers("-h", "--help"),
     note = "Every flag can also be given as a variable: `--memory-max-mb` as `REALM_MEMORY_MAX_MB`.\nExit codes: 0 done, 1 error, 2 usage, 3 it failed on every live node, 5 out of time or only part of the nodes."
@@ -48,20 +49,27 @@ impl FromStr for AddrList {
 }
 
 /// What to do.
-#[derive(FromArgs, Debug)]
+#[derive(FromArgs, ArgsInfo, Debug)]
 #[argh(subcommand)]
 #[allow(missing_docs)]
 pub enum Verb {
     Init(InitArgs),
     Key(KeyArgs),
     Configure(ConfigureArgs),
+    Whoami(WhoamiArgs),
     Status(StatusArgs),
-    Push(Box<PushArgs>),
+    Ps(PsArgs),
+    Push(PushArgs),
     Logs(LogsArgs),
+    Stop(StopArgs),
+    Start(StartArgs),
+    Restart(RestartArgs),
+    Rm(RmArgs),
+    Completions(CompletionsArgs),
 }
 
 /// Make the owner key: whoever holds it commands the realm.
-#[derive(FromArgs, Debug)]
+#[derive(FromArgs, ArgsInfo, Debug)]
 #[argh(subcommand, name = "init", help_triggers("-h", "--help"))]
 pub struct InitArgs {
     /// replace a key that is there
@@ -70,7 +78,7 @@ pub struct InitArgs {
 }
 
 /// The owner key.
-#[derive(FromArgs, Debug)]
+#[derive(FromArgs, ArgsInfo, Debug)]
 #[argh(subcommand, name = "key", help_triggers("-h", "--help"))]
 pub struct KeyArgs {
     #[argh(subcommand)]
@@ -79,7 +87,7 @@ pub struct KeyArgs {
 }
 
 /// What to do with the key.
-#[derive(FromArgs, Debug)]
+#[derive(FromArgs, ArgsInfo, Debug)]
 #[argh(subcommand)]
 #[allow(missing_docs)]
 pub enum KeyVerb {
@@ -87,12 +95,12 @@ pub enum KeyVerb {
 }
 
 /// Print the public half of the owner key.
-#[derive(FromArgs, Debug)]
+#[derive(FromArgs, ArgsInfo, Debug)]
 #[argh(subcommand, name = "show", help_triggers("-h", "--help"))]
 pub struct KeyShowArgs {}
 
 /// Write the configuration of this machine's agent.
-#[derive(FromArgs, Debug)]
+#[derive(FromArgs, ArgsInfo, Debug)]
 #[argh(subcommand, name = "configure", help_triggers("-h", "--help"))]
 pub struct ConfigureArgs {
     /// whom the node obeys: the public key that `realm key show` prints
@@ -110,7 +118,7 @@ pub struct ConfigureArgs {
 }
 
 /// Show the nodes of the realm and what runs on them.
-#[derive(FromArgs, Debug)]
+#[derive(FromArgs, ArgsInfo, Debug)]
 #[argh(subcommand, name = "status", help_triggers("-h", "--help"))]
 pub struct StatusArgs {
     /// print one JSON object, schema 1
@@ -118,8 +126,59 @@ pub struct StatusArgs {
     pub json: bool,
 }
 
+/// Show the components of the realm, each on all its nodes together.
+#[derive(FromArgs, ArgsInfo, Debug)]
+#[argh(subcommand, name = "ps", help_triggers("-h", "--help"))]
+pub struct PsArgs {
+    /// print one JSON object, schema 1
+    #[argh(switch)]
+    pub json: bool,
+}
+
+/// Say who you are to the nodes: the owner key, its realm, and where the key is kept.
+#[derive(FromArgs, ArgsInfo, Debug)]
+#[argh(subcommand, name = "whoami", help_triggers("-h", "--help"))]
+pub struct WhoamiArgs {
+    /// print one JSON object, schema 1
+    #[argh(switch)]
+    pub json: bool,
+}
+
+/// Print a script that has a shell complete verbs and flags.
+#[derive(FromArgs, ArgsInfo, Debug)]
+#[argh(subcommand, name = "completions", help_triggers("-h", "--help"))]
+pub struct CompletionsArgs {
+    /// bash, zsh or fish
+    #[argh(positional)]
+    pub shell: Shell,
+}
+
+/// A shell that completes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Shell {
+    /// bash
+    Bash,
+    /// zsh
+    Zsh,
+    /// fish
+    Fish,
+}
+
+impl FromStr for Shell {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Shell, String> {
+        match text {
+            "bash" => Ok(Shell::Bash),
+            "zsh" => Ok(Shell::Zsh),
+            "fish" => Ok(Shell::Fish),
+            _ => Err("expected bash, zsh or fish".into()),
+        }
+    }
+}
+
 /// Print the last lines of a component's output, from every node, by time.
-#[derive(FromArgs, Debug)]
+#[derive(FromArgs, ArgsInfo, Debug)]
 #[argh(subcommand, name = "logs", help_triggers("-h", "--help"))]
 pub struct LogsArgs {
     /// name of the component
@@ -134,7 +193,7 @@ pub struct LogsArgs {
 }
 
 /// Send a component to every matching node, and wait until it runs there.
-#[derive(FromArgs, Debug)]
+#[derive(FromArgs, ArgsInfo, Debug)]
 #[argh(subcommand, name = "push", help_triggers("-h", "--help"))]
 pub struct PushArgs {
     /// the component, in place of `--file`

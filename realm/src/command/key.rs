@@ -1,10 +1,12 @@
-//! `realm init` and `realm key show`.
+//! `realm init`, `realm key show` and `realm whoami`.
 
-use crate::cli::InitArgs;
+use crate::cli::{InitArgs, WhoamiArgs};
 use crate::exit::{Exit, Failure};
 use crate::home::Home;
 use crate::output::{Terminal, Tone};
 use crate::world::Settings;
+use serde::Serialize;
+use shared::{OwnerId, RealmId};
 
 pub(super) fn init(args: &InitArgs, settings: &Settings, terminal: &mut Terminal<'_>) -> Result<Exit, Failure> {
     let home = Home::of(settings)?;
@@ -21,5 +23,28 @@ pub(super) fn init(args: &InitArgs, settings: &Settings, terminal: &mut Terminal
 pub(super) fn show(settings: &Settings, terminal: &mut Terminal<'_>) -> Result<Exit, Failure> {
     let key = Home::of(settings)?.owner_key()?;
     terminal.data(&format!("owner {}", key.id()));
+    Ok(Exit::Done)
+}
+
+/// What `realm whoami --json` prints.
+#[derive(Serialize)]
+struct WhoamiObject {
+    schema: u32,
+    owner: OwnerId,
+    realm: RealmId,
+    key_file: String,
+}
+
+pub(super) fn whoami(args: &WhoamiArgs, settings: &Settings, terminal: &mut Terminal<'_>) -> Result<Exit, Failure> {
+    let home = Home::of(settings)?;
+    let owner = home.owner_key()?.id();
+    let realm = RealmId::of_owner(&owner);
+    let key_file = home.key_path().display().to_string();
+    if args.json {
+        let object = WhoamiObject { schema: 1, owner, realm, key_file };
+        terminal.data(&serde_json::to_string(&object).map_err(|error| Failure::new(error.to_string()))?);
+    } else {
+        terminal.data(&format!("owner {owner}\nrealm {realm}\nkey   {key_file}"));
+    }
     Ok(Exit::Done)
 }

@@ -1,13 +1,19 @@
 //! The verbs, carried out.
 
+mod change;
+mod completions;
 mod configure;
 mod connect;
+mod drive;
 mod key;
 mod logs;
+mod ps;
 mod push;
 mod status;
+mod steer;
+mod tell;
 
-use crate::cli::{Arguments, KeyVerb, ReachAddr, Verb};
+use crate::cli::{Arguments, KeyVerb, ReachAddr, Steer, Verb};
 use crate::exit::{Exit, Failure};
 use crate::output::Terminal;
 use crate::world::Settings;
@@ -30,7 +36,14 @@ pub(crate) fn run(arguments: Arguments, settings: &Settings, terminal: &mut Term
         },
         Verb::Configure(args) => configure::run(&args, settings, context.terminal),
         Verb::Status(args) => status::run(&args, context),
+        Verb::Ps(args) => ps::run(&args, context),
         Verb::Push(args) => push::run(&args, context),
+        Verb::Stop(args) => steer::run(Steer::Stop, &args.into(), context),
+        Verb::Start(args) => steer::run(Steer::Start, &args.into(), context),
+        Verb::Restart(args) => steer::run(Steer::Restart, &args.into(), context),
+        Verb::Rm(args) => steer::run(Steer::Remove, &args.into(), context),
+        Verb::Whoami(args) => key::whoami(&args, settings, context.terminal),
+        Verb::Completions(args) => completions::run(&args, context.terminal),
         Verb::Logs(args) => logs::run(&args, context),
     }
 }

@@ -111,7 +111,7 @@ pub struct LogObject {
     pub text: String,
 }
 
-/// `realm push --json`, printed when the push is over, whatever came of it.
+/// What `realm push --json` prints when it is over, whatever came of it; `stop`, `start`, `restart` and `rm` too.
 #[derive(Debug, Serialize)]
 pub struct PushObject {
     /// 1
@@ -120,10 +120,10 @@ pub struct PushObject {
     pub realm: RealmId,
     /// The component's name.
     pub name: ComponentName,
-    /// Its artifact.
-    pub digest: Digest,
+    /// Its artifact; null after a removal.
+    pub digest: Option<Digest>,
     /// Bytes of the artifact.
-    pub size: u64,
+    pub size: Option<u64>,
     /// The intent that was signed.
     pub intent: IntentId,
     /// Its sequence.

@@ -2,6 +2,7 @@
 
 mod json;
 mod logs;
+mod ps;
 mod push;
 mod status;
 mod table;
@@ -9,6 +10,8 @@ mod table;
 pub(crate) use json::PushNodeObject;
 pub use json::{ComponentObject, LogObject, NodeObject, PushObject, StatusObject, UnclaimedObject};
 pub(crate) use logs::{json_line, text_line};
+pub(crate) use ps::{HEADS as PS_HEADS, ps_objects, ps_rows};
+pub use ps::{PsComponentObject, PsObject};
 pub(crate) use push::{HEADS as PUSH_HEADS, failure_hint, outcome_rows, state_text, verdict_text, why};
 pub(crate) use status::{HEADS as STATUS_HEADS, status_rows};
 pub(crate) use table::table;

@@ -2,7 +2,7 @@
 
 use super::status::tags;
 use super::{Tone, clean, counted};
-use crate::rollout::{Result, Rollout, State, Target, Until, Verdict};
+use crate::rollout::{Result, Rollout, State, Target, Until, Verdict, Wanted};
 use shared::{NodeId, Outcome, Phase};
 
 pub(crate) const HEADS: [&str; 4] = ["NODE", "TAGS", "PHASE", "OUTCOME"];
@@ -24,6 +24,7 @@ pub(crate) fn state_text(node: &NodeId, target: &Target, size: u64) -> (Tone, St
         (_, State::Moving { phase, .. }) => (Tone::Plain, phase.to_string()),
         (_, State::Settling(_)) => (Tone::Plain, "started".to_owned()),
         (_, State::Good(phase)) => (Tone::Good, phase.to_string()),
+        (_, State::Gone) => (Tone::Good, "removed".to_owned()),
         (_, State::Failed { .. }) => (Tone::Bad, format!("failed: {}", why(target))),
     };
     (tone, format!("  {}  {text}", node.short()))
@@ -48,6 +49,7 @@ pub(crate) fn outcome_rows(rollout: &Rollout) -> Vec<Vec<String>> {
         let phase = match (target.result(), target.last()) {
             (Result::Away, _) => "away".to_owned(),
             (Result::Lost, _) => "lost".to_owned(),
+            (_, _) if *target.state() == State::Gone => "removed".to_owned(),
             (_, Some(last)) => last.phase.to_string(),
             (_, None) => "-".to_owned(),
         };
@@ -73,10 +75,12 @@ pub(crate) fn verdict_text(rollout: &Rollout, verdict: Verdict) -> (Tone, String
     let and_away = if away > 0 { format!("; {} away, will get it", counted(away, "node")) } else { String::new() };
     match verdict {
         Verdict::Good => {
-            let done = match (rollout.goal().start, all_completed(rollout)) {
-                (false, _) => "is staged",
-                (true, true) => "completed",
-                (true, false) => "runs",
+            let done = match rollout.goal().wanted {
+                Wanted::Staged => "is staged",
+                Wanted::Stopped => "is stopped",
+                Wanted::Gone => "is removed",
+                Wanted::Running if all_completed(rollout) => "completed",
+                Wanted::Running => "runs",
             };
             (Tone::Good, format!("`{name}` {done} on {}{and_away}", counted(good, "node")))
         }

@@ -1,4 +1,4 @@
-//! What a push came to, node by node. Pure: views of nodes and the time since the push began go in, states and a
+//! What a push, or another change of a component, came to, node by node. Pure: views of nodes and the time since the push began go in, states and a
 //! verdict come out.
 
 mod matching;
@@ -26,12 +26,25 @@ pub struct Goal {
     pub name: ComponentName,
     /// The intent that nodes should report.
     pub intent: IntentId,
-    /// Whether it is to be started; otherwise `staged` is the end.
-    pub start: bool,
+    /// What each node should come to.
+    pub wanted: Wanted,
     /// Whether an absent node spoils it.
     pub require_all: bool,
     /// When to leave.
     pub until: Until,
+}
+
+/// What a node should come to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Wanted {
+    /// It runs, or has completed.
+    Running,
+    /// It can be started.
+    Staged,
+    /// None of it runs.
+    Stopped,
+    /// The node does not have it any more.
+    Gone,
 }
 
 /// How far a push has to be before the operator leaves it.
@@ -210,6 +223,10 @@ impl Rollout {
                 _ => Verdict::Part,
             });
         }
+        let clears = matches!(self.goal.wanted, Wanted::Stopped | Wanted::Gone);
+        if self.targets.is_empty() && clears && progress.held {
+            return Step::Done(Verdict::Good);
+        }
         if !was_live && progress.held {
             return Step::Done(Verdict::NoneLive);
         }
@@ -233,7 +250,8 @@ fn ours<'a>(goal: &Goal, report: &'a NodeReport) -> Option<&'a ComponentReport> 
     report.components.iter().find(|component| component.name == goal.name && component.intent == goal.intent)
 }
 
-/// Whether a node says something about the name at all.
+/// Whether a node says something about the name at all, or may have had no room for it where that matters.
 fn names(goal: &Goal, report: &NodeReport) -> bool {
-    report.components.iter().any(|component| component.name == goal.name)
+    report.omitted > 0 && goal.wanted == Wanted::Gone
+        || report.components.iter().any(|component| component.name == goal.name)
 }

@@ -1,6 +1,6 @@
 //! One node of a push.
 
-use super::{Goal, SETTLE};
+use super::{Goal, SETTLE, Wanted};
 use shared::{ComponentReport, Outcome, Phase, Tag};
 use std::time::Duration;
 
@@ -22,6 +22,8 @@ pub enum State {
     Settling(Duration),
     /// As wanted.
     Good(Phase),
+    /// As wanted: the node does not have it any more.
+    Gone,
     /// Not as wanted, and it will not become so by waiting.
     Failed {
         /// Its phase; `None` when the node refused the push.
@@ -117,7 +119,7 @@ impl Target {
     #[must_use]
     pub fn result(&self) -> Result {
         match &self.state {
-            State::Good(_) => Result::Good,
+            State::Good(_) | State::Gone => Result::Good,
             State::Failed { .. } => Result::Failed,
             _ if self.alive => Result::Waiting,
             _ if self.was_alive => Result::Lost,
@@ -157,6 +159,9 @@ impl Target {
                 self.last = Some(report.clone());
                 self.last_at = at;
             }
+            // What a report has no room for may still be there.
+            None if goal.wanted == Wanted::Gone && !names => self.state = State::Gone,
+            None if goal.wanted == Wanted::Gone => {}
             // It spoke of this push before, and speaks of another one under the same name.
             None if self.last.is_some() && names => {
                 let reason = Some("another push took its place".to_owned());
@@ -175,12 +180,15 @@ impl Target {
         };
         match report.phase {
             Phase::Completed => State::Good(Phase::Completed),
+            Phase::Stopped if goal.wanted == Wanted::Stopped => State::Good(Phase::Stopped),
+            // On its way there, from what it was before.
+            phase if goal.wanted == Wanted::Stopped => State::Moving { phase, fetched: None, rate: 0 },
             Phase::Running => match &self.state {
                 State::Good(phase) => State::Good(*phase),
                 State::Settling(since) if !self.restarted_since(report) => State::Settling(*since),
                 _ => State::Settling(at),
             },
-            Phase::Staged if !goal.start => State::Good(Phase::Staged),
+            Phase::Staged if goal.wanted == Wanted::Staged => State::Good(Phase::Staged),
             Phase::Staged | Phase::Fetching | Phase::Compiling => {
                 State::Moving { phase: report.phase, fetched: report.fetched, rate: self.rate(at, report) }
             }

@@ -19,7 +19,7 @@ fn name(text: &str) -> ComponentName {
 }
 
 fn goal() -> Goal {
-    Goal { name: name("hello"), intent: intent(1), start: true, require_all: false, until: Until::Running }
+    Goal { name: name("hello"), intent: intent(1), wanted: Wanted::Running, require_all: false, until: Until::Running }
 }
 
 fn rollout(goal: Goal, nodes: &[(u8, bool)]) -> Rollout {
@@ -165,7 +165,7 @@ fn staged_is_the_end_only_when_nothing_is_to_be_started() {
     let mut push = rollout(goal(), &[(1, true)]);
     see(&mut push, 1, 1, Phase::Staged);
     assert_eq!(step(&push), Step::Wait(None));
-    let mut push = rollout(Goal { start: false, ..goal() }, &[(1, true)]);
+    let mut push = rollout(Goal { wanted: Wanted::Staged, ..goal() }, &[(1, true)]);
     see(&mut push, 1, 1, Phase::Staged);
     assert_eq!(step(&push), Step::Done(Verdict::Good));
 }
@@ -319,4 +319,24 @@ fn a_rate_is_what_came_between_two_words() {
     assert_eq!(rate(&push), 0);
     say(&mut push, 1_500, 1, fetching(3_000));
     assert_eq!(rate(&push), 4_000);
+}
+
+#[test]
+fn stopped_is_the_end_where_it_is_to_be_stopped() {
+    let mut stop = rollout(Goal { wanted: Wanted::Stopped, ..goal() }, &[(1, true), (2, false)]);
+    stop.observe(MS(0), &report(1, 1, vec![component(intent(1), Phase::Running)]), true);
+    assert_eq!(stop.step(Progress::default()), Step::Wait(None));
+    stop.observe(MS(1), &report(1, 2, vec![component(intent(1), Phase::Stopped)]), true);
+    assert_eq!(stop.step(Progress::default()), Step::Done(Verdict::Good));
+}
+
+#[test]
+fn removed_is_what_a_node_does_not_speak_of_any_more() {
+    let mut removal = rollout(Goal { wanted: Wanted::Gone, ..goal() }, &[(1, true)]);
+    removal.observe(MS(0), &report(1, 1, vec![component(intent(2), Phase::Running)]), true);
+    assert_eq!(removal.step(Progress::default()), Step::Wait(None));
+    removal.observe(MS(1), &NodeReport { omitted: 1, ..report(1, 2, Vec::new()) }, true);
+    assert_eq!(removal.step(Progress::default()), Step::Wait(None), "it may be among what there was no room for");
+    removal.observe(MS(2), &report(1, 3, Vec::new()), true);
+    assert_eq!(removal.step(Progress::default()), Step::Done(Verdict::Good));
 }

@@ -4,7 +4,7 @@ use super::{Event, Session};
 use serde::{Serialize, Serializer};
 use shared::mesh::{Mesh, MeshError};
 use shared::protocol::{MAX_INTENT_FRAME, Protocol};
-use shared::{Artifact, BlobReply, BlobRequest, NodeId, Receipt};
+use shared::{Artifact, BlobReply, BlobRequest, IntentKey, MAX_SYNC_BYTES, NodeId, Receipt, SyncReply, SyncRequest};
 use smol::{Timer, future};
 use std::sync::Arc;
 use std::time::Duration;
@@ -36,6 +36,15 @@ impl Session {
         });
     }
 
+    /// Asks `node` for what it holds under `keys`; [`Event::Pulled`] follows.
+    pub(crate) fn pull(&mut self, node: NodeId, keys: Vec<IntentKey>) {
+        let (mesh, outbox) = (self.mesh.clone(), self.outbox.clone());
+        self.spawn(async move {
+            let result = within(RECEIPT_TIMEOUT, pull(&mesh, node, keys)).await.map_err(|error| error.to_string());
+            let _ = outbox.send(Event::Pulled { node, result }).await;
+        });
+    }
+
     /// Asks whether `node` has all of `artifact`; [`Event::Holds`] follows in any case.
     pub(crate) fn ask_for(&mut self, node: NodeId, artifact: Artifact) {
         let (mesh, outbox) = (self.mesh.clone(), self.outbox.clone());
@@ -44,6 +53,15 @@ impl Session {
             let complete = matches!(answer, Ok(BlobReply::Have { complete: true, .. }));
             let _ = outbox.send(Event::Holds { complete }).await;
         });
+    }
+}
+
+async fn pull(mesh: &Mesh, node: NodeId, keys: Vec<IntentKey>) -> Result<Vec<Vec<u8>>, MeshError> {
+    let mut stream = mesh.open(node, Protocol::Sync).await?;
+    stream.write_frame(&SyncRequest::Pull(keys), MAX_SYNC_BYTES).await?;
+    match stream.read_frame(MAX_SYNC_BYTES).await? {
+        SyncReply::Intents(intents) => Ok(intents.into_iter().map(|intent| intent.to_vec()).collect()),
+        _ => Err(MeshError::Malformed("not the intents that were asked for")),
     }
 }
 

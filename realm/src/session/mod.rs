@@ -75,6 +75,8 @@ pub(crate) enum Event {
     WatchEnded { watch: WatchId, fault: Option<String> },
     /// Whether a node has all of the artifact.
     Holds { complete: bool },
+    /// What a node holds under the keys that were asked for: the sealed bytes.
+    Pulled { node: NodeId, result: Result<Vec<Vec<u8>>, String> },
     /// Each chunk of the artifact has been sent to some node.
     AllServed,
     /// The file is not what was pinned any more.

@@ -1,18 +1,9 @@
 //! The command line against real agents: keys, pushes with their exit codes, status and logs.
 
-use crate::shell::Shell;
+use crate::shell::{Shell, realm};
 use crate::support::{Agent, eventually};
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
-
-/// An operator with a key, and a realm of theirs.
-fn realm(flags: &[&[&str]]) -> (Shell, Vec<Agent>) {
-    let shell = Shell::new();
-    shell.good(&["init"]);
-    let text = fs::read_to_string(shell.home.path().join("realm/owner.key")).unwrap();
-    let agents = Agent::realm(&shared::OwnerKey::from_secret_text(&text).unwrap(), flags);
-    (shell.to(&agents), agents)
-}
 
 #[test]
 fn a_key_is_made_once_kept_from_others_and_shown() {

@@ -8,6 +8,7 @@ mod command_line;
 mod entry;
 mod first_use;
 mod hostile;
+mod life;
 mod operator;
 mod outcomes;
 mod process;

@@ -4,8 +4,8 @@ use crate::support::{PATIENCE, guest};
 use shared::mesh::{Limits as MeshLimits, Mesh, MeshConfig, MeshError, MeshEvent, MeshStream};
 use shared::protocol::{MAX_INTENT_FRAME, Protocol, Topic};
 use shared::{
-    Artifact, Audience, BlobReply, BlobRequest, Body, CHUNK_BYTES, ChunkList, ComponentSpec, Hasher, Hello, Kind,
-    Limits, MAX_WATCH_FRAME, NodeId, NodeReport, OwnerKey, Push, RealmId, Receipt, Replicas, Restart, Role, Verdict,
+    Artifact, Audience, BlobReply, BlobRequest, Body, CHUNK_BYTES, ChunkList, ComponentSpec, Hasher, Hello, Limits,
+    MAX_WATCH_FRAME, NodeId, NodeReport, OwnerKey, Push, RealmId, Receipt, Replicas, Restart, Role, Verdict,
     WatchReply, WatchRequest, seal,
 };
 use smol::channel::{Receiver, Sender, bounded, unbounded};
@@ -117,7 +117,7 @@ impl Operator {
     }
 
     /// An intent for a guest, not signed yet: runs it once, with no limits, everywhere.
-    pub(crate) fn intent(&self, name: &str, guest_name: &str) -> Body {
+    pub(crate) fn intent(&self, name: &str, guest_name: &str) -> Body<Push> {
         let bytes = guest(guest_name);
         let mut hasher = Hasher::default();
         hasher.update(&bytes);
@@ -141,7 +141,7 @@ impl Operator {
             not_after: None,
             audience: Audience::default(),
             note: String::new(),
-            payload: Push { component },
+            payload: Push { component, verb: None },
         }
     }
 
@@ -153,8 +153,8 @@ impl Operator {
     }
 
     /// The bytes of an intent, signed.
-    pub(crate) fn seal(&self, body: &Body) -> Vec<u8> {
-        seal(&self.key, Kind::Push, body).unwrap()
+    pub(crate) fn seal(&self, body: &Body<Push>) -> Vec<u8> {
+        seal(&self.key, body).unwrap()
     }
 
     /// Hands bytes to a node and gives its word on them.
@@ -173,7 +173,7 @@ impl Operator {
     }
 
     /// Pushes a guest that has to be accepted, after `change`.
-    pub(crate) fn push(&self, node: NodeId, name: &str, guest: &str, change: impl FnOnce(&mut Body)) -> Vec<u8> {
+    pub(crate) fn push(&self, node: NodeId, name: &str, guest: &str, change: impl FnOnce(&mut Body<Push>)) -> Vec<u8> {
         let mut body = self.intent(name, guest);
         change(&mut body);
         let bytes = self.seal(&body);

@@ -3,13 +3,13 @@
 use crate::operator::Operator;
 use crate::support::{Agent, owner};
 use serde_json::Value;
-use shared::Body;
+use shared::{Body, Push};
 use std::time::{Duration, Instant};
 
 /// A bound that holds on a loaded machine; on an idle one it takes a millisecond.
 const PROMPT: Duration = Duration::from_secs(2);
 
-fn limit(body: &mut Body) -> &mut shared::Limits {
+fn limit(body: &mut Body<Push>) -> &mut shared::Limits {
     &mut body.payload.component.limits
 }
 
@@ -19,7 +19,7 @@ fn outcomes_next_to_one_another() {
     let agent = Agent::start(&["--owner", &key.id().to_string()]);
     let operator = Operator::of(&key);
     let (node, _) = operator.meet(agent.addr());
-    let push = |name: &str, guest: &str, change: fn(&mut Body)| drop(operator.push(node, name, guest, change));
+    let push = |name: &str, guest: &str, change: fn(&mut Body<Push>)| drop(operator.push(node, name, guest, change));
     push("spinner", "spin", |_| {});
     push("ticker", "ticker", |_| {});
     agent.until("spinner", "running");

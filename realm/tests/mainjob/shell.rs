@@ -6,6 +6,15 @@ use serde_json::Value;
 use std::process::Command;
 use tempfile::TempDir;
 
+/// An operator with a key, and a realm of theirs.
+pub(crate) fn realm(flags: &[&[&str]]) -> (Shell, Vec<Agent>) {
+    let shell = Shell::new();
+    shell.good(&["init"]);
+    let text = std::fs::read_to_string(shell.home.path().join("realm/owner.key")).unwrap();
+    let agents = Agent::realm(&shared::OwnerKey::from_secret_text(&text).unwrap(), flags);
+    (shell.to(&agents), agents)
+}
+
 /// An operator at a terminal of their own: files in one directory, nodes given by `--via`.
 pub(crate) struct Shell {
     place: Place,

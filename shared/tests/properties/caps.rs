@@ -111,11 +111,11 @@ fn a_body_at_its_bounds_can_be_sealed() {
             platform: Some("p".repeat(64)),
         },
         note: "n".repeat(MAX_NOTE_BYTES),
-        payload: Push { component },
+        payload: Push { component, verb: Some(Verb::Restart) },
     };
-    let sealed = seal(&key, Kind::Push, &body).unwrap();
+    let sealed = seal(&key, &body).unwrap();
     assert!(sealed.len() <= MAX_SEALED_BYTES && MAX_SEALED_BYTES <= MAX_GOSSIP_BYTES);
-    assert_eq!(open(&sealed, &Trust::FirstUse).map(|opened| opened.body().clone()), Ok(body.clone()));
+    assert_eq!(open(&sealed, &Trust::FirstUse).map(|opened| opened.body().clone()), Ok(body.clone().of_all_kinds()));
     body.note.push('n');
-    assert!(matches!(seal(&key, Kind::Push, &body), Err(Refused::Bounds(_))));
+    assert!(matches!(seal(&key, &body), Err(Refused::Bounds(_))));
 }

@@ -26,30 +26,41 @@ where
     assert_eq!(&serde_json::from_str::<T>(&json).unwrap(), id);
 }
 
+/// What its owner sealed opens as what it was.
+fn sealed_comes_back<P: Content + Clone + PartialEq + Debug>(body: &Body<P>) -> Result<(), TestCaseError> {
+    let key = OwnerKey::of_seed(&SEED);
+    let bytes = seal(&key, body).unwrap();
+    prop_assert!(bytes.len() <= MAX_SEALED_BYTES);
+    let opened = open(&bytes, &Trust::Owner(key.id())).unwrap();
+    prop_assert_eq!(opened.kind(), P::KIND);
+    prop_assert_eq!(opened.body(), &body.clone().of_all_kinds());
+    prop_assert_eq!(opened.rank(), (body.seq, opened.id()));
+    prop_assert_eq!(open(&bytes, &Trust::FirstUse), Ok(opened));
+    prop_assert_eq!(open(&bytes, &Trust::Nobody), Err(Refused::Unclaimed));
+    comes_back(body, MAX_BODY_BYTES);
+    Ok(())
+}
+
 proptest! {
     #![proptest_config(config(128))]
 
     #[test]
-    fn intents_come_back(body in strategies::body(RealmId::of_owner(&OwnerKey::of_seed(&SEED).id()))) {
-        let key = OwnerKey::of_seed(&SEED);
-        let bytes = seal(&key, Kind::Push, &body).unwrap();
-        prop_assert!(bytes.len() <= MAX_SEALED_BYTES);
-        let opened = open(&bytes, &Trust::Owner(key.id())).unwrap();
-        prop_assert_eq!(opened.body(), &body);
-        prop_assert_eq!(opened.rank(), (body.seq, opened.id()));
-        prop_assert_eq!(open(&bytes, &Trust::FirstUse), Ok(opened));
-        prop_assert_eq!(open(&bytes, &Trust::Nobody), Err(Refused::Unclaimed));
-        comes_back(&body, MAX_BODY_BYTES);
+    fn intents_come_back(
+        push in strategies::push(RealmId::of_owner(&OwnerKey::of_seed(&SEED).id())),
+        removal in strategies::removal(RealmId::of_owner(&OwnerKey::of_seed(&SEED).id())),
+    ) {
+        sealed_comes_back(&push)?;
+        sealed_comes_back(&removal)?;
     }
 
     #[test]
     fn an_altered_intent_never_opens_as_another(
-        body in strategies::body(RealmId::of_owner(&OwnerKey::of_seed(&SEED).id())),
+        body in strategies::push(RealmId::of_owner(&OwnerKey::of_seed(&SEED).id())),
         at in any::<prop::sample::Index>(),
         with in 1..=255_u8,
     ) {
         let key = OwnerKey::of_seed(&SEED);
-        let bytes = seal(&key, Kind::Push, &body).unwrap();
+        let bytes = seal(&key, &body).unwrap();
         let opened = open(&bytes, &Trust::FirstUse).unwrap();
         let mut altered = bytes.clone();
         altered[at.index(bytes.len())] ^= with;

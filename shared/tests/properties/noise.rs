@@ -12,7 +12,8 @@ fn read_everything(bytes: &[u8]) {
     let _ = open(bytes, &Trust::FirstUse);
     let _ = open(bytes, &Trust::Owner(OwnerKey::of_seed(&SEED).id()));
     let _ = frame::decode::<Sealed>(bytes);
-    let _ = frame::decode::<Body>(bytes).map(|body| body.check());
+    let _ = frame::decode::<Body<Push>>(bytes).map(|body| body.check());
+    let _ = frame::decode::<Body<Remove>>(bytes).map(|body| body.check());
     let _ = frame::decode::<Receipt>(bytes);
     let _ = frame::decode::<NodeReport>(bytes);
     let realm = RealmId::from_bytes([0; 32]);
@@ -97,8 +98,9 @@ fn valid_message() -> impl Strategy<Value = Vec<u8>> {
     let key = OwnerKey::of_seed(&SEED);
     let realm = RealmId::of_owner(&key.id());
     prop_oneof![
-        strategies::body(realm).prop_map(move |body| seal(&key, Kind::Push, &body).unwrap()),
-        strategies::body(realm).prop_map(bytes),
+        strategies::push(realm).prop_map(move |body| seal(&key, &body).unwrap()),
+        strategies::push(realm).prop_map(bytes),
+        strategies::removal(realm).prop_map(bytes),
         strategies::report(SEED, 0..3, 20).prop_map(|report| bytes(SignedReport::sign(&SEED, &report))),
         strategies::report(SEED, 0..3, 20).prop_map(bytes),
         strategies::hello().prop_map(bytes),

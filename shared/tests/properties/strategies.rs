@@ -96,17 +96,27 @@ fn audience() -> impl Strategy<Value = Audience> {
         .prop_map(|(peers, tags, platform)| Audience { peers, tags, platform })
 }
 
-/// A body that its owner may sign; `realm` is the one of the owner.
-pub(crate) fn body(realm: RealmId) -> impl Strategy<Value = Body> {
-    let fields = (any::<u64>(), any::<u64>(), option::of(any::<u64>()), audience(), ".{0,128}", spec());
-    fields.prop_map(move |(seq, issued_at, not_after, audience, note, component)| Body {
+/// A push that its owner may sign; `realm` is the one of the owner.
+pub(crate) fn push(realm: RealmId) -> impl Strategy<Value = Body<Push>> {
+    let verb = option::of(prop_oneof![Just(Verb::Start), Just(Verb::Stop), Just(Verb::Restart)]);
+    body(realm, (spec(), verb).prop_map(|(component, verb)| Push { component, verb }))
+}
+
+/// A removal that its owner may sign.
+pub(crate) fn removal(realm: RealmId) -> impl Strategy<Value = Body<Remove>> {
+    body(realm, name().prop_map(|name| Remove { name }))
+}
+
+fn body<P: Content + Debug>(realm: RealmId, payload: impl Strategy<Value = P>) -> impl Strategy<Value = Body<P>> {
+    let fields = (any::<u64>(), any::<u64>(), option::of(any::<u64>()), audience(), ".{0,128}", payload);
+    fields.prop_map(move |(seq, issued_at, not_after, audience, note, payload)| Body {
         realm,
         seq,
         issued_at,
         not_after,
         audience,
         note,
-        payload: Push { component },
+        payload,
     })
 }
 

@@ -10,6 +10,7 @@ pub(crate) const OWNER: [u8; 32] = [1; 32];
 pub(crate) const STRANGER: [u8; 32] = [2; 32];
 
 pub(crate) const PUSH: &str = "realm/push/v1";
+pub(crate) const REMOVE: &str = "realm/remove/v1";
 
 pub(crate) fn key_of(seed: [u8; 32]) -> [u8; 32] {
     *OwnerKey::of_seed(&seed).id().as_bytes()
@@ -63,6 +64,15 @@ pub(crate) fn push_body() -> Cbor {
         ("args", array([])),
         ("env", array([])),
     ]);
+    body_of(map([("component", component), ("verb", Cbor::Null)]))
+}
+
+/// The body of a removal of `hello` everywhere.
+pub(crate) fn remove_body() -> Cbor {
+    body_of(map([("name", text("hello"))]))
+}
+
+fn body_of(payload: Cbor) -> Cbor {
     map([
         ("realm", bytes(&realm_of(&key_of(OWNER)))),
         ("seq", Cbor::Uint(1_800_000_000_000)),
@@ -70,7 +80,7 @@ pub(crate) fn push_body() -> Cbor {
         ("not_after", Cbor::Null),
         ("audience", map([("peers", array([])), ("tags", array([])), ("platform", Cbor::Null)])),
         ("note", text("")),
-        ("payload", map([("component", component)])),
+        ("payload", payload),
     ])
 }
 

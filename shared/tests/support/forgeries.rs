@@ -2,8 +2,8 @@
 
 use super::cbor::{Cbor, bytes, text};
 use super::fields::{
-    OWNER, PUSH, STRANGER, envelope, fail, fail_body, fail_for, key_of, pae, push_body, realm_of, sealed, sealed_as,
-    sign,
+    OWNER, PUSH, REMOVE, STRANGER, envelope, fail, fail_body, fail_for, key_of, pae, push_body, realm_of, remove_body,
+    sealed, sealed_as, sign,
 };
 use super::vector::Vector;
 
@@ -76,6 +76,10 @@ fn relabelled() -> Vec<Vector> {
             "signed by the owner's key as a report",
             claimed("realm/report/v1", PUSH),
         ),
+        fail("push_as_remove", "bad-signature", "a push relabelled as a removal", claimed(PUSH, REMOVE)),
+        fail("remove_as_push", "bad-signature", "a removal relabelled as a push", {
+            sealed_as(OWNER, REMOVE, &remove_body().encode()).with("typ", text(PUSH)).encode()
+        }),
         fail("push_v2", "unknown-kind", "a later version, correctly signed", claimed("realm/push/v2", "realm/push/v2")),
         fail("typ_empty", "unknown-kind", "no type at all", claimed("", "")),
         fail(

@@ -1,7 +1,9 @@
 //! Vectors of intents that must be accepted, and of bodies that the true owner signed although they are out of bounds.
 
 use super::cbor::{Cbor, array, bytes, filled, text};
-use super::fields::{OWNER, PUSH, fail_body, key_of, key_text, owner_text, pae, push_body, sealed, sealed_as};
+use super::fields::{
+    OWNER, PUSH, REMOVE, fail, fail_body, key_of, key_text, owner_text, pae, push_body, remove_body, sealed, sealed_as,
+};
 use super::vector::{Vector, hex};
 use shared::Digest;
 
@@ -46,6 +48,13 @@ pub(crate) fn accepted() -> Vec<Vector> {
         &extra_in_envelope,
     );
     vectors.push(with_extra);
+    for verb in ["start", "stop", "restart"] {
+        let body = push_body().with("payload.verb", text(verb));
+        vectors.push(ok(verb, "what was typed is signed with the component", &body));
+    }
+    vectors.push(removal("remove", "a removal names the component alone", &remove_body()));
+    let extra = remove_body().and("payload", "keep_logs", Cbor::Bool(true));
+    vectors.push(removal("remove_unknown_field", "a field of a later version is skipped", &extra));
     let longest = filled(&sealed(&push_body().encode()), 28 * 1024 + 512);
     vectors.push(sealed_vector("envelope_at_cap", "an envelope of 28 KiB and 512 bytes", &push_body(), &longest));
     let mut first_use = ok("first_use", "an unclaimed node takes the first owner", &push_body());
@@ -58,8 +67,18 @@ fn ok(name: &str, what: &str, body: &Cbor) -> Vector {
     sealed_vector(name, what, body, &sealed_as(OWNER, PUSH, &body.encode()))
 }
 
+fn removal(name: &str, what: &str, body: &Cbor) -> Vector {
+    let envelope = sealed_as(OWNER, REMOVE, &body.encode());
+    vector_of((REMOVE, "payload.name"), name, what, body, &envelope)
+}
+
 fn sealed_vector(name: &str, what: &str, body: &Cbor, envelope: &Cbor) -> Vector {
-    let id = Digest::of(&pae(PUSH, &body.encode()));
+    vector_of((PUSH, "payload.component.name"), name, what, body, envelope)
+}
+
+/// `kind` is the type, and where the component's name is.
+fn vector_of(kind: (&str, &str), name: &str, what: &str, body: &Cbor, envelope: &Cbor) -> Vector {
+    let id = Digest::of(&pae(kind.0, &body.encode()));
     let mut body = body.clone();
     let mut text_at = |path: &str| match body.at(path) {
         Cbor::Text(text) => text.clone(),
@@ -71,8 +90,8 @@ fn sealed_vector(name: &str, what: &str, body: &Cbor, envelope: &Cbor) -> Vector
     vector.push("trust", &owner_text());
     vector.push("id", &hex(id.as_bytes()));
     vector.push("owner", &key_text(&key_of(OWNER)));
-    vector.push("type", PUSH);
-    vector.push("key", &format!("component/{}", text_at("payload.component.name")));
+    vector.push("type", kind.0);
+    vector.push("key", &format!("component/{}", text_at(kind.1)));
     vector.push("seq", &text_at("seq"));
     vector.push("note", &text_at("note"));
     vector
@@ -142,7 +161,20 @@ fn env(name: &str, value: &str) -> Cbor {
 
 /// Bounds that a type of its own keeps are refused while the body is read (`malformed`), the others after it (`bounds`).
 pub(crate) fn out_of_bounds() -> Vec<Vector> {
-    [too_long(), out_of_range()].concat()
+    [too_long(), out_of_range(), of_kinds()].concat()
+}
+
+fn of_kinds() -> Vec<Vector> {
+    let removal =
+        |name: &str| sealed_as(OWNER, REMOVE, &remove_body().with("payload.name", text(name)).encode()).encode();
+    vec![
+        fail_body("verb_unknown", "malformed", "no such verb", push_body().with("payload.verb", text("pause"))),
+        fail("remove_path", "malformed", "a name that is a path", removal("../hello")),
+        fail("remove_empty", "malformed", "a removal without a name", removal("")),
+        fail("remove_as_component", "malformed", "a removal with a component in place of a name", {
+            sealed_as(OWNER, REMOVE, &push_body().encode()).encode()
+        }),
+    ]
 }
 
 fn component(field: &str, item: Cbor) -> Cbor {

@@ -20,6 +20,9 @@ impl Daemon {
                 }
             }
             Effect::SaveRun { name, record } => self.save(StoreOrder::SaveRun { name, run: record }),
+            Effect::Forget(name) => {
+                self.save(StoreOrder::ForgetRun(name));
+            }
             Effect::SaveMembers(members) => self.save(StoreOrder::SaveMembers(MemberFile { members })),
             Effect::Receipt { ticket, receipt } => {
                 if let Some(Waiting::Receipt(reply)) = self.waiting.remove(&ticket) {
@@ -71,17 +74,19 @@ impl Daemon {
                     log(Level::Warn, &format!("instance {instance} could not be told to stop"));
                 }
             }
-            Effect::Dial(addrs) => {
-                if let (Err(error), Some(addr)) = (self.mesh.dial(&addrs), addrs.first()) {
-                    let (addr, reason) = (addr.clone(), error.to_string());
-                    self.backlog.push_back(Input::DialFailed { addr, reason });
-                }
-            }
+            Effect::Dial(addrs) => self.dial(&addrs),
             Effect::SetHello(hello) => {
                 let _ = self.mesh.set_hello(hello);
             }
             Effect::Log(level, text) => log(level, &text),
             Effect::Note(name, text) => self.note(name, text),
+        }
+    }
+
+    fn dial(&mut self, addrs: &[String]) {
+        if let (Err(error), Some(addr)) = (self.mesh.dial(addrs), addrs.first()) {
+            let (addr, reason) = (addr.clone(), error.to_string());
+            self.backlog.push_back(Input::DialFailed { addr, reason });
         }
     }
 

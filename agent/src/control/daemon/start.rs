@@ -167,7 +167,7 @@ fn restore(paths: &StorePaths, trust: Trust, loaded: &mut Loaded, here: &Artifac
             Err(refused) => loaded.warnings.push(set_aside(paths, &path, &refused.to_string())),
         }
     }
-    let artifacts = intents.iter().map(|held| held.opened.body().payload.component.artifact);
+    let artifacts = intents.iter().filter_map(|held| held.opened.component()).map(|component| component.artifact);
     let blobs: BTreeSet<_> =
         artifacts.filter(|artifact| here.holds(artifact)).map(|artifact| artifact.digest).collect();
     let runs = std::mem::take(&mut loaded.runs);

@@ -4,7 +4,10 @@ use super::effect::{Effect, Level, Verdict};
 use super::input::{Now, Source, Ticket};
 use super::ledger::{Settled, Word};
 use super::{Node, RunRecord, Workload};
-use shared::{ComponentName, Digest, IntentKey, NodeFacts, NodeId, RealmId, Receipt, Refused, Verdict as Given};
+use shared::{
+    ComponentName, Digest, IntentKey, Kind, NodeFacts, NodeId, Payload, Push, RealmId, Receipt, Refused, Verb,
+    Verdict as Given,
+};
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
@@ -80,8 +83,8 @@ impl Node {
                 let hints: Vec<NodeId> = waiting.iter().map(Source::peer).collect();
                 self.act_on(&key, &hints, now);
                 self.fetch_from_operator(&key, &waiting);
-                if let Some(replaced) = replaced {
-                    self.drop_unused(replaced.opened.body().payload.component.artifact.digest);
+                if let Some(component) = replaced.as_ref().and_then(|replaced| replaced.opened.component()) {
+                    self.drop_unused(component.artifact.digest);
                 }
             }
         }
@@ -127,26 +130,53 @@ impl Node {
             return;
         }
         let body = held.opened.body();
-        let spec = Arc::new(body.payload.component.clone());
         let facts = NodeFacts { node: self.me, tags: &self.config.tags, platform: &self.config.platform };
-        let meant = body.audience.matches(&facts);
+        let wanted = match &body.payload {
+            Payload::Push(push) if body.audience.matches(&facts) => Some(push.clone()),
+            Payload::Push(_) | Payload::Remove(_) => None,
+        };
+        let removed = body.payload.kind() == Kind::Remove;
+        if let Some(Push { component, verb: Some(Verb::Start) }) = &wanted
+            && let Some(work) = self.works.get_mut(&name).filter(|work| work.runs_all_of(component))
+        {
+            // Where all of it runs, there is nothing to start.
+            work.intent = id;
+            return;
+        }
         let before = self.works.remove(&name);
         let was_here = before.is_some();
         let mut retiring = before.map(Workload::into_retiring).unwrap_or_default();
         // It was moved away and comes back: what was stopped then may not have ended yet.
         retiring.extend(self.orphans.remove(&name).unwrap_or_default());
-        if meant {
-            let memory_max_mb = spec.limits.memory_max_mb.map_or(self.config.default_memory_mb, |limit| limit.get());
-            let work = Workload::new(id, spec, u64::from(memory_max_mb) << 20, retiring);
-            self.begin(name, work, hints, now);
-        } else {
-            self.out.extend(retiring.iter().map(|instance| Effect::Stop(*instance)));
-            if !retiring.is_empty() {
-                self.orphans.insert(name.clone(), retiring);
+        if let Some(Push { component, verb }) = wanted {
+            let memory_max_mb = component.limits.memory_max_mb.map_or(self.config.default_memory_mb, |mb| mb.get());
+            let mut work = Workload::new(id, Arc::new(component), u64::from(memory_max_mb) << 20, retiring);
+            if verb == Some(Verb::Stop) {
+                work.stop(&mut self.out);
+                self.works.insert(name, work);
+            } else {
+                self.begin(name, work, hints, now);
             }
-            if was_here {
-                self.out.push(Effect::Note(name, "stopped: a later push means other nodes".into()));
-            }
+            return;
+        }
+        self.out.extend(retiring.iter().map(|instance| Effect::Stop(*instance)));
+        if !retiring.is_empty() {
+            self.orphans.insert(name.clone(), retiring);
+        }
+        if removed {
+            self.forget_if_removed(&name);
+        } else if was_here {
+            self.out.push(Effect::Note(name, "stopped: a later push means other nodes".into()));
+        }
+    }
+
+    /// Removes what is kept of a component that was removed, once no instance can add to it any more.
+    pub(super) fn forget_if_removed(&mut self, name: &ComponentName) {
+        let held = self.ledger.held().get(&IntentKey::Component(name.clone()));
+        let removed = held.is_some_and(|held| held.opened.kind() == Kind::Remove);
+        if removed && !self.orphans.contains_key(name) {
+            self.runs.remove(name);
+            self.out.push(Effect::Forget(name.clone()));
         }
     }
 
@@ -174,7 +204,8 @@ impl Node {
 
     /// Whether an intent that is held names an artifact.
     pub(super) fn is_named(&self, digest: &Digest) -> bool {
-        self.ledger.held().values().any(|held| held.opened.body().payload.component.artifact.digest == *digest)
+        let mut components = self.ledger.held().values().filter_map(|held| held.opened.component());
+        components.any(|component| component.artifact.digest == *digest)
     }
 
     /// Removes an artifact that no held intent names.

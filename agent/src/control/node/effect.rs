@@ -117,6 +117,8 @@ pub enum Effect {
         /// How.
         record: RunRecord,
     },
+    /// A component was removed: remove its logs, and how its runs ended.
+    Forget(ComponentName),
     /// Write whom this node knows.
     SaveMembers(Vec<Member>),
     /// Dial all addresses of one peer at once; `Met` follows, or `DialFailed` with the first of them.

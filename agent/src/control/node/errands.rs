@@ -5,7 +5,7 @@ use super::effect::Effect;
 use super::input::{Now, Source};
 use super::random::backoff_ms;
 use super::{Node, workload};
-use shared::{Artifact, Digest, IntentKey, NodeId};
+use shared::{Artifact, Digest, IntentKey, NodeId, Payload, Push, Verb};
 
 /// One of them. There is at most one for each key of the state map.
 pub struct Errand {
@@ -24,7 +24,11 @@ impl Node {
             |source: &&Source| matches!(source, Source::Stream { .. }) && self.neighbours.is_operator(&source.peer());
         let Some(hint) = waiting.iter().find(operator).map(Source::peer) else { return };
         let Some(held) = self.ledger.held().get(key) else { return };
-        let artifact = held.opened.body().payload.component.artifact;
+        let artifact = match &held.opened.body().payload {
+            // Nobody needs its bytes.
+            Payload::Push(Push { verb: Some(Verb::Stop), .. }) | Payload::Remove(_) => return,
+            Payload::Push(push) => push.component.artifact,
+        };
         let IntentKey::Component(name) = key;
         if !self.works.contains_key(name) && !self.blobs.contains(&artifact.digest) {
             self.run_errand(artifact, vec![hint]);

@@ -15,6 +15,8 @@ pub enum Stage {
     Retrying { at_ms: u64, reason: String },
     /// It can be started.
     Ready,
+    /// It is not to be started: the operator has stopped it.
+    Stopped,
     /// It never will be.
     Broken { reason: String },
 }
@@ -26,6 +28,7 @@ impl Stage {
             Stage::Fetching { .. } => Some(Phase::Fetching),
             Stage::Refetching { .. } => Some(Phase::Backoff),
             Stage::Preparing | Stage::Retrying { .. } => Some(Phase::Compiling),
+            Stage::Stopped => Some(Phase::Stopped),
             Stage::Broken { .. } => Some(Phase::Failed),
             Stage::Ready => None,
         }

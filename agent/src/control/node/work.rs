@@ -96,10 +96,15 @@ impl Node {
     }
 
     fn forget_orphans(&mut self, instances: &[Instance]) {
-        self.orphans.retain(|_, orphans| {
+        let mut ended = Vec::new();
+        self.orphans.retain(|name, orphans| {
             orphans.retain(|orphan| !instances.contains(orphan));
+            if orphans.is_empty() {
+                ended.push(name.clone());
+            }
             !orphans.is_empty()
         });
+        ended.iter().for_each(|name| self.forget_if_removed(name));
     }
 
     pub(super) fn start_due(&mut self, now: Now) {

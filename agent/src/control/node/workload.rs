@@ -78,9 +78,22 @@ impl Workload {
         spec.restart != Restart::Always && record.outcomes.len() == usize::from(spec.replicas.get())
     }
 
+    /// Whether each instance of exactly this runs, or is about to.
+    pub fn runs_all_of(&self, spec: &ComponentSpec) -> bool {
+        *self.spec == *spec
+            && self.stage == Stage::Ready
+            && self.slots.iter().all(|(slot, _)| slot.instance().is_some())
+    }
+
+    /// Nothing of it is to run: what does is stopped. Its bytes and its code are left as they are.
+    pub fn stop(&mut self, out: &mut Vec<Effect>) {
+        self.stage = Stage::Stopped;
+        self.retire_old(out);
+    }
+
     /// Bytes of memory that its instances may take together.
     pub fn memory_claim(&self) -> u64 {
-        if !self.spec.start || matches!(self.stage, Stage::Broken { .. }) {
+        if !self.spec.start || matches!(self.stage, Stage::Stopped | Stage::Broken { .. }) {
             return 0;
         }
         let live = self.slots.iter().filter(|(slot, _)| !matches!(slot, Slot::Ended(_))).count() as u64;
@@ -280,6 +293,7 @@ impl Workload {
     /// Where it stands.
     pub fn report(&self) -> ComponentReport {
         let phase = match self.stage.phase() {
+            Some(Phase::Stopped) if !self.retiring.is_empty() => Phase::Running,
             Some(phase) => phase,
             None if !self.spec.start => Phase::Staged,
             None => self.slots.iter().map(|(slot, _)| slot.phase()).max().unwrap_or(Phase::Stopped),

@@ -1,16 +1,15 @@
-//! What is said in the course of a push.
+//! What is said while a change of a component goes its way.
 
 use super::drive::Ended;
-use super::plan::Plan;
-use crate::command::logs::collect;
+use super::logs::collect;
 use crate::exit::{Exit, Failure};
 use crate::output::{
     PUSH_HEADS, PushNodeObject, PushObject, Terminal, Tone, counted, failure_hint, listed, outcome_rows, state_text,
     table, text_line, verdict_text, why,
 };
-use crate::rollout::{Matched, Result as NodeResult, Rollout, State, Verdict};
+use crate::rollout::{Known, Matched, Result as NodeResult, Rollout, State, Verdict};
 use crate::session::Session;
-use shared::{Artifact, NodeId, WatchRequest};
+use shared::{Artifact, ComponentName, NodeId, WatchRequest};
 use std::collections::BTreeMap;
 use std::time::Duration;
 
@@ -23,28 +22,31 @@ const MAX_FAILURES_SHOWN: usize = 3;
 /// What the operator waits for these lines at the most; the failure itself is known already.
 const FAILURE_LOGS_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// What was pushed, for the report at the end.
-pub(super) struct Pushed {
-    pub(super) artifact: Artifact,
+/// What was signed, for the report at the end.
+pub(super) struct Signed {
+    /// What it names, if it names one.
+    pub(super) artifact: Option<Artifact>,
     pub(super) seq: u64,
     pub(super) stops: Vec<NodeId>,
     pub(super) json: bool,
 }
 
-/// Says whom the push is for, before anything is sent.
-pub(super) fn matched(terminal: &mut Terminal<'_>, plan: &Plan, matched: &Matched, unclaimed: &[NodeId]) {
-    let nodes = matched.nodes.iter().map(|known| known.node.short());
-    let count = counted(matched.nodes.len(), "node");
-    terminal.say(Tone::Plain, &format!("matched {count}: {}", listed(nodes)));
-    let away = matched.nodes.iter().filter(|known| !known.alive).map(|known| known.node.short());
-    let away = listed(away);
+/// Says whom it is for, before anything is sent.
+pub(super) fn targets(terminal: &mut Terminal<'_>, nodes: &[Known]) {
+    let count = counted(nodes.len(), "node");
+    terminal.say(Tone::Plain, &format!("matched {count}: {}", listed(nodes.iter().map(|known| known.node.short()))));
+    let away = listed(nodes.iter().filter(|known| !known.alive).map(|known| known.node.short()));
     if !away.is_empty() {
         terminal.say(Tone::Warning, &format!("away, will get it: {away}"));
     }
+}
+
+/// Says whom a push is for, whom it takes the component from, and whom it claims.
+pub(super) fn matched(terminal: &mut Terminal<'_>, name: &ComponentName, matched: &Matched, unclaimed: &[NodeId]) {
+    targets(terminal, &matched.nodes);
     if !matched.stops.is_empty() {
         let stops = listed(matched.stops.iter().map(NodeId::short));
-        terminal
-            .say(Tone::Warning, &format!("will stop `{}`, because this push leaves them out: {stops}", plan.spec.name));
+        terminal.say(Tone::Warning, &format!("will stop `{name}`, because this push leaves them out: {stops}"));
     }
     if !unclaimed.is_empty() {
         let nodes = listed(unclaimed.iter().map(NodeId::short));
@@ -92,13 +94,13 @@ pub(super) async fn ended(
     session: &mut Session,
     terminal: &mut Terminal<'_>,
     ended: &Ended,
-    pushed: &Pushed,
+    signed: &Signed,
 ) -> Result<Exit, Failure> {
     let Ended { rollout, verdict, .. } = ended;
     terminal.end_live();
     failures(session, terminal, ended).await;
-    if pushed.json {
-        let object = object(session, ended, pushed);
+    if signed.json {
+        let object = object(session, ended, signed);
         terminal.data(&serde_json::to_string(&object).map_err(|error| Failure::new(error.to_string()))?);
     } else {
         terminal.data(&table(&PUSH_HEADS, &outcome_rows(rollout)));
@@ -138,7 +140,7 @@ async fn failures(session: &mut Session, terminal: &mut Terminal<'_>, ended: &En
     }
 }
 
-fn object(session: &Session, ended: &Ended, pushed: &Pushed) -> PushObject {
+fn object(session: &Session, ended: &Ended, signed: &Signed) -> PushObject {
     let goal = ended.rollout.goal();
     let nodes = ended.rollout.targets().iter().map(|(node, target)| PushNodeObject {
         peer: *node,
@@ -156,14 +158,14 @@ fn object(session: &Session, ended: &Ended, pushed: &Pushed) -> PushObject {
         schema: 1,
         realm: *session.realm(),
         name: goal.name.clone(),
-        digest: pushed.artifact.digest,
-        size: pushed.artifact.size,
+        digest: signed.artifact.map(|artifact| artifact.digest),
+        size: signed.artifact.map(|artifact| artifact.size),
         intent: goal.intent,
-        seq: pushed.seq,
+        seq: signed.seq,
         verdict: ended.verdict.word(),
         exit: ended.verdict.exit().code(),
         nodes: nodes.collect(),
-        stops: pushed.stops.clone(),
+        stops: signed.stops.clone(),
         claimed: ended.claimed.clone(),
     }
 }

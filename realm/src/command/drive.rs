@@ -1,4 +1,4 @@
-//! A push on its way: hands the intent over, follows the reports, and ends when the rollout says so.
+//! An intent on its way: hands it over, follows the reports, and ends when the rollout says so.
 
 use super::tell;
 use crate::exit::Failure;
@@ -33,7 +33,8 @@ pub(super) struct Drive<'a, 'w> {
     terminal: &'a mut Terminal<'w>,
     told: tell::Told,
     rollout: Rollout,
-    artifact: Artifact,
+    /// What this end offers with it; none where the nodes have what they need.
+    artifact: Option<Artifact>,
     sealed: Arc<[u8]>,
     begun: Instant,
     deadline: Instant,
@@ -61,7 +62,7 @@ impl<'a, 'w> Drive<'a, 'w> {
         session: &'a mut Session,
         terminal: &'a mut Terminal<'w>,
         rollout: Rollout,
-        artifact: Artifact,
+        artifact: Option<Artifact>,
         sealed: Vec<u8>,
         deadline: Instant,
         begun: Instant,
@@ -122,7 +123,8 @@ impl<'a, 'w> Drive<'a, 'w> {
     }
 
     fn step(&mut self, now: Instant) -> Step {
-        let held = !self.accepted.is_empty() && (!self.holders.is_empty() || self.rollout.is_past_fetching());
+        let has_bytes = self.artifact.is_none() || !self.holders.is_empty() || self.rollout.is_past_fetching();
+        let held = !self.accepted.is_empty() && has_bytes;
         let replicated = self.rollout.is_replicated(&self.holders);
         let step = self.rollout.step(Progress { held, replicated, timed_out: now >= self.deadline });
         match step {
@@ -148,7 +150,7 @@ impl<'a, 'w> Drive<'a, 'w> {
                     self.reported(&report, view.alive);
                 }
             }
-            Event::Watched { .. } => {}
+            Event::Watched { .. } | Event::Pulled { .. } => {}
             Event::WatchEnded { watch, fault } => self.unwatched(watch, fault),
             Event::Holds { complete } => {
                 let asked = self.asking.take();
@@ -286,6 +288,7 @@ impl<'a, 'w> Drive<'a, 'w> {
     /// Where the end hangs on an agent having everything, a node that accepted the push is asked: it may have had the
     /// artifact all along, or have it from another node.
     fn ask_who_holds(&mut self) {
+        let Some(artifact) = self.artifact else { return };
         let nobody_live = self.rollout.targets().values().all(|target| !target.is_alive());
         let matters = self.rollout.goal().until != Until::Running || nobody_live;
         if !self.holders.is_empty() || self.asking.is_some() || !matters {
@@ -294,11 +297,12 @@ impl<'a, 'w> Drive<'a, 'w> {
         let is_member = |node: &&NodeId| self.session.peers().get(node).is_some_and(|peer| peer.admitted);
         if let Some(node) = self.accepted.iter().find(is_member).copied() {
             self.asking = Some(node);
-            self.session.ask_for(node, self.artifact);
+            self.session.ask_for(node, artifact);
         }
     }
 
     fn show(&mut self, changed: &[NodeId]) {
-        tell::progress(self.terminal, &mut self.told, &self.rollout, self.artifact.size, changed);
+        let size = self.artifact.map_or(0, |artifact| artifact.size);
+        tell::progress(self.terminal, &mut self.told, &self.rollout, size, changed);
     }
 }

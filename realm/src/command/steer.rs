@@ -1,0 +1,177 @@
+//! `realm stop`, `start`, `restart` and `rm`: a component that is known gets a later intent under its name. Nodes need no
+//! bytes for that, and whoever is away gets it when it is back.
+
+use super::Context;
+use super::change::{Sealed, highest_seq, members, seal};
+use super::connect::{Connected, Views, connect, converse, survey};
+use super::drive::Drive;
+use super::tell;
+use crate::cli::{Steer, SteerArgs};
+use crate::exit::{Exit, Failure};
+use crate::output::Tone;
+use crate::rollout::{Goal, Known, Rollout, Until, Wanted};
+use crate::session::{Event, Session};
+use shared::{Body, IntentKey, NodeFacts, NodeId, Opened, OwnerKey, Payload, Phase, Push, Remove, Trust, Verb, open};
+use std::time::{Duration, Instant};
+
+/// Within this time an entry node says what it holds: it has it in memory.
+const PULL_TIMEOUT: Duration = Duration::from_secs(10);
+
+pub(super) fn run(steer: Steer, args: &SteerArgs, mut context: Context<'_, '_>) -> Result<Exit, Failure> {
+    let begun = Instant::now();
+    converse(async |executor| {
+        let Connected { key, mut session, reached, .. } = connect(&mut context, executor, false).await?;
+        let held = newest(&mut session, &reached.members, &key, IntentKey::Component(args.name.clone())).await?;
+        let survey = survey(&mut session, &reached.members, true).await?;
+        let Some(change) = change(steer, args, held.as_ref(), &survey.views)? else {
+            context.terminal.say(Tone::Good, &format!("`{}` {}", args.name, already(steer)));
+            return Ok(Exit::Done);
+        };
+        let signed = change.sign(args, &key, highest_seq(&session, &survey.views))?;
+        tell::targets(context.terminal, &change.targets);
+        let goal = Goal {
+            name: args.name.clone(),
+            intent: signed.intent,
+            wanted: wanted(steer),
+            require_all: args.require_all,
+            until: if args.detach { Until::Accepted } else { Until::Running },
+        };
+        let targets = change.targets.iter().map(|known| (known.node, known.tags.clone(), known.alive));
+        let rollout = Rollout::new(goal, targets);
+        let deadline = begun + args.timeout.0;
+        let drive = Drive::new(&mut session, context.terminal, rollout, None, signed.bytes, deadline, begun);
+        let ended = drive.run(&survey.watches, &[]).await?;
+        let artifact = match &change.payload {
+            Payload::Push(push) => Some(push.component.artifact),
+            Payload::Remove(_) => None,
+        };
+        let signed = tell::Signed { artifact, seq: signed.seq, stops: Vec::new(), json: args.json };
+        tell::ended(&mut session, context.terminal, &ended, &signed).await
+    })
+}
+
+fn wanted(steer: Steer) -> Wanted {
+    match steer {
+        Steer::Start | Steer::Restart => Wanted::Running,
+        Steer::Stop => Wanted::Stopped,
+        Steer::Remove => Wanted::Gone,
+    }
+}
+
+fn already(steer: Steer) -> &'static str {
+    match steer {
+        Steer::Start | Steer::Restart => "runs already, on every live node where it should",
+        Steer::Stop => "is stopped already",
+        Steer::Remove => "is removed already",
+    }
+}
+
+/// What is to be signed, and for whom.
+struct Change {
+    body: Body,
+    payload: Payload,
+    targets: Vec<Known>,
+}
+
+impl Change {
+    fn sign(&self, args: &SteerArgs, key: &OwnerKey, highest: u64) -> Result<Sealed, Failure> {
+        let note = args.note.clone().unwrap_or_default();
+        let highest = highest.max(self.body.seq);
+        let audience = self.body.audience.clone();
+        match self.payload.clone() {
+            Payload::Push(push) => seal(key, audience, note, push, highest),
+            Payload::Remove(remove) => seal(key, audience, note, remove, highest),
+        }
+    }
+}
+
+/// The change that leads from what is held to what is wanted; none when it is so already.
+fn change(steer: Steer, args: &SteerArgs, held: Option<&Opened>, views: &Views) -> Result<Option<Change>, Failure> {
+    let name = &args.name;
+    let nodes: Vec<Known> = members(name, views).collect();
+    let Some(held) = held else {
+        return Err(
+            Failure::new(format!("nothing is known by the name `{name}`")).hint("`realm ps` lists what there is")
+        );
+    };
+    let Payload::Push(before) = held.body().payload.clone() else {
+        return match steer {
+            Steer::Remove => Ok(None),
+            _ => Err(Failure::new(format!("`{name}` was removed")).hint("`realm push` brings it back")),
+        };
+    };
+    let audience = &held.body().audience;
+    let meant =
+        |known: &Known| audience.matches(&NodeFacts { node: known.node, tags: &known.tags, platform: &known.platform });
+    let targets: Vec<Known> = match steer {
+        Steer::Remove => nodes.into_iter().filter(|known| known.has_name).collect(),
+        _ => nodes.into_iter().filter(meant).collect(),
+    };
+    let verb = match steer {
+        Steer::Remove => {
+            let payload = Payload::Remove(Remove { name: name.clone() });
+            return Ok(Some(Change { body: held.body().clone(), payload, targets }));
+        }
+        Steer::Stop => Verb::Stop,
+        Steer::Start => Verb::Start,
+        Steer::Restart => Verb::Restart,
+    };
+    let is_so = match verb {
+        Verb::Stop => before.verb == Some(Verb::Stop),
+        Verb::Start => before.component.start && all_run(held, &targets, views),
+        Verb::Restart => false,
+    };
+    if is_so {
+        return Ok(None);
+    }
+    let mut component = before.component;
+    component.start = verb != Verb::Stop;
+    let payload = Payload::Push(Push { component, verb: Some(verb) });
+    Ok(Some(Change { body: held.body().clone(), payload, targets }))
+}
+
+/// Whether each live target runs all of it.
+fn all_run(held: &Opened, targets: &[Known], views: &Views) -> bool {
+    let live: Vec<&Known> = targets.iter().filter(|known| known.alive).collect();
+    let runs = |known: &&Known| {
+        views.get(&known.node).is_some_and(|(report, _)| {
+            let mut components = report.components.iter();
+            components.any(|it| it.intent == held.id() && it.phase == Phase::Running && it.running == it.replicas)
+        })
+    };
+    !live.is_empty() && live.iter().all(runs)
+}
+
+/// The newest intent that any of `members` holds under `key`, as the owner signed it.
+///
+/// # Errors
+/// When none of them answers.
+pub(super) async fn newest(
+    session: &mut Session,
+    members: &[NodeId],
+    owner: &OwnerKey,
+    key: IntentKey,
+) -> Result<Option<Opened>, Failure> {
+    members.iter().for_each(|node| session.pull(*node, vec![key.clone()]));
+    let until = Instant::now() + PULL_TIMEOUT;
+    let (mut newest, mut faults, mut answers): (Option<Opened>, Vec<String>, usize) = (None, Vec::new(), 0);
+    while answers + faults.len() < members.len() {
+        match session.next(Some(until)).await {
+            None => break,
+            Some(Event::Stopped) => return Err(Failure::new("the network has ended")),
+            Some(Event::Pulled { node, result: Err(why) }) => faults.push(format!("\n  {node}: {why}")),
+            Some(Event::Pulled { result: Ok(intents), .. }) => {
+                answers += 1;
+                // What the owner did not sign does not count, nor what was not asked for.
+                let opened = intents.iter().filter_map(|bytes| open(bytes, &Trust::Owner(owner.id())).ok());
+                newest = opened.filter(|it| it.key() == key).chain(newest).max_by_key(Opened::rank);
+            }
+            Some(_) => {}
+        }
+    }
+    if answers == 0 {
+        return Err(Failure::new(format!("no node says what it holds:{}", faults.concat()))
+            .hint("name another node with `--via ADDR`"));
+    }
+    Ok(newest)
+}

@@ -1,0 +1,102 @@
+//! Components across the realm, for `realm ps`.
+
+use super::clean;
+use serde::Serialize;
+use shared::{ComponentName, ComponentReport, Digest, NodeReport, Phase, RealmId};
+use std::collections::{BTreeMap, BTreeSet};
+
+pub(crate) const HEADS: [&str; 7] = ["COMPONENT", "DIGEST", "NODES", "INSTANCES", "PHASE", "RESTARTS", "LAST OUTCOME"];
+
+/// `realm ps --json`.
+#[derive(Debug, Serialize)]
+pub struct PsObject {
+    /// 1
+    pub schema: u32,
+    /// Which realm.
+    pub realm: RealmId,
+    /// Its components, by name.
+    pub components: Vec<PsComponentObject>,
+}
+
+/// A component, on all nodes that have it.
+#[derive(Debug, Serialize)]
+pub struct PsComponentObject {
+    /// Its name.
+    pub name: ComponentName,
+    /// Its artifacts: more than one while nodes go from one to another, or are away.
+    pub digests: Vec<Digest>,
+    /// Nodes that have it.
+    pub nodes: u32,
+    /// How many of these have not been heard of lately.
+    pub away: u32,
+    /// Instances that run, on nodes that are there.
+    pub running: u64,
+    /// Instances that are wanted, on nodes that are there.
+    pub replicas: u64,
+    /// How many live nodes are in each phase.
+    pub phases: BTreeMap<String, u32>,
+    /// Runs after the first of each instance.
+    pub restarts: u64,
+    /// The last outcome of the node whose phase is the worst.
+    pub last_outcome: Option<String>,
+    #[serde(skip)]
+    worst: Phase,
+}
+
+/// What nodes report, by component.
+pub(crate) fn ps_objects<'a>(views: impl Iterator<Item = &'a (NodeReport, bool)>) -> Vec<PsComponentObject> {
+    let mut by_name: BTreeMap<&ComponentName, Vec<(&ComponentReport, bool)>> = BTreeMap::new();
+    for (report, alive) in views {
+        for component in &report.components {
+            by_name.entry(&component.name).or_default().push((component, *alive && !report.leaving));
+        }
+    }
+    by_name.into_iter().map(|(name, on_nodes)| object(name, &on_nodes)).collect()
+}
+
+fn object(name: &ComponentName, on_nodes: &[(&ComponentReport, bool)]) -> PsComponentObject {
+    let live = || on_nodes.iter().filter(|(_, alive)| *alive).map(|(component, _)| *component);
+    let mut phases = BTreeMap::new();
+    live().for_each(|component| *phases.entry(component.phase.to_string()).or_default() += 1);
+    let worst = live().max_by_key(|component| component.phase);
+    PsComponentObject {
+        name: name.clone(),
+        digests: on_nodes.iter().map(|(component, _)| component.digest).collect::<BTreeSet<_>>().into_iter().collect(),
+        nodes: u32::try_from(on_nodes.len()).unwrap_or(u32::MAX),
+        away: u32::try_from(on_nodes.len() - live().count()).unwrap_or(u32::MAX),
+        running: live().map(|component| u64::from(component.running)).sum(),
+        replicas: live().map(|component| u64::from(component.replicas)).sum(),
+        phases,
+        restarts: live().map(|component| u64::from(component.restarts)).sum(),
+        last_outcome: worst.and_then(|component| component.last_outcome.as_ref()).map(ToString::to_string),
+        worst: worst.map_or(Phase::Stopped, |component| component.phase),
+    }
+}
+
+/// One row a component.
+pub(crate) fn ps_rows(components: &[PsComponentObject]) -> Vec<Vec<String>> {
+    let row = |component: &PsComponentObject| {
+        let digest = match &component.digests[..] {
+            [digest] => digest.hex()[..12].to_owned(),
+            digests => format!("{} digests", digests.len()),
+        };
+        let away = if component.away > 0 { format!(" ({} away)", component.away) } else { String::new() };
+        let phase = match component.phases.len() {
+            0 => "away".to_owned(),
+            1 => component.worst.to_string(),
+            _ => {
+                component.phases.iter().map(|(phase, nodes)| format!("{nodes} {phase}")).collect::<Vec<_>>().join(", ")
+            }
+        };
+        vec![
+            component.name.to_string(),
+            digest,
+            format!("{}{away}", component.nodes),
+            format!("{}/{}", component.running, component.replicas),
+            phase,
+            component.restarts.to_string(),
+            component.last_outcome.as_deref().map_or("-".into(), clean),
+        ]
+    };
+    components.iter().map(row).collect()
+}
