@@ -7,6 +7,8 @@ pub use channel::{IpcError, read_frame, recv_with_fd, send_with_fd, write_frame}
 
 use serde::{Deserialize, Serialize};
 use shared::Outcome;
+/// What one run uses or used; operators see it as it is.
+pub use shared::RunUsage as Usage;
 use std::path::PathBuf;
 
 /// The largest frame, in bytes. The largest message is a `Start` with its arguments and environment, of a few KiB; the
@@ -34,6 +36,8 @@ pub enum ToRunner {
         /// Which one.
         instance: u64,
     },
+    /// What each run uses by now; answered by one `Usages`, which may answer several requests that came together.
+    Usage,
     /// End all runs, report them, and end.
     Shutdown,
 }
@@ -93,6 +97,11 @@ pub enum FromRunner {
         /// What it used.
         usage: Usage,
     },
+    /// What each run that has begun and not ended uses by now.
+    Usages {
+        /// Instances with their usage, each once.
+        of: Vec<(u64, Usage)>,
+    },
     /// Bytes that the guest wrote, in order.
     Output {
         /// Which one.
@@ -110,17 +119,6 @@ pub enum FromRunner {
         /// How many bytes.
         bytes: u64,
     },
-}
-
-/// What one run used.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Usage {
-    /// The most that memories and tables took together, in bytes.
-    pub memory_peak_bytes: u64,
-    /// Units of fuel; 0 when the run had no limit of fuel. Of a run that was ended from outside, up to its last call.
-    pub fuel_used: u64,
-    /// Time on a core, in milliseconds.
-    pub cpu_ms: u64,
 }
 
 /// Which output of a guest.

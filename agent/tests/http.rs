@@ -83,6 +83,7 @@ fn echo(kind: HttpKind, reply: HttpReply) {
         HttpKind::Metrics => reply.send(200, metrics::CONTENT_TYPE, metrics::Metrics::default().encode().into_bytes()),
         HttpKind::Status => reply.send(200, JSON, b"{}".to_vec()),
         HttpKind::Healthz => reply.send(200, TEXT, b"ok\n".to_vec()),
+        HttpKind::Readyz => reply.send(503, TEXT, b"leaving\n".to_vec()),
         logs @ HttpKind::Logs { .. } => reply.send(200, TEXT, format!("{logs:?}").into_bytes()),
     }
 }
@@ -93,6 +94,8 @@ fn what_the_loop_answers_is_what_the_client_reads() {
     let health = edge.get("/healthz");
     assert_eq!((health.status, health.body.as_str()), (200, "ok\n"));
     assert!(health.head.contains("content-type: text/plain; charset=utf-8\r\n"), "{}", health.head);
+    let ready = edge.get("/readyz");
+    assert_eq!((ready.status, ready.body.as_str()), (503, "leaving\n"));
     let status = edge.get("/status");
     assert!(status.head.contains("content-type: application/json\r\n"), "{}", status.head);
     let logs = edge.get("/logs?component=hello&tail=5");
@@ -121,6 +124,8 @@ fn what_is_not_served_is_refused_without_the_loop() {
     let bad = edge.get("/logs?tail=many");
     assert!(bad.status == 400 && bad.body.contains("hint: "), "{bad:?}");
     assert_eq!(edge.get("/logs?component=../../etc/passwd").status, 400);
+    let rebound = edge.exchange("GET /status HTTP/1.1\r\nHost: evil.example\r\n\r\n");
+    assert!(rebound.status == 421 && rebound.body.contains("hint: "), "{rebound:?}");
     let body = "x".repeat(50_000);
     let posted = edge.exchange(&format!("POST /status HTTP/1.1\r\nContent-Length: 50000\r\n\r\n{body}"));
     assert!(posted.status == 405 && posted.head.contains("allow: get, head"), "{posted:?}");

@@ -1,7 +1,7 @@
 //! The component logs: what is appended is what is read, over restarts, within the cap, and without waiting.
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test ends where its expectation ends")]
 
-use agent::control::logs::{Busy, LogEntry, Logs};
+use agent::control::logs::{Busy, Follower, LogEntry, Logs};
 use shared::{ComponentName, LogMaxKb, Stream};
 use smol::channel::bounded;
 use std::fs::{self, OpenOptions};
@@ -19,8 +19,20 @@ fn name(text: &str) -> ComponentName {
 /// The last lines; waits until all that was appended before is written.
 fn tail(logs: &Logs, component: Option<&str>, n: usize) -> Vec<LogEntry> {
     let (reply, answer) = bounded(1);
-    logs.tail(component.map(name), n, reply).unwrap();
+    logs.tail(component.map(name), n, None, reply).unwrap();
     answer.recv_blocking().unwrap()
+}
+
+fn since(logs: &Logs, component: Option<&str>, since: u64) -> Vec<String> {
+    let (reply, answer) = bounded(1);
+    logs.tail(component.map(name), ALL, Some(since), reply).unwrap();
+    answer.recv_blocking().unwrap().into_iter().map(|line| line.text).collect()
+}
+
+/// What comes next, and how many lines are left out after it.
+fn followed(follower: &mut Follower) -> Option<(Vec<String>, u64)> {
+    let next = smol::block_on(follower.next())?;
+    Some((next.lines.into_iter().map(|line| line.text).collect(), next.missed))
 }
 
 fn texts(logs: &Logs, component: Option<&str>) -> Vec<String> {
@@ -164,6 +176,112 @@ fn all_components_are_merged_by_time() {
     let last: Vec<String> = tail(&logs, None, 3).into_iter().map(|line| line.text).collect();
     assert_eq!(last, ["b5", "b3", "c6"]);
     assert_eq!(tail(&logs, None, 0), []);
+}
+
+#[test]
+fn lines_since_a_time_are_those_that_were_begun_then_or_later() {
+    let dir = TempDir::new().unwrap();
+    let logs = open(&dir);
+    // The clock was set back before the last line of `a`.
+    for (component, at) in [("a", 1), ("a", 5), ("b", 6), ("a", 3), ("a", 8)] {
+        out(&logs, component, at, &format!("{component}{at}\n"));
+    }
+    out(&logs, "b", 9, "begun");
+    assert_eq!(since(&logs, None, 5), ["a5", "b6", "a8", "begun"]);
+    assert_eq!(since(&logs, Some("a"), 6), ["a8"]);
+    assert_eq!(since(&logs, Some("b"), 10), [""; 0]);
+}
+
+#[test]
+fn a_character_that_is_cut_in_two_is_whole_or_shown_as_lost() {
+    let dir = TempDir::new().unwrap();
+    // A power cut went through the middle of one.
+    fs::write(dir.path().join("hello.log"), b"1 O gr\xC3").unwrap();
+    let logs = open(&dir);
+    logs.append(name("hello"), 1, Stream::Stdout, 2, b"gr\xC3".to_vec()).unwrap();
+    // It has not come yet, which is not to be lost.
+    assert_eq!(texts(&logs, Some("hello")), ["gr\u{FFFD}", "gr"]);
+    logs.append(name("hello"), 1, Stream::Stdout, 3, b"\xBC\xC3".to_vec()).unwrap();
+    assert_eq!(texts(&logs, Some("hello")), ["gr\u{FFFD}", "gr\u{FC}"]);
+    drop(logs);
+    let logs = open(&dir);
+    out(&logs, "hello", 4, "next\n");
+    assert_eq!(texts(&logs, Some("hello")), ["gr\u{FFFD}", "gr\u{FC}\u{FFFD}", "next"]);
+}
+
+#[test]
+fn a_follower_gets_the_last_lines_and_every_new_one_once() {
+    let dir = TempDir::new().unwrap();
+    let logs = open(&dir);
+    out(&logs, "a", 1, "old\nolder than the follower\nbegun");
+    let mut one = logs.follow(Some(name("a")), 1, None).unwrap();
+    let mut all = logs.follow(None, ALL, Some(7)).unwrap();
+    assert_eq!(followed(&mut one), Some((vec!["older than the follower".into()], 0)));
+    out(&logs, "b", 2, "other\n");
+    out(&logs, "a", 3, " and ended\n");
+    assert_eq!(followed(&mut one), Some((vec!["begun and ended".into()], 0)));
+    logs.note(name("a"), 4, "said by the agent".into()).unwrap();
+    out(&logs, "a", 5, "left over");
+    // Everything before is in the queues of both.
+    drop(logs);
+    assert_eq!(followed(&mut one), Some((vec!["said by the agent".into(), "left over".into()], 0)));
+    assert_eq!(followed(&mut one), None);
+    let expected = ["other", "begun and ended", "said by the agent", "left over"].map(str::to_owned).to_vec();
+    assert_eq!(followed(&mut all), Some((expected, 0)));
+    assert_eq!(followed(&mut all), None);
+}
+
+#[test]
+fn a_follower_that_is_behind_is_told_what_it_missed() {
+    let dir = TempDir::new().unwrap();
+    let logs = open(&dir);
+    let mut follower = logs.follow(None, 0, None).unwrap();
+    let lines = 300;
+    for number in 0..lines {
+        out(&logs, "a", number, &format!("{}\n", "x".repeat(8_000)));
+        tail(&logs, None, 0);
+    }
+    let (given, missed) = followed(&mut follower).unwrap();
+    assert!((100..=131).contains(&given.len()), "{} lines within 1 MiB", given.len());
+    assert_eq!(given.len() as u64 + missed, lines);
+    // It has caught up, and misses nothing more.
+    out(&logs, "a", 1, "next\n");
+    assert_eq!(followed(&mut follower), Some((vec!["next".into()], 0)));
+    // So are the lines from before: the newest come.
+    let (given, missed) = followed(&mut logs.follow(None, ALL, None).unwrap()).unwrap();
+    assert!((32..=131).contains(&given.len()) && missed == 0, "{} lines within 1 MiB", given.len());
+    assert_eq!(given.last().map(String::as_str), Some("next"));
+}
+
+#[test]
+fn followers_are_bounded_and_one_that_has_gone_makes_room() {
+    let dir = TempDir::new().unwrap();
+    let logs = open(&dir);
+    let mut followers: Vec<Follower> = (0..32).map(|_| logs.follow(None, 0, None).unwrap()).collect();
+    assert!(logs.follow(None, 0, None).is_err());
+    followers.pop();
+    followers.push(logs.follow(None, 0, None).unwrap());
+    assert!(logs.follow(None, 0, None).is_err());
+    out(&logs, "a", 1, "line\n");
+    assert!(followers.iter_mut().all(|follower| followed(follower) == Some((vec!["line".into()], 0))));
+}
+
+#[test]
+fn what_is_forgotten_is_gone_and_starts_afresh() {
+    let dir = TempDir::new().unwrap();
+    let logs = open(&dir);
+    logs.set_cap(name("a"), LogMaxKb::try_from(16).unwrap()).unwrap();
+    for _ in 0..4 {
+        out(&logs, "a", 1, &"x".repeat(7_000));
+        out(&logs, "a", 1, "\n");
+    }
+    out(&logs, "a", 1, "begun");
+    out(&logs, "b", 1, "other\n");
+    logs.forget(name("a")).unwrap();
+    assert_eq!(texts(&logs, None), ["other"]);
+    assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 1);
+    out(&logs, "a", 2, "new\n");
+    assert_eq!(texts(&logs, Some("a")), ["new"]);
 }
 
 #[test]

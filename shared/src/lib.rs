@@ -56,7 +56,10 @@ pub use seal::{IntentId, MAX_BODY_BYTES, MAX_SEALED_BYTES, Opened, Refused, Seal
 pub use spec::{ComponentSpec, EnvPair, MAX_ARGS, MAX_ENV, MAX_TEXT_BYTES, Restart, SpecError, check_inputs};
 pub use sync::{IndexEntry, MAX_SYNC_BYTES, MAX_SYNC_KEYS, Summary, SyncReply, SyncRequest};
 pub use text::ParseError;
-pub use watch::{LogLine, MAX_LOG_TAIL, MAX_WATCH_FRAME, NodeView, Stream, WatchReply, WatchRequest};
+pub use watch::{
+    EndedRun, LiveRun, LogLine, LogQuery, MAX_ENDED_RUNS, MAX_LIVE_RUNS, MAX_LOG_NODES, MAX_LOG_TAIL, MAX_WATCH_FRAME,
+    NodeRuns, NodeView, RunUsage, Stream, WatchReply, WatchRequest,
+};
 
 /// Version of the programs built from this workspace, as `MAJOR.MINOR.PATCH`.
 pub const VERSION: &str = env!("CARGO_PKG_VERSION");

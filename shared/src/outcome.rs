@@ -1,6 +1,6 @@
 //! How a run of a component ended, and where a component stands: words that are the same on the wire and on screen.
 
-use crate::text::{ParseError, excerpt, serde_text};
+use crate::text::{ParseError, clip, excerpt, serde_text};
 use serde::{Deserialize, Serialize};
 use std::fmt;
 use std::str::FromStr;
@@ -29,6 +29,27 @@ impl Outcome {
     #[must_use]
     pub fn is_failure(&self) -> bool {
         !matches!(self, Outcome::Completed | Outcome::Stopped)
+    }
+
+    /// A stable word for its kind, without numbers and texts: a label of metrics.
+    #[must_use]
+    pub fn word(&self) -> &'static str {
+        match self {
+            Outcome::Completed => "completed",
+            Outcome::Exit(_) => "exit",
+            Outcome::Trap(_) => "trap",
+            Outcome::OutOfMemory => "out_of_memory",
+            Outcome::OutOfFuel => "out_of_fuel",
+            Outcome::DeadlineExceeded => "deadline_exceeded",
+            Outcome::Stopped => "stopped",
+        }
+    }
+
+    /// Cuts the text of a trap to at most so many bytes.
+    pub fn cut(&mut self, most: usize) {
+        if let Outcome::Trap(text) = self {
+            text.truncate(clip(text, most).len());
+        }
     }
 }
 

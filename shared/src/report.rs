@@ -62,8 +62,8 @@ pub struct ComponentReport {
 
 impl ComponentReport {
     fn cut(&mut self) {
-        if let Some(Outcome::Trap(text)) = &mut self.last_outcome {
-            text.truncate(clip(text, MAX_DETAIL_BYTES).len());
+        if let Some(outcome) = &mut self.last_outcome {
+            outcome.cut(MAX_DETAIL_BYTES);
         }
         if let Some(text) = &mut self.reason {
             text.truncate(clip(text, MAX_DETAIL_BYTES).len());

@@ -12,6 +12,38 @@ pub fn utc_millis(unix_ms: u64) -> String {
     format!("{}.{:03}Z", to_the_second(unix_ms / 1000), unix_ms % 1000)
 }
 
+/// The milliseconds since 1970 that `2026-11-23T09:47:05Z` or `2026-11-23T09:47:05.123Z` says; none for another text.
+#[must_use]
+pub fn parse_utc_millis(text: &str) -> Option<u64> {
+    let text = text.strip_suffix('Z')?;
+    let (whole, millis) = match text.split_once('.') {
+        Some((whole, millis)) if millis.len() == 3 => (whole, millis.parse().ok()?),
+        Some(_) => return None,
+        None => (text, 0),
+    };
+    let mut numbers = [0_u64; 6];
+    let parts = whole.split(['-', 'T', ':']);
+    if parts.clone().count() != numbers.len() {
+        return None;
+    }
+    for (number, part) in numbers.iter_mut().zip(parts) {
+        *number = part.parse().ok()?;
+    }
+    let [year, month, day, hour, minute, second] = numbers;
+    if !(1970..=9999).contains(&year) {
+        return None;
+    }
+    // The reverse of what is done below.
+    let year = year - u64::from(month <= 2);
+    let march_month = (month + 9) % 12;
+    let of_era =
+        year % 400 * 365 + year % 400 / 4 - year % 400 / 100 + (153 * march_month + 2) / 5 + day.checked_sub(1)?;
+    let days = (year / 400 * 146_097 + of_era).checked_sub(719_468)?;
+    let ms = (days * 86_400 + hour.min(99) * 3600 + minute.min(99) * 60 + second.min(99)) * 1000 + millis;
+    // A day or an hour that there is not would have become another one.
+    (to_the_second(ms / 1000) == whole).then_some(ms)
+}
+
 fn to_the_second(unix_seconds: u64) -> String {
     let (days, second) = (unix_seconds / 86_400, unix_seconds % 86_400);
     // Days since 0000-03-01, so that the leap day is the last of its year.
@@ -41,6 +73,15 @@ mod tests {
             (4_102_444_800_000, "2100-01-01T00:00:00.000Z"),
         ] {
             assert_eq!(utc_millis(ms), text);
+            assert_eq!(parse_utc_millis(text), Some(ms));
+        }
+        assert_eq!(parse_utc_millis("2026-11-01T00:00:00Z"), Some(1_793_491_200_000));
+        for wrong in ["", "Z", "2026-11-01", "2026-02-30T00:00:00Z", "2026-11-01T24:00:00Z", "2026-1-01T00:00:00Z"] {
+            assert_eq!(parse_utc_millis(wrong), None, "{wrong}");
+        }
+        for wrong in ["2026-11-01T00:00:00.5Z", "1969-12-31T23:59:59Z", "2026-13-01T00:00:00Z", "2026-00-01T00:00:00Z"]
+        {
+            assert_eq!(parse_utc_millis(wrong), None, "{wrong}");
         }
         assert_eq!(utc(1_709_251_199), "2024-02-29T23:59:59Z");
         // No time that a node can name makes it overflow.

@@ -7,6 +7,7 @@ mod link;
 mod wishes;
 
 use actor::Actor;
+use shared::RunUsage;
 use shared::{ComponentSpec, Digest, Outcome, Stream};
 use smol::channel::Sender;
 use std::io;
@@ -50,6 +51,8 @@ pub enum HostOrder {
     },
     /// End a run.
     Stop(u64),
+    /// Tell what each instance uses; answered by one `Usages`, which may answer several of these that came together.
+    AskUsage,
     /// Remove compiled code.
     Forget(Digest),
     /// The agent is ready to serve.
@@ -99,9 +102,11 @@ pub enum HostEvent {
         outcome: Outcome,
         /// Lines for its log.
         detail: Vec<String>,
-        /// The most memory it had.
-        memory_peak_bytes: u64,
+        /// What it used.
+        usage: RunUsage,
     },
+    /// What each instance uses by now; without a runner there is none.
+    Usages(Vec<(u64, RunUsage)>),
     /// The runner is gone with these instances.
     RunnerLost {
         /// Which instances.

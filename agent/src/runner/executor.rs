@@ -2,6 +2,7 @@
 //! must know whether another one waits, and the usual executors do not tell the length of their queue.
 
 use super::lock;
+use super::pace::Pace;
 use async_task::{Runnable, Task};
 use std::collections::VecDeque;
 use std::io;
@@ -33,7 +34,7 @@ struct Shared {
 
 #[derive(Default)]
 struct State {
-    tasks: VecDeque<Runnable>,
+    tasks: VecDeque<(Runnable, Arc<Pace>)>,
     closed: bool,
 }
 
@@ -51,11 +52,8 @@ impl Executor {
     }
 
     /// Takes a task in. Dropping what is returned ends it.
-    pub(super) fn spawn(&self, future: impl Future<Output = ()> + Send + 'static) -> Task<()> {
-        let queue = self.queue.clone();
-        let (runnable, task) = async_task::spawn(future, move |runnable| queue.push(runnable));
-        runnable.schedule();
-        task
+    pub(super) fn spawn(&self, pace: Arc<Pace>, future: impl Future<Output = ()> + Send + 'static) -> Task<()> {
+        self.queue.spawn(pace, future)
     }
 
     /// The queue, to ask for its length.
@@ -82,13 +80,20 @@ impl Queue {
         self.shared.waiting.load(Ordering::Relaxed) > 0
     }
 
-    fn push(&self, runnable: Runnable) {
+    fn spawn(&self, pace: Arc<Pace>, future: impl Future<Output = ()> + Send + 'static) -> Task<()> {
+        let queue = self.clone();
+        let (runnable, task) = async_task::spawn(future, move |runnable| queue.push(runnable, pace.clone()));
+        runnable.schedule();
+        task
+    }
+
+    fn push(&self, runnable: Runnable, pace: Arc<Pace>) {
         let mut state = lock(&self.shared.state);
         if state.closed {
             drop(state);
             return drop(runnable);
         }
-        state.tasks.push_back(runnable);
+        state.tasks.push_back((runnable, pace));
         self.shared.waiting.store(state.tasks.len(), Ordering::Relaxed);
         drop(state);
         self.shared.ready.notify_one();
@@ -106,7 +111,10 @@ impl Queue {
             if state.closed {
                 return None;
             }
-            if let Some(runnable) = state.tasks.pop_front() {
+            // A run that only has to end goes first: its deadline does not wait for a round of those that compute, and it is
+            // in nobody's way again.
+            let due = state.tasks.iter().position(|(_, pace)| pace.is_due());
+            if let Some((runnable, _)) = state.tasks.remove(due.unwrap_or(0)) {
                 self.shared.waiting.store(state.tasks.len(), Ordering::Relaxed);
                 return Some(runnable);
             }
@@ -123,6 +131,29 @@ mod tests {
     use std::sync::mpsc;
     use std::time::Duration;
 
+    fn pace() -> Arc<Pace> {
+        Arc::new(Pace::new(100))
+    }
+
+    #[test]
+    fn a_run_that_is_due_does_not_wait_for_its_turn() {
+        let shared = Shared { state: Mutex::default(), ready: Condvar::new(), waiting: AtomicUsize::new(0) };
+        let queue = Queue { shared: Arc::new(shared) };
+        let (ran, order) = mpsc::channel();
+        let paces: Vec<_> = (0..4).map(|_| pace()).collect();
+        let run = |at: usize| {
+            let ran = ran.clone();
+            queue.spawn(paces[at].clone(), async move { ran.send(at).unwrap() })
+        };
+        let _tasks: Vec<_> = (0..4).map(run).collect();
+        paces[2].set_deadline(Some(0));
+        paces[3].stop();
+        for _ in 0..4 {
+            queue.next().unwrap().run();
+        }
+        assert_eq!(order.try_iter().collect::<Vec<_>>(), [2, 3, 0, 1]);
+    }
+
     #[test]
     fn the_queue_tells_that_someone_waits() {
         let executor = Executor::start().unwrap();
@@ -132,7 +163,7 @@ mod tests {
         let tasks: Vec<_> = (0..blockers)
             .map(|_| {
                 let (entered, released) = (entered.clone(), released.clone());
-                executor.spawn(async move {
+                executor.spawn(pace(), async move {
                     entered.send(()).unwrap();
                     // Blocks the thread, as a guest does that computes.
                     released.recv_blocking().unwrap_err();
@@ -153,7 +184,7 @@ mod tests {
         let (kept, dropped) = smol::channel::bounded::<()>(1);
         let executor = Executor::start().unwrap();
         let (started, running) = smol::channel::bounded::<()>(1);
-        let task = executor.spawn(async move {
+        let task = executor.spawn(pace(), async move {
             started.send(()).await.unwrap();
             let _kept = kept;
             std::future::pending::<()>().await;

@@ -2,6 +2,7 @@
 //! else, its handles, its memory account and its output.
 
 use super::limiter::MemoryLimiter;
+use super::meter::Meter;
 use super::output::{GuestOutput, GuestStream};
 use crate::ipc::{OutputStream, RunSpec};
 use std::sync::Arc;
@@ -23,6 +24,11 @@ const MAX_HOSTCALL_BYTES: usize = 1024 * 1024;
 /// Random bytes that one call gives: enough for any key, little enough not to hold an executor thread for long.
 const MAX_RANDOM_BYTES: u64 = 64 * 1024;
 
+/// After how much fuel a metered guest writes down what it has used, and gives way. Between two calls the count is in a
+/// register otherwise, and a guest that only computes would seem to have used nothing, however it ends. It is a
+/// millisecond on a PC, next to which giving way costs nothing.
+const FUEL_STEP: u64 = 1_000_000;
+
 /// The data of a guest's store.
 pub(super) struct Guest {
     wasi: WasiCtx,
@@ -33,19 +39,26 @@ pub(super) struct Guest {
 
 impl Guest {
     /// A store under the limits of `spec`.
-    pub(super) fn store(engine: &Engine, name: &str, spec: &RunSpec, output: Arc<GuestOutput>) -> Result<Store<Guest>> {
+    pub(super) fn store(
+        engine: &Engine,
+        name: &str,
+        spec: &RunSpec,
+        output: Arc<GuestOutput>,
+        meter: Arc<Meter>,
+    ) -> Result<Store<Guest>> {
         let mut wasi = WasiCtx::builder();
         wasi.arg(name).args(&spec.args).envs(&spec.env);
         wasi.max_random_size(MAX_RANDOM_BYTES).wall_clock(WallClock);
         let mut table = ResourceTable::new();
         table.set_max_capacity(MAX_HANDLES);
-        let memory = MemoryLimiter::new(spec.memory_max_bytes);
+        let memory = MemoryLimiter::new(spec.memory_max_bytes, meter);
         let mut store = Store::try_new(engine, Guest { wasi: wasi.build(), table, output, memory })?;
         store.limiter(|guest| &mut guest.memory);
         store.set_hostcall_fuel(MAX_HOSTCALL_BYTES);
         store.set_max_component_handles(MAX_HANDLES);
         if let Some(fuel) = spec.fuel {
             store.set_fuel(fuel)?;
+            store.fuel_async_yield_interval(Some(FUEL_STEP))?;
         }
         Ok(store)
     }

@@ -4,6 +4,7 @@
 use super::engine::Flavours;
 use super::executor::{Executor, Queue};
 use super::instance::{self, Run};
+use super::meter::Meter;
 use super::outbox::Outbox;
 use super::outcome::Ended;
 use super::output::GuestOutput;
@@ -11,7 +12,7 @@ use super::pace::{Pace, Paced};
 use super::prepared::{Cache, Prepared};
 use super::ticker::{Computing, Ticker};
 use super::{MAX_INSTANCES, lock};
-use crate::ipc::{FromRunner, RunSpec, Usage};
+use crate::ipc::{FromRunner, RunSpec};
 use async_compat::Compat;
 use async_task::Task;
 use shared::Outcome;
@@ -36,9 +37,12 @@ pub(super) struct Start {
     pub(super) spec: RunSpec,
 }
 
+/// A run that was taken in and waits to be loaded.
+type Begun = (Start, Arc<Pace>, Arc<Meter>);
+
 /// Owns all runs. Dropped in the order of its fields: no further start is loaded, runs end, then what they ran on.
 pub(super) struct Host {
-    starts: SyncSender<(Start, Arc<Pace>)>,
+    starts: SyncSender<Begun>,
     instances: Instances,
     _executor: Arc<Executor>,
     _ticker: Ticker,
@@ -60,6 +64,7 @@ struct Running {
 
 struct Instance {
     pace: Arc<Pace>,
+    meter: Arc<Meter>,
     /// There is none while its component is being loaded.
     task: Option<Task<()>>,
 }
@@ -90,7 +95,7 @@ impl Host {
     /// Takes a run in.
     pub(super) fn begin(&self, start: Start) {
         let instance = start.instance;
-        let pace = Arc::new(Pace::new(start.spec.epoch_ms));
+        let (pace, meter) = (Arc::new(Pace::new(start.spec.epoch_ms)), Arc::<Meter>::default());
         let mut running = lock(&self.instances.running);
         if running.instances.contains_key(&instance) {
             // Control numbers its instances; a report would look as if the one that runs had ended.
@@ -98,13 +103,13 @@ impl Host {
             return;
         }
         let full = running.instances.len() >= MAX_INSTANCES;
-        running.instances.insert(instance, Instance { pace: pace.clone(), task: None });
+        running.instances.insert(instance, Instance { pace: pace.clone(), meter: meter.clone(), task: None });
         drop(running);
         if full {
             let why = format!("there are {MAX_INSTANCES} instances already");
-            self.instances.finish(instance, Ended::host_fault(why), Usage::default());
-        } else if self.starts.try_send((start, pace)).is_err() {
-            self.instances.finish(instance, Ended::host_fault("components are not loaded any more"), Usage::default());
+            self.instances.finish(instance, Ended::host_fault(why));
+        } else if self.starts.try_send((start, pace, meter)).is_err() {
+            self.instances.finish(instance, Ended::host_fault("components are not loaded any more"));
         }
     }
 
@@ -113,6 +118,13 @@ impl Host {
         if let Some(instance) = lock(&self.instances.running).instances.get(&instance) {
             instance.pace.stop();
         }
+    }
+
+    /// Tells what each run uses. The lock is the one that exits are reported under: no run is told of after its end.
+    pub(super) fn tell_usage(&self) {
+        let running = lock(&self.instances.running);
+        let of = running.instances.iter().map(|(number, instance)| (*number, instance.meter.usage())).collect();
+        self.instances.outbox.usages(of);
     }
 
     /// Ends all runs and waits until they are reported.
@@ -141,10 +153,11 @@ impl Drop for Host {
 impl Instances {
     /// Reports the end of a run and forgets it. Both at once: control may use the number again as soon as it reads the
     /// report, and a shutdown waits for the last report.
-    fn finish(&self, instance: u64, ended: Ended, usage: Usage) {
+    fn finish(&self, instance: u64, ended: Ended) {
         let mut running = lock(&self.running);
         let Some(forgotten) = running.instances.remove(&instance) else { return };
         let Ended { outcome, detail } = ended;
+        let usage = forgotten.meter.usage();
         self.outbox.event(FromRunner::Exited { instance, outcome, detail, usage });
         drop(running);
         self.ended.notify_all();
@@ -175,37 +188,38 @@ struct Loader {
 }
 
 impl Loader {
-    fn work(mut self, requests: &Receiver<(Start, Arc<Pace>)>) {
-        while let Ok((start, pace)) = requests.recv() {
+    fn work(mut self, requests: &Receiver<Begun>) {
+        while let Ok((start, pace, meter)) = requests.recv() {
             let instance = start.instance;
             if lock(&self.instances.running).closed {
                 return;
             }
             if pace.is_stopped() {
-                self.instances.finish(instance, Outcome::Stopped.into(), Usage::default());
+                self.instances.finish(instance, Outcome::Stopped.into());
                 continue;
             }
             let Start { cwasm, cwasm_sha256, spec, .. } = &start;
             let loaded = catch_unwind(AssertUnwindSafe(|| self.cache.get(cwasm, *cwasm_sha256, spec.fuel.is_some())));
             match loaded.unwrap_or_else(|_| Err("the compiled component cannot be loaded".to_owned())) {
-                Ok(prepared) => self.set_going(start, pace, prepared),
-                Err(why) => self.instances.finish(instance, Ended::host_fault(why), Usage::default()),
+                Ok(prepared) => self.set_going((start, pace, meter), prepared),
+                Err(why) => self.instances.finish(instance, Ended::host_fault(why)),
             }
         }
     }
 
-    fn set_going(&self, start: Start, pace: Arc<Pace>, prepared: Arc<Prepared>) {
+    fn set_going(&self, (start, pace, meter): Begun, prepared: Arc<Prepared>) {
         let Start { instance, name, spec, .. } = start;
         let output = Arc::new(GuestOutput::new(instance, spec.flood, self.instances.outbox.clone()));
         let engine = self.flavours.of(spec.fuel.is_some()).engine.clone();
-        let run = Run { name, spec, prepared, output, pace: pace.clone(), queue: self.queue.clone() };
+        let (queue, kept) = (self.queue.clone(), meter.clone());
+        let run = Run { name, spec, prepared, output, pace: pace.clone(), meter: kept, queue };
         // WASI's timers look up a Tokio reactor when they are polled.
-        let run = Paced::new(Compat::new(instance::run(engine, run)), pace.clone(), self.computing.clone());
+        let run = Paced::new(Compat::new(instance::run(engine, run)), pace.clone(), meter, self.computing.clone());
         let instances = self.instances.clone();
         self.instances.outbox.event(FromRunner::Started { instance });
-        let task = self.executor.spawn(async move {
-            let (ended, usage) = run.await;
-            instances.finish(instance, ended, Usage { cpu_ms: pace.computed_ms(), ..usage });
+        let task = self.executor.spawn(pace, async move {
+            let ended = run.await;
+            instances.finish(instance, ended);
         });
         self.instances.keep(instance, task);
     }

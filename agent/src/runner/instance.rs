@@ -2,11 +2,12 @@
 
 use super::executor::Queue;
 use super::guest::Guest;
+use super::meter::Meter;
 use super::outcome::Ended;
 use super::output::GuestOutput;
 use super::pace::Pace;
 use super::prepared::{Entry, Prepared};
-use crate::ipc::{RunSpec, Usage};
+use crate::ipc::RunSpec;
 use shared::Outcome;
 use smol::future::{self, FutureExt as _};
 use std::any::Any;
@@ -22,25 +23,28 @@ pub(super) struct Run {
     pub(super) prepared: Arc<Prepared>,
     pub(super) output: Arc<GuestOutput>,
     pub(super) pace: Arc<Pace>,
+    pub(super) meter: Arc<Meter>,
     pub(super) queue: Queue,
 }
 
-/// Carries the run out; the caller knows the time that it took. A panic of the host on behalf of this guest ends this run and no other.
-pub(super) async fn run(engine: Engine, run: Run) -> (Ended, Usage) {
+/// Carries the run out; its meter knows what it took. A panic of the host on behalf of this guest ends this run and no other.
+pub(super) async fn run(engine: Engine, run: Run) -> Ended {
     let ended = AssertUnwindSafe(in_store(engine, run)).catch_unwind().await;
-    ended.unwrap_or_else(|panic| (Ended::host_fault(panic_text(&*panic)), Usage::default()))
+    ended.unwrap_or_else(|panic| Ended::host_fault(panic_text(&*panic)))
 }
 
-async fn in_store(engine: Engine, run: Run) -> (Ended, Usage) {
-    let Run { name, spec, prepared, output, pace, queue } = run;
-    let mut store = match Guest::store(&engine, &name, &spec, output) {
+async fn in_store(engine: Engine, run: Run) -> Ended {
+    let Run { name, spec, prepared, output, pace, meter, queue } = run;
+    let mut store = match Guest::store(&engine, &name, &spec, output, meter.clone()) {
         Ok(store) => store,
-        Err(error) => return (Ended::host_fault(format!("{error:#}")), Usage::default()),
+        Err(error) => return Ended::host_fault(format!("{error:#}")),
     };
-    let ticks = pace.clone();
+    let (ticks, counted, fuel) = (pace.clone(), meter.clone(), spec.fuel);
     // Without a deadline of its own, a store traps at the first check.
     store.set_epoch_deadline(1);
-    store.epoch_deadline_callback(move |_| {
+    store.epoch_deadline_callback(move |store| {
+        counted.count_cpu();
+        counted.set_fuel_used(fuel_used(fuel, store.get_fuel()));
         Ok(if ticks.gives_way(&queue) { UpdateDeadline::Yield(1) } else { UpdateDeadline::Continue(1) })
     });
     pace.set_deadline(spec.deadline_ms);
@@ -54,9 +58,13 @@ async fn in_store(engine: Engine, run: Run) -> (Ended, Usage) {
     };
     // The order counts: a guest that is always ready would never let the others speak.
     let ended = future::or(future::or(stopped, late), Box::pin(call(&mut store, &prepared))).await;
-    let fuel_used = spec.fuel.map_or(0, |fuel| fuel.saturating_sub(store.get_fuel().unwrap_or(0)));
-    let usage = Usage { memory_peak_bytes: store.data().memory.peak(), fuel_used, cpu_ms: 0 };
-    (ended, usage)
+    meter.set_fuel_used(fuel_used(spec.fuel, store.get_fuel()));
+    ended
+}
+
+/// What is gone of `fuel` when so much is `left`; nothing when the run is not metered.
+fn fuel_used(fuel: Option<u64>, left: wasmtime::Result<u64>) -> u64 {
+    fuel.map_or(0, |fuel| fuel.saturating_sub(left.unwrap_or(0)))
 }
 
 async fn call(store: &mut Store<Guest>, prepared: &Prepared) -> Ended {

@@ -1,7 +1,9 @@
 //! One account for all linear memories and tables of a guest. Wasmtime's own `StoreLimits` looks at each of them
 //! alone, so that eight memories pass it eightfold.
 
+use super::meter::Meter;
 use std::io;
+use std::sync::Arc;
 use wasmtime::{Error, OutOfMemory, ResourceLimiter, Result};
 
 /// What one element of a table takes, in bytes.
@@ -21,21 +23,16 @@ const MAX_TABLES: usize = 1024;
 #[derive(Debug)]
 pub(super) struct MemoryLimiter {
     cap: u64,
-    used: u64,
-    peak: u64,
+    /// What is in use.
+    meter: Arc<Meter>,
     /// What the growth that was allowed last has added, until it is known to have failed.
     last: u64,
     refused: bool,
 }
 
 impl MemoryLimiter {
-    pub(super) fn new(cap: u64) -> MemoryLimiter {
-        MemoryLimiter { cap, used: 0, peak: 0, last: 0, refused: false }
-    }
-
-    /// The most that was in use at once, in bytes.
-    pub(super) fn peak(&self) -> u64 {
-        self.peak
+    pub(super) fn new(cap: u64, meter: Arc<Meter>) -> MemoryLimiter {
+        MemoryLimiter { cap, meter, last: 0, refused: false }
     }
 
     /// Whether a growth was refused, by the cap or by the system.
@@ -50,10 +47,9 @@ impl MemoryLimiter {
             return true;
         }
         let more = desired.saturating_sub(current).saturating_mul(unit) as u64;
-        match self.used.checked_add(more) {
+        match self.meter.memory().checked_add(more) {
             Some(used) if used <= self.cap => {
-                self.used = used;
-                self.peak = self.peak.max(used);
+                self.meter.set_memory(used);
                 self.last = more;
                 true
             }
@@ -68,7 +64,7 @@ impl MemoryLimiter {
     /// that overflow, without having asked before, and a guest that provokes this would grow for free.
     fn failed(&mut self, error: &Error) {
         if error.is::<OutOfMemory>() || error.chain().any(|cause| cause.is::<io::Error>()) {
-            self.used -= std::mem::take(&mut self.last);
+            self.meter.set_memory(self.meter.memory() - std::mem::take(&mut self.last));
             self.refused = true;
         }
     }
@@ -112,9 +108,17 @@ mod tests {
 
     use super::*;
 
+    fn limiter(cap: u64) -> MemoryLimiter {
+        MemoryLimiter::new(cap, Arc::default())
+    }
+
+    fn peak(limiter: &MemoryLimiter) -> u64 {
+        limiter.meter.usage().memory_peak_bytes
+    }
+
     #[test]
     fn memories_and_tables_share_one_account() {
-        let mut limiter = MemoryLimiter::new(1000);
+        let mut limiter = limiter(1000);
         assert!(limiter.memory_growing(0, 400, None).unwrap());
         assert!(limiter.table_growing(0, 50, None).unwrap());
         assert!(!limiter.refused());
@@ -122,21 +126,21 @@ mod tests {
         assert!(limiter.refused());
         assert!(limiter.memory_growing(400, 600, None).unwrap(), "up to the cap, after a refusal");
         assert!(!limiter.table_growing(50, 51, None).unwrap());
-        assert_eq!(limiter.peak(), 1000);
+        assert_eq!(peak(&limiter), 1000);
     }
 
     #[test]
     fn what_the_guest_ruled_out_itself_is_not_a_refusal() {
-        let mut limiter = MemoryLimiter::new(1000);
+        let mut limiter = limiter(1000);
         assert!(limiter.memory_growing(0, 2000, Some(500)).unwrap());
         limiter.memory_grow_failed(Error::msg("Memory maximum size exceeded")).unwrap();
         assert!(!limiter.refused());
-        assert_eq!(limiter.peak(), 0);
+        assert_eq!(peak(&limiter), 0);
     }
 
     #[test]
     fn a_growth_that_the_system_refused_is_given_back() {
-        let mut limiter = MemoryLimiter::new(1000);
+        let mut limiter = limiter(1000);
         assert!(limiter.memory_growing(0, 900, None).unwrap());
         limiter.memory_grow_failed(Error::from(io::Error::from(io::ErrorKind::OutOfMemory))).unwrap();
         assert!(limiter.refused());
@@ -145,7 +149,7 @@ mod tests {
 
     #[test]
     fn an_overflowing_request_gives_nothing_back() {
-        let mut limiter = MemoryLimiter::new(1000);
+        let mut limiter = limiter(1000);
         assert!(limiter.table_growing(0, 100, None).unwrap());
         limiter.table_grow_failed(Error::msg("overflow calculating new table size")).unwrap();
         assert!(!limiter.table_growing(100, 200, None).unwrap());
@@ -153,7 +157,7 @@ mod tests {
 
     #[test]
     fn sizes_near_the_end_of_numbers_are_refused() {
-        let mut limiter = MemoryLimiter::new(u64::MAX);
+        let mut limiter = limiter(u64::MAX);
         assert!(limiter.memory_growing(0, 1, None).unwrap());
         assert!(!limiter.table_growing(0, usize::MAX, None).unwrap());
     }

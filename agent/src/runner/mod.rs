@@ -13,6 +13,7 @@ mod instance;
 mod limiter;
 mod linking;
 mod load;
+mod meter;
 mod oom;
 mod outbox;
 mod outcome;
@@ -125,6 +126,7 @@ fn serve(mut socket: UnixStream, host: &Host, outbox: &Outbox) -> Result<Served,
                 host.begin(host::Start { instance, name, cwasm, cwasm_sha256, spec });
             }
             Some(ToRunner::Stop { instance }) => host.stop(instance),
+            Some(ToRunner::Usage) => host.tell_usage(),
             Some(ToRunner::Shutdown) => return Ok(Served::Shutdown),
             None => break,
         }

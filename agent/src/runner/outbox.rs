@@ -1,7 +1,7 @@
 //! What waits to be written to control. Output is bounded, and holds nobody who has not asked to wait; starts and exits
 //! always find room, because the runner takes no further command while too many of them wait.
 
-use crate::ipc::{FromRunner, OutputStream};
+use crate::ipc::{FromRunner, OutputStream, Usage};
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Waker};
@@ -36,6 +36,8 @@ struct State {
     queue: VecDeque<FromRunner>,
     output_bytes: usize,
     events: usize,
+    /// Whether an answer about usage waits. It is the one frame whose number nothing else bounds, and a long one.
+    usages_wait: bool,
     /// Bytes that each instance has lost since its last `Dropped`. An entry lives no longer than its instance.
     dropped: BTreeMap<u64, u64>,
     report_dropped_at: Option<Instant>,
@@ -57,6 +59,15 @@ impl Outbox {
         }
         state.push(frame);
         self.changed.notify_all();
+    }
+
+    /// Queues an answer about usage. While an earlier one waits, that answers this request as well.
+    pub(super) fn usages(&self, of: Vec<(u64, Usage)>) {
+        let mut state = self.lock();
+        if !std::mem::replace(&mut state.usages_wait, true) {
+            state.push(FromRunner::Usages { of });
+            self.changed.notify_all();
+        }
     }
 
     /// Queues output; `false` when there is no room for it.
@@ -178,6 +189,9 @@ impl State {
             FromRunner::Output { bytes, .. } => self.output_bytes -= bytes.len() + FRAME_BYTES,
             _ => self.events -= 1,
         }
+        if matches!(frame, FromRunner::Usages { .. }) {
+            self.usages_wait = false;
+        }
         Some(frame)
     }
 
@@ -207,7 +221,7 @@ impl State {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::ipc::Usage;
+    use crate::ipc;
     use shared::Outcome;
     use std::sync::Arc;
     use std::sync::atomic::{AtomicBool, Ordering};
@@ -259,6 +273,27 @@ mod tests {
         }
         assert!(outbox.is_quiet() && outbox.lock().output_bytes > 0);
         assert_eq!(outbox.poll_quiet(&context), Poll::Ready(()));
+    }
+
+    #[test]
+    fn answers_about_usage_do_not_pile_up() {
+        let outbox = Outbox::new();
+        let of = |instance: u64| vec![(instance, Usage::default())];
+        (1..=3).for_each(|instance| outbox.usages(of(instance)));
+        assert_eq!(outbox.next(), Some(FromRunner::Usages { of: of(1) }));
+        outbox.usages(of(4));
+        outbox.close();
+        assert_eq!(outbox.next(), Some(FromRunner::Usages { of: of(4) }));
+        assert_eq!(outbox.next(), None);
+    }
+
+    #[test]
+    fn the_usage_of_all_instances_fits_into_a_frame() {
+        let most = Usage { memory_bytes: u64::MAX, memory_peak_bytes: u64::MAX, fuel_used: u64::MAX, cpu_ms: u64::MAX };
+        // Twice as many as there may be.
+        let of = (0..2 * super::super::MAX_INSTANCES as u64).map(|at| (u64::MAX - at, most)).collect();
+        let mut frame = Vec::new();
+        assert!(ipc::write_frame(&mut frame, &FromRunner::Usages { of }).is_ok());
     }
 
     #[test]

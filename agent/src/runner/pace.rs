@@ -1,7 +1,8 @@
-//! The pace of one run: when it must give way, when its time is over, and how long it has computed. Written by the
-//! thread that polls the run and by the one that takes commands, read from inside the guest at every tick.
+//! The pace of one run: when it must give way, and when its time is over. Written by the thread that polls the run and
+//! by the one that takes commands, read from inside the guest at every tick.
 
 use super::executor::Queue;
+use super::meter::Meter;
 use super::ticker::Computing;
 use smol::channel::{Receiver, Sender, bounded};
 use std::pin::Pin;
@@ -16,7 +17,6 @@ pub(super) struct Pace {
     /// Ceiling of one stretch, in microseconds as everything here.
     stretch: u64,
     stretch_began: AtomicU64,
-    computed: AtomicU64,
     deadline: AtomicU64,
     stopped: AtomicBool,
     stop: Sender<()>,
@@ -30,7 +30,6 @@ impl Pace {
             origin: Instant::now(),
             stretch: u64::from(epoch_ms) * 1000,
             stretch_began: AtomicU64::new(0),
-            computed: AtomicU64::new(0),
             deadline: AtomicU64::new(u64::MAX),
             stopped: AtomicBool::new(false),
             stop,
@@ -72,16 +71,14 @@ impl Pace {
     /// Whether the guest, at a tick, hands its thread back. It is asked at each tick, so that a deadline and a stop take
     /// effect at the next one, however long a stretch may be.
     pub(super) fn gives_way(&self, queue: &Queue) -> bool {
-        let now = self.now();
         queue.someone_waits()
-            || self.is_stopped()
-            || now >= self.deadline.load(Ordering::Relaxed)
-            || now.saturating_sub(self.stretch_began.load(Ordering::Relaxed)) >= self.stretch
+            || self.is_due()
+            || self.now().saturating_sub(self.stretch_began.load(Ordering::Relaxed)) >= self.stretch
     }
 
-    /// Time on a thread so far, in milliseconds.
-    pub(super) fn computed_ms(&self) -> u64 {
-        self.computed.load(Ordering::Relaxed) / 1000
+    /// Whether the run ends as soon as it is polled.
+    pub(super) fn is_due(&self) -> bool {
+        self.is_stopped() || self.now() >= self.deadline.load(Ordering::Relaxed)
     }
 
     fn now(&self) -> u64 {
@@ -93,12 +90,13 @@ impl Pace {
 pub(super) struct Paced<F> {
     run: Pin<Box<F>>,
     pace: Arc<Pace>,
+    meter: Arc<Meter>,
     computing: Computing,
 }
 
 impl<F> Paced<F> {
-    pub(super) fn new(run: F, pace: Arc<Pace>, computing: Computing) -> Paced<F> {
-        Paced { run: Box::pin(run), pace, computing }
+    pub(super) fn new(run: F, pace: Arc<Pace>, meter: Arc<Meter>, computing: Computing) -> Paced<F> {
+        Paced { run: Box::pin(run), pace, meter, computing }
     }
 }
 
@@ -108,10 +106,10 @@ impl<F: Future> Future for Paced<F> {
     fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<F::Output> {
         let this = &mut *self;
         let _ticking = this.computing.enter();
-        let began = this.pace.now();
-        this.pace.stretch_began.store(began, Ordering::Relaxed);
+        this.pace.stretch_began.store(this.pace.now(), Ordering::Relaxed);
+        this.meter.poll_begins();
         let polled = this.run.as_mut().poll(context);
-        this.pace.computed.fetch_add(this.pace.now().saturating_sub(began), Ordering::Relaxed);
+        this.meter.count_cpu();
         polled
     }
 }

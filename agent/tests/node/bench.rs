@@ -3,6 +3,7 @@
 use agent::control::node::{
     Config, Effect, Held, Input, Instance, Node, Now, PrepareError, Restored, RunRecord, Source, Ticket,
 };
+use shared::RunUsage;
 use shared::{
     Artifact, Audience, BUILD_FLOOR_UNIX_MS, Body, ComponentName, ComponentReport, ComponentSpec, Digest, Hello,
     Limits, NodeId, Outcome, OwnerId, OwnerKey, Push, RealmId, Remove, Replicas, Restart, Role, Trust, Verdict, open,
@@ -195,7 +196,7 @@ impl Bench {
     }
 
     pub fn exit(&mut self, instance: Instance, outcome: Outcome) -> Vec<Effect> {
-        self.give(Input::Exited { instance, outcome, memory_peak_bytes: 7 })
+        self.give(Input::Exited { instance, outcome, usage: RunUsage { memory_peak_bytes: 7, ..RunUsage::default() } })
     }
 
     pub fn meet(&mut self, number: u8, role: Role, admitted: bool) -> Vec<Effect> {

@@ -2,7 +2,8 @@
 
 use crate::bench::*;
 use agent::control::node::{Input, PrepareError};
-use shared::{Fuel, Mebibytes, Phase};
+use shared::RunUsage;
+use shared::{Fuel, Mebibytes, Outcome, Phase, Replicas};
 
 fn with_memory(text: &str, seq: u64, mebibytes: u64) -> Vec<u8> {
     push(seq, |body| {
@@ -123,4 +124,28 @@ fn what_the_disk_has_lost_is_fetched_again() {
     assert!(fetches(&bench.wait(60_000)).is_empty());
     // Nobody wants this one.
     assert!(fetches(&bench.give(Input::Torn { digest: artifact(2).digest })).is_empty());
+}
+
+#[test]
+fn the_latest_usage_of_each_running_instance_is_kept() {
+    let mut bench = Bench::new();
+    let twice = push(1, |body| body.payload.component.replicas = Replicas::try_from(2).unwrap());
+    let instances = bench.run(&twice);
+    let used = |cpu_ms| RunUsage { memory_bytes: 1, memory_peak_bytes: 2, fuel_used: 3, cpu_ms };
+    let known = |bench: &Bench| {
+        let runs = bench.node.runs(&name("hello")).unwrap();
+        runs.live.into_iter().map(|run| run.usage).collect::<Vec<_>>()
+    };
+    let nothing = RunUsage::default();
+    assert_eq!(known(&bench), [nothing, nothing]);
+    bench.give(Input::Usages(vec![(instances[1], used(4)), (999, used(5))]));
+    bench.give(Input::Usages(vec![(instances[1], used(6))]));
+    assert_eq!(known(&bench), [nothing, used(6)]);
+    bench.exit(instances[1], Outcome::Completed);
+    assert_eq!(known(&bench), [nothing]);
+    let ended = bench.node.runs(&name("hello")).unwrap().ended;
+    assert_eq!((ended.len(), ended[0].usage.memory_peak_bytes), (1, 7), "its own last word counts");
+    bench.give(Input::RunnerLost { instances: vec![instances[0]], reason: "killed".into() });
+    let runs = bench.node.runs(&name("hello")).unwrap();
+    assert!(runs.ended[0].outcome.to_string().contains("the runner ended: killed"), "{runs:?}");
 }

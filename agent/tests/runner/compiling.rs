@@ -37,6 +37,16 @@ fn what_is_no_component_is_refused() {
 }
 
 #[test]
+fn instances_that_no_account_would_see_are_refused() {
+    let globals = "(global i32 (i32.const 1))".repeat(10_000);
+    let many =
+        |count| format!("(component (core module $m {globals}) {})", "(core instance (instantiate $m))".repeat(count));
+    assert!(compile(&wasm(&many(100)), false).is_ok(), "16 MB");
+    let refusal = refused(&wasm(&many(110)));
+    assert!(refusal.reason.contains("take more than 16 MiB beside their memory"), "{}", refusal.reason);
+}
+
+#[test]
 fn damage_never_gets_further_than_a_refusal() {
     let whole = wasm(include_str!("../wat/http_import.wat"));
     for at in 0..whole.len() {

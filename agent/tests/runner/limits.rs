@@ -3,9 +3,13 @@
 use crate::support::*;
 use agent::ipc::{RunSpec, ToRunner};
 use shared::Outcome;
+use std::time::{Duration, Instant};
 
 /// More guests that never give way by themselves than the executor has threads.
-const SPINNERS: usize = 6;
+const SPINNERS: usize = 8;
+
+/// By how much a deadline may be missed beside them: ten times what it is.
+const DEADLINE_LATER: Duration = Duration::from_secs(1);
 
 #[test]
 fn small_guests_run_beside_spinning_ones() {
@@ -18,6 +22,15 @@ fn small_guests_run_beside_spinning_ones() {
     let small = bare_command(r#"(func (export "run") (result i32) (i32.const 0))"#);
     for _ in 0..3 {
         assert_eq!(runner.run(&small, spec()).outcome(), &Outcome::Completed);
+    }
+    let sleeper = command(r#"(func (export "run") (result i32) (call $sleep (i64.const 100000000)) (i32.const 0))"#);
+    for (guest, fuel) in [(spinner(), None), (spinner(), Some(u64::MAX)), (sleeper, None)] {
+        let instance = runner.begin(&guest, RunSpec { deadline_ms: Some(200), fuel, ..spec() });
+        runner.wait_until(instance, |seen| seen.started);
+        let started = Instant::now();
+        assert_eq!(runner.end(instance).outcome(), &Outcome::DeadlineExceeded);
+        println!("a deadline of 200 ms beside {SPINNERS} spinners: {:?}", started.elapsed());
+        assert!(started.elapsed() < Duration::from_millis(200) + DEADLINE_LATER, "{:?}", started.elapsed());
     }
     for spinner in spinners {
         assert!(runner.seen[&spinner].end.is_none(), "a spinner has ended by itself");

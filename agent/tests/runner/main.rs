@@ -2,9 +2,11 @@
 #![allow(clippy::unwrap_used)]
 
 mod compiling;
+mod floods;
 mod guests;
 mod lifecycle;
 mod limits;
 mod outcomes;
 mod processes;
 mod support;
+mod usage;

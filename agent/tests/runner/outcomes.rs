@@ -135,13 +135,3 @@ fn wasi_that_is_not_given_is_denied_when_it_is_called() {
     let Outcome::Trap(text) = seen.outcome() else { panic!("{:?}", seen.outcome()) };
     assert!(text.contains("`wasi:http/types@0.2.4` is not given to this component"), "{text}");
 }
-
-#[test]
-fn a_call_for_too_many_random_bytes_is_a_trap_and_not_an_allocation() {
-    let random = |bytes: u64| {
-        command(&format!(r#"(func (export "run") (result i32) (call $random (i64.const {bytes})) (i32.const 0))"#))
-    };
-    let mut runner = Runner::start();
-    assert_eq!(runner.run(&random(1024), spec()).outcome(), &Outcome::Completed);
-    assert!(matches!(runner.run(&random(1 << 40), spec()).outcome(), Outcome::Trap(_)));
-}

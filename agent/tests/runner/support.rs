@@ -7,7 +7,7 @@ use std::collections::HashMap;
 use std::os::unix::net::UnixStream;
 use std::path::PathBuf;
 use std::thread::JoinHandle;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// The longest that a test waits for one frame. Only a runner that hangs takes that long.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -84,6 +84,8 @@ pub struct Runner {
     pub thread: JoinHandle<Result<(), RunnerError>>,
     pub compat: (String, String),
     pub seen: HashMap<u64, Seen>,
+    /// The answer to the last question about usage.
+    pub usages: Option<HashMap<u64, Usage>>,
     dir: tempfile::TempDir,
     instances: u64,
 }
@@ -97,7 +99,7 @@ impl Runner {
             panic!("the first frame is not `Ready`");
         };
         let dir = tempfile::tempdir().unwrap();
-        Runner { socket, thread, compat: (compat, compat_fuel), seen: HashMap::new(), dir, instances: 0 }
+        Runner { socket, thread, compat: (compat, compat_fuel), seen: HashMap::new(), usages: None, dir, instances: 0 }
     }
 
     /// Compiles `wasm` and puts it where the runner can load it.
@@ -124,6 +126,29 @@ impl Runner {
 
     pub fn tell(&mut self, command: &ToRunner) {
         ipc::write_frame(&mut self.socket, command).unwrap();
+    }
+
+    /// What each instance uses by now.
+    pub fn usages(&mut self) -> HashMap<u64, Usage> {
+        self.tell(&ToRunner::Usage);
+        loop {
+            assert!(self.listen(), "the runner has closed its socket");
+            if let Some(usages) = self.usages.take() {
+                return usages;
+            }
+        }
+    }
+
+    /// Asks for the usage of an instance until it is as expected.
+    pub fn until_uses(&mut self, instance: u64, reached: impl Fn(&Usage) -> bool) -> Usage {
+        let since = Instant::now();
+        loop {
+            let usage = self.usages()[&instance];
+            if reached(&usage) {
+                return usage;
+            }
+            assert!(since.elapsed() < PATIENCE, "{usage:?}");
+        }
     }
 
     /// Begins a run and waits for its end.
@@ -154,6 +179,13 @@ impl Runner {
     }
 
     fn note(&mut self, frame: FromRunner) {
+        if let FromRunner::Usages { of } = frame {
+            for (instance, _) in &of {
+                assert!(self.seen.get(instance).is_none_or(|seen| seen.end.is_none()), "{instance} has ended");
+            }
+            self.usages = Some(of.into_iter().collect());
+            return;
+        }
         let (FromRunner::Started { instance }
         | FromRunner::Exited { instance, .. }
         | FromRunner::Output { instance, .. }
@@ -169,7 +201,7 @@ impl Runner {
             FromRunner::Output { stream: OutputStream::Stdout, bytes, .. } => seen.stdout.extend(bytes),
             FromRunner::Output { bytes, .. } => seen.stderr.extend(bytes),
             FromRunner::Dropped { bytes, .. } => seen.dropped += bytes,
-            FromRunner::Ready { .. } => {}
+            FromRunner::Ready { .. } | FromRunner::Usages { .. } => {}
         }
     }
 }

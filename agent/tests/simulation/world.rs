@@ -5,6 +5,7 @@ use crate::network::{Ask, Packet};
 use crate::pushes::Pushes;
 use crate::rng::{Rng, mix};
 use agent::control::node::{Input, Instance, Ticket};
+use shared::RunUsage;
 use shared::{Digest, NodeId, Outcome};
 use std::collections::BTreeMap;
 
@@ -166,7 +167,8 @@ impl World {
             }
             Event::Exit { at, life, instance, outcome } if self.lives(at, life) => {
                 if self.machines[at].live.remove(&instance).is_some() {
-                    self.feed(at, Input::Exited { instance, outcome, memory_peak_bytes: 1 << 20 });
+                    let usage = RunUsage { memory_peak_bytes: 1 << 20, ..RunUsage::default() };
+                    self.feed(at, Input::Exited { instance, outcome, usage });
                 }
             }
             Event::Arrive { from, to, life, packet } if self.lives(to, life) && self.is_linked(from, to) => {

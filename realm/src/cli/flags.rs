@@ -23,13 +23,23 @@ pub(super) const TABLE: Table = Table {
         ("whoami", &[Flag::switch("--json", "REALM_JSON")]),
         ("status", &[Flag::switch("--json", "REALM_JSON")]),
         ("ps", &[Flag::switch("--json", "REALM_JSON")]),
+        ("inspect", &[Flag::switch("--json", "REALM_JSON")]),
         ("stop", STEER),
         ("start", STEER),
         ("restart", STEER),
         ("rm", STEER),
         ("completions", &[]),
         ("push", PUSH),
-        ("logs", &[Flag::one("--tail", "REALM_TAIL").or("-n"), Flag::switch("--json", "REALM_JSON")]),
+        (
+            "logs",
+            &[
+                Flag::one("--tail", "REALM_TAIL").or("-n"),
+                Flag::switch("--follow", "REALM_FOLLOW").or("-f"),
+                Flag::one("--since", "REALM_SINCE"),
+                Flag::many("--node", "REALM_NODE"),
+                Flag::switch("--json", "REALM_JSON"),
+            ],
+        ),
     ],
 };
 

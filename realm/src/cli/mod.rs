@@ -6,10 +6,10 @@ mod values;
 mod verbs;
 
 pub use steer::{RestartArgs, RmArgs, StartArgs, Steer, SteerArgs, StopArgs};
-pub use values::{Color, PeerRef, ReachAddr, Timeout};
+pub use values::{Color, PeerRef, ReachAddr, Since, Timeout};
 pub use verbs::{
-    CompletionsArgs, ConfigureArgs, InitArgs, KeyArgs, KeyShowArgs, KeyVerb, LogsArgs, PsArgs, PushArgs, Shell,
-    StatusArgs, Verb, WhoamiArgs,
+    CompletionsArgs, ConfigureArgs, InitArgs, InspectArgs, KeyArgs, KeyShowArgs, KeyVerb, LogsArgs, PsArgs, PushArgs,
+    Shell, StatusArgs, Verb, WhoamiArgs,
 };
 
 use crate::exit::Failure;

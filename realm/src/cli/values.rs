@@ -40,24 +40,60 @@ impl Default for Timeout {
     }
 }
 
+/// A whole number with its unit.
+fn duration(text: &str) -> Option<Duration> {
+    let (number, unit) = text.split_at(text.find(|c: char| !c.is_ascii_digit())?);
+    let factor_ms = match unit {
+        "ms" => 1,
+        "s" => 1000,
+        "m" => 60_000,
+        "h" => 3_600_000,
+        "d" => 24 * 3_600_000,
+        _ => return None,
+    };
+    number.parse::<u64>().ok()?.checked_mul(factor_ms).map(Duration::from_millis)
+}
+
+/// A time to look back to: so long ago, or a moment of UTC.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Since {
+    /// So long ago.
+    Ago(Duration),
+    /// Unix milliseconds.
+    At(u64),
+}
+
+impl Since {
+    /// The moment in Unix milliseconds, when it is `now`.
+    #[must_use]
+    pub fn unix_ms(self, now: u64) -> u64 {
+        match self {
+            Since::Ago(ago) => now.saturating_sub(u64::try_from(ago.as_millis()).unwrap_or(u64::MAX)),
+            Since::At(at) => at,
+        }
+    }
+}
+
+impl FromStr for Since {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Since, String> {
+        let ago = duration(text).map(Since::Ago);
+        let at = || shared::time::parse_utc_millis(text).map(Since::At);
+        ago.or_else(at).ok_or_else(|| {
+            "expected how long ago (`90s`, `10m`, `2h`, `3d`) or a time of UTC (`2026-11-25T07:00:00Z`)".to_owned()
+        })
+    }
+}
+
 impl FromStr for Timeout {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Timeout, String> {
         const MOST: Duration = Duration::from_secs(24 * 3600);
-        let expected = || "expected a whole number and `ms`, `s`, `m` or `h`, such as `90s`, at most a day".to_owned();
-        let unit = text.find(|c: char| !c.is_ascii_digit()).ok_or_else(expected)?;
-        let (number, unit) = text.split_at(unit);
-        let number: u64 = number.parse().map_err(|_| expected())?;
-        let factor_ms = match unit {
-            "ms" => 1,
-            "s" => 1000,
-            "m" => 60_000,
-            "h" => 3_600_000,
-            _ => return Err(expected()),
-        };
-        let duration = number.checked_mul(factor_ms).map(Duration::from_millis).filter(|time| *time <= MOST);
-        duration.filter(|time| !time.is_zero()).map(Timeout).ok_or_else(expected)
+        let expected =
+            || "expected a whole number and `ms`, `s`, `m`, `h` or `d`, such as `90s`, at most a day".to_owned();
+        duration(text).filter(|time| *time <= MOST && !time.is_zero()).map(Timeout).ok_or_else(expected)
     }
 }
 
@@ -146,10 +182,10 @@ mod tests {
 
     #[test]
     fn timeouts() {
-        for (text, ms) in [("300ms", 300), ("90s", 90_000), ("5m", 300_000), ("24h", 86_400_000)] {
+        for (text, ms) in [("300ms", 300), ("90s", 90_000), ("5m", 300_000), ("24h", 86_400_000), ("1d", 86_400_000)] {
             assert_eq!(text.parse(), Ok(Timeout(Duration::from_millis(ms))), "{text}");
         }
-        for bad in ["", "5", "m", "5 m", "-5m", "0s", "25h", "1d", "1.5s", "99999999999999999999h", "5m5s", "5M"] {
+        for bad in ["", "5", "m", "5 m", "-5m", "0s", "25h", "2d", "1.5s", "99999999999999999999h", "5m5s", "5M"] {
             assert!(bad.parse::<Timeout>().is_err(), "{bad}");
         }
     }

@@ -1,7 +1,7 @@
 //! The verbs and their flags, as argh reads them. The first sentence of each is its help text.
 
 use super::steer::{RestartArgs, RmArgs, StartArgs, StopArgs};
-use super::values::{Color, PeerRef, ReachAddr, Timeout};
+use super::values::{Color, PeerRef, ReachAddr, Since, Timeout};
 use crate::rollout::Until;
 use argh::{ArgsInfo, FromArgs};
 use shared::{ComponentName, DeadlineMs, EnvPair, EpochMs, Fuel, LogMaxKb, Mebibytes, OwnerId, Replicas, Restart, Tag};
@@ -59,6 +59,7 @@ pub enum Verb {
     Whoami(WhoamiArgs),
     Status(StatusArgs),
     Ps(PsArgs),
+    Inspect(InspectArgs),
     Push(PushArgs),
     Logs(LogsArgs),
     Stop(StopArgs),
@@ -135,6 +136,18 @@ pub struct PsArgs {
     pub json: bool,
 }
 
+/// Show one component: what is wanted, its limits and what it uses, how it stands on each node, and its last runs.
+#[derive(FromArgs, ArgsInfo, Debug)]
+#[argh(subcommand, name = "inspect", help_triggers("-h", "--help"))]
+pub struct InspectArgs {
+    /// name of the component
+    #[argh(positional)]
+    pub component: ComponentName,
+    /// print one JSON object, schema 1
+    #[argh(switch)]
+    pub json: bool,
+}
+
 /// Say who you are to the nodes: the owner key, its realm, and where the key is kept.
 #[derive(FromArgs, ArgsInfo, Debug)]
 #[argh(subcommand, name = "whoami", help_triggers("-h", "--help"))]
@@ -177,7 +190,7 @@ impl FromStr for Shell {
     }
 }
 
-/// Print the last lines of a component's output, from every node, by time.
+/// Print the last lines of a component's output, from every node, by time; with `--follow` also what comes.
 #[derive(FromArgs, ArgsInfo, Debug)]
 #[argh(subcommand, name = "logs", help_triggers("-h", "--help"))]
 pub struct LogsArgs {
@@ -187,6 +200,15 @@ pub struct LogsArgs {
     /// how many lines of each node (default 100, at most 10000)
     #[argh(option, short = 'n', arg_name = "lines")]
     pub tail: Option<u32>,
+    /// go on with each line as it comes
+    #[argh(switch, short = 'f')]
+    pub follow: bool,
+    /// only lines since then: 10m, 2h, or a time such as 2026-11-25T07:00:00Z
+    #[argh(option, arg_name = "time")]
+    pub since: Option<Since>,
+    /// only of this node (repeatable; beginning or end of the id is enough)
+    #[argh(option)]
+    pub node: Vec<PeerRef>,
     /// print one JSON object a line
     #[argh(switch)]
     pub json: bool,

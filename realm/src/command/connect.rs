@@ -89,7 +89,7 @@ pub(super) async fn survey(session: &mut Session, members: &[NodeId], follow: bo
                     }
                 }
                 WatchReply::Current => survey.watches.extend(open.remove(&watch).map(|node| (watch, node))),
-                WatchReply::Log(_) | WatchReply::Problem { .. } | WatchReply::End => {}
+                WatchReply::Log(_) | WatchReply::Runs(_) | WatchReply::Problem { .. } | WatchReply::End => {}
             },
             Some(Event::WatchEnded { watch, fault }) => {
                 let why = fault.unwrap_or_else(|| "it ended too early".into());

@@ -1,12 +1,13 @@
 //! `realm logs COMPONENT`.
 
 use super::Context;
-use super::connect::{Connected, connect, converse};
-use crate::cli::LogsArgs;
+use super::connect::{Connected, connect, converse, survey};
+use crate::cli::{LogsArgs, PeerRef};
 use crate::exit::{Exit, Failure};
-use crate::output::{Tone, clean, json_line, text_line};
+use crate::output::{Terminal, Tone, clean, json_line, text_line};
 use crate::session::{Event, Session, WatchId};
-use shared::{LogLine, MAX_LOG_TAIL, NodeId, WatchReply, WatchRequest};
+use crate::world::unix_ms;
+use shared::{LogLine, LogQuery, MAX_LOG_TAIL, NodeId, WatchReply, WatchRequest};
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
 
@@ -42,22 +43,25 @@ pub(super) fn run(args: &LogsArgs, mut context: Context<'_, '_>) -> Result<Exit,
     if !(1..=MAX_LOG_TAIL).contains(&tail) {
         return Err(Failure::usage(format!("`--tail` is {tail}; expected 1 to {MAX_LOG_TAIL} lines")));
     }
+    let since = args.since.map(|since| since.unix_ms(unix_ms()));
+    let query = LogQuery { component: Some(args.component.clone()), tail, since, ..LogQuery::default() };
     let lines = converse(async |executor| {
         let Connected { mut session, reached, .. } = connect(&mut context, executor, false).await?;
         if reached.members.is_empty() {
             return Err(Failure::new("only nodes without an owner answered, and they run nothing of yours")
                 .hint("`realm push` makes them yours"));
         }
-        let request = WatchRequest::Logs { component: Some(args.component.clone()), tail, local: false };
-        Ok(collect(&mut session, &reached.members, &request, LOGS_TIMEOUT).await)
+        let nodes = nodes(&mut session, &reached.members, &args.node).await?;
+        let query = LogQuery { follow: args.follow, nodes, ..query };
+        if args.follow {
+            follow(&mut session, &reached.members, query, context.terminal, args.json).await?;
+            return Ok(None);
+        }
+        Ok(Some(collect(&mut session, &reached.members, &WatchRequest::Logs(query), LOGS_TIMEOUT).await))
     })?;
+    let Some(lines) = lines else { return Ok(Exit::Done) };
     for line in &lines.lines {
-        let text = if args.json {
-            serde_json::to_string(&json_line(line)).map_err(|error| Failure::new(error.to_string()))?
-        } else {
-            text_line(line)
-        };
-        context.terminal.data(&text);
+        show(context.terminal, line, args.json)?;
     }
     for (node, reason) in &lines.problems {
         context.terminal.say(Tone::Warning, &format!("no lines from {}: {}", node.short(), clean(reason)));
@@ -71,10 +75,77 @@ pub(super) fn run(args: &LogsArgs, mut context: Context<'_, '_>) -> Result<Exit,
         let name = &args.component;
         context.terminal.say(
             Tone::Warning,
-            &format!("no output of `{name}` is kept on any node that answered; `realm status` shows what runs"),
+            &format!("no output of `{name}` is kept on any node that answered; `realm ps` shows what there is"),
         );
     }
     Ok(Exit::Done)
+}
+
+fn show(terminal: &mut Terminal<'_>, line: &LogLine, json: bool) -> Result<(), Failure> {
+    let text = if json {
+        serde_json::to_string(&json_line(line)).map_err(|error| Failure::new(error.to_string()))?
+    } else {
+        text_line(line)
+    };
+    terminal.data(&text);
+    Ok(())
+}
+
+/// The nodes that are meant by what was typed; none where nothing was.
+async fn nodes(session: &mut Session, members: &[NodeId], typed: &[PeerRef]) -> Result<Vec<NodeId>, Failure> {
+    if typed.is_empty() {
+        return Ok(Vec::new());
+    }
+    let views = survey(session, members, false).await?.views;
+    let known: Vec<NodeId> = views.into_keys().collect();
+    typed.iter().map(|peer| one_of(peer, &known)).collect()
+}
+
+fn one_of(peer: &PeerRef, known: &[NodeId]) -> Result<NodeId, Failure> {
+    let fitting: Vec<&NodeId> = known.iter().filter(|node| peer.fits(node)).collect();
+    match fitting[..] {
+        [node] => Ok(*node),
+        [] => Err(Failure::new(format!("no known node is `{}`", peer.as_str())).hint("`realm status` lists the nodes")),
+        _ => Err(Failure::new(format!("`{}` can be any of {} nodes", peer.as_str(), fitting.len()))
+            .hint("type more of it; the ends differ most")),
+    }
+}
+
+/// Shows lines as they come, until the last node that could say more is gone, or whoever reads is.
+async fn follow(
+    session: &mut Session,
+    entries: &[NodeId],
+    query: LogQuery,
+    terminal: &mut Terminal<'_>,
+    json: bool,
+) -> Result<(), Failure> {
+    // One entry node tells of all others; of several, each tells of itself and those that the first cannot reach.
+    let mut tells: BTreeMap<NodeId, WatchId> = BTreeMap::new();
+    let request = WatchRequest::Logs(query);
+    let mut open: BTreeSet<WatchId> = entries.iter().map(|entry| session.watch(*entry, request.clone())).collect();
+    while !open.is_empty() {
+        match session.next(None).await {
+            None | Some(Event::Stopped) => return Err(Failure::new("the network has ended")),
+            Some(Event::Watched { watch, reply: WatchReply::Log(line) }) => {
+                if *tells.entry(line.node).or_insert(watch) == watch {
+                    show(terminal, &line, json)?;
+                }
+                if terminal.is_unread() {
+                    return Ok(());
+                }
+            }
+            Some(Event::Watched { watch, reply: WatchReply::Problem { node, reason } }) => {
+                tells.retain(|told, by| *told != node || *by != watch);
+                terminal.say(Tone::Warning, &format!("{}: {}", node.short(), clean(&reason)));
+            }
+            Some(Event::WatchEnded { watch, .. }) => {
+                open.remove(&watch);
+                tells.retain(|_, by| *by != watch);
+            }
+            Some(_) => {}
+        }
+    }
+    Err(Failure::new("the node that was asked is gone").hint("the same command goes on through another one"))
 }
 
 /// Asks `entries` at once, and sorts what comes by time. Where several tell of a node, the first of them counts.

@@ -5,6 +5,7 @@ mod completions;
 mod configure;
 mod connect;
 mod drive;
+mod inspect;
 mod key;
 mod logs;
 mod ps;
@@ -37,6 +38,7 @@ pub(crate) fn run(arguments: Arguments, settings: &Settings, terminal: &mut Term
         Verb::Configure(args) => configure::run(&args, settings, context.terminal),
         Verb::Status(args) => status::run(&args, context),
         Verb::Ps(args) => ps::run(&args, context),
+        Verb::Inspect(args) => inspect::run(&args, context),
         Verb::Push(args) => push::run(&args, context),
         Verb::Stop(args) => steer::run(Steer::Stop, &args.into(), context),
         Verb::Start(args) => steer::run(Steer::Start, &args.into(), context),

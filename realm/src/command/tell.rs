@@ -9,7 +9,7 @@ use crate::output::{
 };
 use crate::rollout::{Known, Matched, Result as NodeResult, Rollout, State, Verdict};
 use crate::session::Session;
-use shared::{Artifact, ComponentName, NodeId, WatchRequest};
+use shared::{Artifact, ComponentName, LogQuery, NodeId, WatchRequest};
 use std::collections::BTreeMap;
 use std::time::Duration;
 
@@ -125,7 +125,8 @@ async fn failures(session: &mut Session, terminal: &mut Terminal<'_>, ended: &En
         return;
     }
     let name = &ended.rollout.goal().name;
-    let request = WatchRequest::Logs { component: Some(name.clone()), tail: FAILURE_LINES, local: false };
+    let query = LogQuery { component: Some(name.clone()), tail: FAILURE_LINES, ..LogQuery::default() };
+    let request = WatchRequest::Logs(query);
     let lines = collect(session, &ended.entries, &request, FAILURE_LOGS_TIMEOUT).await.lines;
     for (node, target) in failed.iter().take(MAX_FAILURES_SHOWN) {
         terminal.say(Tone::Bad, &format!("`{name}` failed on {node}: {}", why(target)));

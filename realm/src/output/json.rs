@@ -1,7 +1,7 @@
 //! What `--json` prints. Each object has a `schema` number; fields may be added under the same number.
 
 use serde::Serialize;
-use shared::{ComponentName, Digest, IntentId, NodeId, NodeReport, Outcome, Phase, RealmId, Tag};
+use shared::{ComponentName, ComponentReport, Digest, IntentId, NodeId, NodeReport, Outcome, Phase, RealmId, Tag};
 
 /// `realm status --json`.
 #[derive(Debug, Serialize)]
@@ -54,9 +54,9 @@ pub struct ComponentObject {
     pub reason: Option<String>,
 }
 
-impl NodeObject {
-    pub(crate) fn of(report: &NodeReport, alive: bool) -> NodeObject {
-        let components = report.components.iter().map(|component| ComponentObject {
+impl ComponentObject {
+    pub(crate) fn of(component: &ComponentReport) -> ComponentObject {
+        ComponentObject {
             name: component.name.clone(),
             digest: component.digest,
             phase: component.phase,
@@ -65,7 +65,13 @@ impl NodeObject {
             restarts: component.restarts,
             last_outcome: component.last_outcome.clone(),
             reason: component.reason.clone(),
-        });
+        }
+    }
+}
+
+impl NodeObject {
+    pub(crate) fn of(report: &NodeReport, alive: bool) -> NodeObject {
+        let components = report.components.iter().map(ComponentObject::of);
         NodeObject {
             peer: report.node,
             tags: report.tags.clone(),

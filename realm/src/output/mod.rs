@@ -1,5 +1,6 @@
 //! What a user sees: data on standard output, talk and progress on standard error, and the sentences of both.
 
+mod inspect;
 mod json;
 mod logs;
 mod ps;
@@ -7,6 +8,8 @@ mod push;
 mod status;
 mod table;
 
+pub(crate) use inspect::inspect_text;
+pub use inspect::{InspectNodeObject, InspectObject};
 pub(crate) use json::PushNodeObject;
 pub use json::{ComponentObject, LogObject, NodeObject, PushObject, StatusObject, UnclaimedObject};
 pub(crate) use logs::{json_line, text_line};
@@ -43,6 +46,7 @@ pub(crate) struct Terminal<'w> {
     size: Option<(u16, u16)>,
     live: Vec<String>,
     drawn: usize,
+    unread: bool,
 }
 
 impl<'w> Terminal<'w> {
@@ -60,7 +64,7 @@ impl<'w> Terminal<'w> {
             Color::Never => false,
             Color::Auto => size.is_some() && !wants_none,
         };
-        Terminal { out: &mut *world.out, err: &mut *world.err, paint, size, live: Vec::new(), drawn: 0 }
+        Terminal { out: &mut *world.out, err: &mut *world.err, paint, size, live: Vec::new(), drawn: 0, unread: false }
     }
 
     /// Whether progress is redrawn in place; otherwise each change gets a line of its own.
@@ -71,8 +75,12 @@ impl<'w> Terminal<'w> {
     /// Writes data.
     pub(crate) fn data(&mut self, text: &str) {
         self.end_live();
-        let _ = writeln!(self.out, "{text}");
-        let _ = self.out.flush();
+        self.unread |= writeln!(self.out, "{text}").and_then(|()| self.out.flush()).is_err();
+    }
+
+    /// Whether whoever reads the data has gone.
+    pub(crate) fn is_unread(&self) -> bool {
+        self.unread
     }
 
     /// Says something beside the data.

@@ -41,7 +41,7 @@ fn node_rows(node: &NodeObject) -> Vec<Vec<String>> {
 }
 
 /// How it ended, and why it is where it is.
-fn last(component: &ComponentObject) -> String {
+pub(super) fn last(component: &ComponentObject) -> String {
     let outcome = component.last_outcome.as_ref().map(ToString::to_string);
     match (outcome, component.reason.clone()) {
         (Some(outcome), Some(reason)) if outcome != reason => clean(&format!("{outcome} ({reason})")),

@@ -3,6 +3,9 @@
 use crate::shell::{Shell, realm};
 use crate::support::{Agent, eventually};
 use serde_json::Value;
+use std::collections::BTreeMap;
+use std::io::{BufRead, BufReader};
+use std::process::Stdio;
 
 fn phases(agents: &[Agent], name: &str) -> Vec<String> {
     agents.iter().map(|agent| agent.component(name)["phase"].as_str().unwrap_or("none").to_owned()).collect()
@@ -51,6 +54,8 @@ fn stopped_started_restarted_and_removed_on_every_node() {
     shell.good(&["rm", "ticker"]);
     assert_eq!(phases(&agents, "ticker"), ["none", "none", "none"]);
     assert!(ps(&shell).is_empty());
+    let log = agents[0].data_dir().join("logs/ticker.log");
+    eventually("its output to go with it", || if log.exists() { Err("it is there".into()) } else { Ok(()) });
     let (code, _, err) = shell.realm(&["rm", "ticker"]);
     assert!(code == Some(0) && err.contains("already"), "{err}");
     let (code, _, err) = shell.realm(&["start", "ticker"]);
@@ -98,4 +103,72 @@ fn who_somebody_is_and_what_a_shell_completes() {
     }
     let (code, _, err) = shell.realm(&["completions", "tcsh"]);
     assert!(code == Some(2) && err.contains("bash, zsh or fish"), "{err}");
+}
+
+#[test]
+fn a_component_in_all_its_detail() {
+    let (shell, agents) = realm(&[&["--role", "dev"], &["--role", "dev"]]);
+    let words = ["--tag", "dev", "--memory-max-mb", "8", "--restart", "never", "--note", "as a trial", "--arg", "3"];
+    assert_eq!(shell.push("three", "exit-code", &words).0, Some(3));
+    let object: Value = serde_json::from_str(&shell.good(&["inspect", "three", "--json"])).unwrap();
+    assert_eq!(
+        (&object["schema"], &object["verb"], &object["note"]),
+        (&1.into(), &"push".into(), &"as a trial".into())
+    );
+    assert_eq!(object["component"]["limits"]["memory_max_mb"], 8);
+    let nodes = object["nodes"].as_array().unwrap();
+    assert_eq!(nodes.len(), 2);
+    for (node, agent) in nodes.iter().zip(&agents) {
+        assert!(agents.iter().any(|agent| node["peer"] == agent.id().to_string()), "{node}");
+        assert_eq!(node["component"]["phase"], agent.component("three")["phase"]);
+        let ended = node["ended"].as_array().unwrap();
+        assert_eq!((ended.len(), &ended[0]["outcome"]), (1, &"exit 3".into()), "{node}");
+        assert!(ended[0]["usage"]["memory_peak_bytes"].as_u64() > Some(0), "{node}");
+        assert!(ended[0]["ended_at"].as_u64() >= ended[0]["begun_at"].as_u64(), "{node}");
+    }
+    let text = shell.good(&["inspect", "three"]);
+    assert!(text.contains("memory     8 MiB") && text.matches("exit 3").count() == 4, "{text}");
+
+    assert_eq!(shell.push("ticker", "ticker", &[]).0, Some(0));
+    let object: Value = serde_json::from_str(&shell.good(&["inspect", "ticker", "--json"])).unwrap();
+    assert!(object["nodes"].as_array().unwrap().iter().all(|node| node["live"].as_array().unwrap().len() == 1));
+    let (code, _, err) = shell.realm(&["inspect", "nobody"]);
+    assert!(code == Some(1) && err.contains("nothing is known by the name `nobody`"), "{err}");
+}
+
+#[test]
+fn output_is_read_along_from_every_node_and_since_a_time() {
+    let (shell, agents) = realm(&[&[], &[]]);
+    assert_eq!(shell.push("ticker", "ticker", &[]).0, Some(0));
+    let mut reading = shell.command(&["logs", "ticker", "-f", "-n", "1"]);
+    let mut reading = reading.stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
+    let mut lines = BufReader::new(reading.stdout.take().unwrap()).lines().map(|line| line.unwrap());
+    let marks: Vec<String> = agents.iter().map(|agent| agent.id().short()).collect();
+    let mut seen = |mut each: usize| {
+        let mut left: BTreeMap<&String, usize> = marks.iter().map(|mark| (mark, each)).collect();
+        while each > 0 {
+            let line = lines.next().unwrap();
+            let mark = marks.iter().find(|mark| line.contains(mark.as_str())).unwrap();
+            *left.get_mut(mark).unwrap() -= 1;
+            each = *left.values().max().unwrap();
+        }
+    };
+    // What there was when it began, of both; then what comes.
+    seen(1);
+    shell.good(&["restart", "ticker"]);
+    seen(1);
+    drop(lines);
+    // Nobody reads any more: the next line ends it.
+    shell.good(&["restart", "ticker"]);
+    let ended = reading.wait().unwrap();
+    assert!(ended.success(), "{ended}");
+
+    let of_one = shell.good(&["logs", "ticker", "--node", &marks[1]]);
+    assert!(!of_one.is_empty() && of_one.lines().all(|line| line.contains(&marks[1])), "{of_one}");
+    assert!(shell.good(&["logs", "ticker", "--since", "1h"]).lines().count() >= 4);
+    assert_eq!(shell.good(&["logs", "ticker", "--since", "2099-01-01T00:00:00Z"]), "");
+    let (code, _, err) = shell.realm(&["logs", "ticker", "--since", "yesterday"]);
+    assert!(code == Some(2) && err.contains("how long ago"), "{err}");
+    let (code, _, err) = shell.realm(&["logs", "ticker", "--node", "nobody"]);
+    assert!(code == Some(1) && err.contains("no known node is `nobody`"), "{err}");
 }

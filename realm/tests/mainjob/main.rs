@@ -9,6 +9,7 @@ mod entry;
 mod first_use;
 mod hostile;
 mod life;
+mod load;
 mod operator;
 mod outcomes;
 mod process;

@@ -287,12 +287,45 @@ pub(crate) fn blob_reply() -> impl Strategy<Value = BlobReply> {
 pub(crate) fn watch_request() -> impl Strategy<Value = WatchRequest> {
     prop_oneof![
         any::<bool>().prop_map(|follow| WatchRequest::Status { follow }),
-        (option::of(name()), any::<u32>(), any::<bool>()).prop_map(|(component, tail, local)| WatchRequest::Logs {
-            component,
-            tail,
-            local
-        }),
+        log_query().prop_map(WatchRequest::Logs),
+        (name(), any::<bool>()).prop_map(|(component, local)| WatchRequest::Runs { component, local }),
     ]
+}
+
+fn log_query() -> impl Strategy<Value = LogQuery> {
+    let fields =
+        (option::of(name()), any::<u32>(), any::<bool>(), option::of(any::<u64>()), any::<bool>(), vec(node(), 0..4));
+    fields.prop_map(|(component, tail, local, since, follow, nodes)| LogQuery {
+        component,
+        tail,
+        local,
+        since,
+        follow,
+        nodes,
+    })
+}
+
+fn usage() -> impl Strategy<Value = RunUsage> {
+    any::<[u64; 4]>().prop_map(|[memory_bytes, memory_peak_bytes, fuel_used, cpu_ms]| RunUsage {
+        memory_bytes,
+        memory_peak_bytes,
+        fuel_used,
+        cpu_ms,
+    })
+}
+
+fn runs() -> impl Strategy<Value = NodeRuns> {
+    let live = (intent_id(), any::<u64>(), usage());
+    let live = live.prop_map(|(intent, begun_at, usage)| LiveRun { intent, begun_at, usage });
+    let ended = (intent_id(), any::<[u64; 2]>(), outcome(), usage()).prop_map(
+        |(intent, [begun_at, ended_at], outcome, usage)| EndedRun { intent, begun_at, ended_at, outcome, usage },
+    );
+    (node(), vec(live, 0..4), any::<u32>(), vec(ended, 0..4)).prop_map(|(node, live, omitted, ended)| NodeRuns {
+        node,
+        live,
+        omitted,
+        ended,
+    })
 }
 
 pub(crate) fn watch_reply() -> impl Strategy<Value = WatchReply> {
@@ -304,6 +337,7 @@ pub(crate) fn watch_reply() -> impl Strategy<Value = WatchReply> {
         line.prop_map(|(node, component, at, stream, text)| {
             WatchReply::Log(LogLine { node, component, at, stream, text })
         }),
+        runs().prop_map(WatchReply::Runs),
         (node(), ".{0,60}").prop_map(|(node, reason)| WatchReply::Problem { node, reason }),
         Just(WatchReply::End),
     ]

@@ -1,7 +1,7 @@
 //! What happens next, of all that can happen; and what an event of an edge means to the node.
 
 use super::journal::log;
-use super::{Daemon, Inboxes, MAX_WATCHERS, Waiting, Word, backtrace, pages, streams, watch};
+use super::{Daemon, Inboxes, MAX_WATCHERS, Waiting, Word, backtrace, pages, streams, usage, watch};
 use crate::control::artifacts::ArtifactEvent;
 use crate::control::host::{HostEvent, HostOrder};
 use crate::control::http::{HttpKind, HttpRequest};
@@ -9,7 +9,7 @@ use crate::control::node::{Input, Level, PrepareError, Source};
 use crate::control::store::StoreEvent;
 use shared::mesh::{self, MeshEvent};
 use shared::protocol::{Protocol, Topic};
-use shared::{Outcome, frame};
+use shared::{LogQuery, Outcome, frame};
 use smol::channel::{Receiver, bounded};
 use smol::future::FutureExt;
 use std::sync::Arc;
@@ -165,9 +165,13 @@ impl Daemon {
                     self.note(name, format!("{bytes} bytes of output were dropped: it writes faster than it may"));
                 }
             }
-            HostEvent::Exited { instance, outcome, detail, memory_peak_bytes } => {
+            HostEvent::Exited { instance, outcome, detail, usage } => {
                 self.log_end(instance, &outcome, detail);
-                self.feed(Input::Exited { instance, outcome, memory_peak_bytes });
+                self.feed(Input::Exited { instance, outcome, usage });
+            }
+            HostEvent::Usages(of) => {
+                self.feed(Input::Usages(of));
+                self.asking_usage.drain(..).for_each(|asking| _ = asking.try_send(()));
             }
             HostEvent::RunnerLost { instances, how } => {
                 log(Level::Warn, &format!("the runner ended: {how}; {} instances went with it", instances.len()));
@@ -214,17 +218,25 @@ impl Daemon {
         const TEXT: &str = "text/plain; charset=utf-8";
         match request.kind {
             HttpKind::Healthz => request.reply.send(200, TEXT, b"ok\n".to_vec()),
+            HttpKind::Readyz if self.ending.is_some() => {
+                request.reply.send(503, TEXT, b"the agent is leaving\n".to_vec())
+            }
+            // The loop turns only once the state is loaded and the node listens.
+            HttpKind::Readyz => request.reply.send(200, TEXT, b"ready\n".to_vec()),
             HttpKind::Status => request.reply.send(200, "application/json", pages::status(&self.node, &self.tags)),
             HttpKind::Metrics => {
-                let dropped = self.output_dropped_bytes + self.logs.dropped_bytes();
-                let text = pages::metrics(&self.node, dropped);
-                request.reply.send(200, crate::control::http::metrics::CONTENT_TYPE, text);
+                let words = self.words.clone();
+                self.crew.spawn(async move {
+                    usage::refresh(&words).await;
+                    let _ = words.send(Word::Metrics(request)).await;
+                });
             }
             HttpKind::Logs { component, tail } => {
                 let logs = Arc::clone(&self.logs);
                 self.crew.spawn(async move {
                     let tail = u32::try_from(tail).unwrap_or(u32::MAX);
-                    let entries = watch::own_tail(&logs, component, tail).await;
+                    let query = LogQuery { component, tail, ..LogQuery::default() };
+                    let entries = watch::own_tail(&logs, &query).await;
                     request.reply.send(200, TEXT, pages::logs(&entries));
                 });
             }
@@ -248,6 +260,15 @@ impl Daemon {
                     self.watchers.push(unseen);
                 }
                 let _ = reply.try_send((self.node.views(), changes));
+            }
+            Word::Usage { reply } => self.ask_usage(reply),
+            Word::Metrics(request) => {
+                let dropped = self.output_dropped_bytes + self.logs.dropped_bytes();
+                let text = pages::metrics(&self.node, dropped);
+                request.reply.send(200, crate::control::http::metrics::CONTENT_TYPE, text);
+            }
+            Word::Runs { component, reply } => {
+                let _ = reply.try_send(self.node.runs(&component));
             }
             Word::Others { reply } => {
                 let neighbours = self.node.neighbours();

@@ -10,6 +10,7 @@ mod orders;
 mod pages;
 mod start;
 mod streams;
+mod usage;
 mod watch;
 
 use crate::args::AgentArgs;
@@ -21,7 +22,7 @@ use crate::control::node::{Input, Node, Now, Ticket};
 use crate::control::store::{Store, StoreEvent, StorePaths};
 use crew::Crew;
 use shared::mesh::{GossipId, Mesh, MeshEvent, MeshTask};
-use shared::{ComponentName, NodeId, NodeView, Receipt, SyncReply, SyncRequest, Tag};
+use shared::{ComponentName, NodeId, NodeRuns, NodeView, Receipt, SyncReply, SyncRequest, Tag};
 use smol::Executor;
 use smol::channel::{Receiver, Sender};
 use std::collections::{HashMap, VecDeque};
@@ -46,6 +47,12 @@ pub(crate) enum Word {
     SyncAnswered { peer: NodeId, result: Result<SyncReply, String> },
     /// An operator wants to see the realm, and with `follow` what changes.
     Watch { follow: bool, reply: Sender<(Vec<NodeView>, Receiver<NodeView>)> },
+    /// Somebody wants to know what instances use; the answer says that the node has heard of it, or will not.
+    Usage { reply: Sender<()> },
+    /// A page of figures, once they are fresh.
+    Metrics(HttpRequest),
+    /// An operator wants to see the runs of a component here.
+    Runs { component: ComponentName, reply: Sender<Option<NodeRuns>> },
     /// Who else can be asked, and who is alive and out of reach.
     Others { reply: Sender<(Vec<NodeId>, Vec<NodeId>)> },
 }
@@ -82,6 +89,8 @@ struct Daemon {
     waiting: HashMap<Ticket, Waiting>,
     next_ticket: Ticket,
     watchers: Vec<Sender<NodeView>>,
+    /// Who waits for word of what instances use.
+    asking_usage: Vec<Sender<()>>,
     running: HashMap<u64, ComponentName>,
     tags: Vec<Tag>,
     output_dropped_bytes: u64,

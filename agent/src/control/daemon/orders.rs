@@ -6,6 +6,7 @@ use crate::control::disk::MemberFile;
 use crate::control::host::HostOrder;
 use crate::control::node::{Effect, Input, Level, PrepareError, Verdict};
 use crate::control::store::StoreOrder;
+use shared::RunUsage;
 use shared::protocol::{MAX_GOSSIP_BYTES, Topic};
 use shared::{ComponentSpec, Digest, Outcome, frame, mesh};
 use std::sync::Arc;
@@ -21,6 +22,8 @@ impl Daemon {
             }
             Effect::SaveRun { name, record } => self.save(StoreOrder::SaveRun { name, run: record }),
             Effect::Forget(name) => {
+                // What is not removed now is removed at the next start.
+                let _ = self.logs.forget(name.clone());
                 self.save(StoreOrder::ForgetRun(name));
             }
             Effect::SaveMembers(members) => self.save(StoreOrder::SaveMembers(MemberFile { members })),
@@ -104,7 +107,7 @@ impl Daemon {
         if self.host.order(HostOrder::Start { instance, spec, memory_max_bytes }).is_err() {
             self.running.remove(&instance);
             let outcome = Outcome::Trap("too many runs wait to be started".into());
-            self.backlog.push_back(Input::Exited { instance, outcome, memory_peak_bytes: 0 });
+            self.backlog.push_back(Input::Exited { instance, outcome, usage: RunUsage::default() });
         }
     }
 

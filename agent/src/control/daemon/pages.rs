@@ -48,10 +48,16 @@ pub(super) fn metrics(node: &Node, output_dropped_bytes: u64) -> Vec<u8> {
         *components.entry(report.phase).or_default() += 1;
     }
     let one = |report: &ComponentReport| {
+        let total = node.total_of(&report.name);
         let metrics = ComponentMetrics {
+            replicas: u64::from(report.replicas),
             running: u64::from(report.running),
             restarts: u64::from(report.restarts),
-            memory_peak_bytes: figures.memory_peak_bytes.get(&report.name).copied().unwrap_or(0),
+            memory_bytes: total.memory_bytes,
+            memory_peak_bytes: total.memory_peak_bytes,
+            fuel_used: total.fuel_used,
+            cpu_ms: total.cpu_ms,
+            outcomes: total.outcomes,
         };
         (report.name.clone(), metrics)
     };

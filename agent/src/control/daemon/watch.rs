@@ -1,11 +1,15 @@
 //! What operators ask for: the realm as this node sees it, changes as they come, and log lines of every node.
 
-use super::Word;
+mod follow;
+
 use super::streams::in_time;
+use super::{Word, usage};
 use crate::control::logs::{LogEntry, Logs};
 use shared::mesh::{Mesh, MeshError, MeshStream};
 use shared::protocol::Protocol;
-use shared::{ComponentName, LogLine, MAX_LOG_TAIL, MAX_WATCH_FRAME, NodeId, NodeView, WatchReply, WatchRequest};
+use shared::{
+    ComponentName, LogLine, LogQuery, MAX_LOG_TAIL, MAX_WATCH_FRAME, NodeId, NodeView, WatchReply, WatchRequest,
+};
 use smol::channel::{Receiver, Sender, bounded};
 use smol::future::FutureExt;
 use std::sync::Arc;
@@ -26,9 +30,10 @@ pub(super) struct Watching {
 pub(super) async fn serve(mut stream: MeshStream, watching: Watching) {
     let served = match in_time(stream.read_frame(MAX_WATCH_FRAME)).await {
         Ok(WatchRequest::Status { follow }) => status(&mut stream, &watching, follow).await,
-        Ok(WatchRequest::Logs { component, tail, local }) => {
-            logs(&mut stream, &watching, component, tail.min(MAX_LOG_TAIL), local).await
+        Ok(WatchRequest::Logs(query)) => {
+            logs(&mut stream, &watching, LogQuery { tail: query.tail.min(MAX_LOG_TAIL), ..query }).await
         }
+        Ok(WatchRequest::Runs { component, local }) => runs(&mut stream, &watching, component, local).await,
         Err(error) => Err(error),
     };
     // Whoever asked is told by the end of the stream; nobody else needs to know.
@@ -66,74 +71,120 @@ async fn status(stream: &mut MeshStream, watching: &Watching, follow: bool) -> R
     }
 }
 
-async fn logs(
+async fn logs(stream: &mut MeshStream, watching: &Watching, query: LogQuery) -> Result<(), MeshError> {
+    let is_asked = |node: &NodeId| query.nodes.is_empty() || query.nodes.contains(node);
+    let neighbours = if query.local { Vec::new() } else { others(stream, watching, is_asked).await? };
+    if query.follow {
+        let own = is_asked(&watching.me);
+        return follow::lines(stream, watching, query, own, neighbours).await;
+    }
+    if is_asked(&watching.me) {
+        for entry in own_tail(&watching.logs, &query).await {
+            tell(stream, &WatchReply::Log(line_of(watching.me, entry))).await?;
+        }
+    }
+    let request = local(&query);
+    for node in neighbours {
+        relay(stream, &watching.mesh, node, &request, query.tail as usize).await?;
+    }
+    tell(stream, &WatchReply::End).await
+}
+
+/// The same of one node alone.
+fn local(query: &LogQuery) -> WatchRequest {
+    WatchRequest::Logs(LogQuery { local: true, nodes: Vec::new(), ..query.clone() })
+}
+
+fn line_of(node: NodeId, entry: LogEntry) -> LogLine {
+    LogLine { node, component: entry.component, at: entry.at, stream: entry.stream, text: entry.text }
+}
+
+async fn runs(
     stream: &mut MeshStream,
     watching: &Watching,
-    component: Option<ComponentName>,
-    tail: u32,
+    component: ComponentName,
     local: bool,
 ) -> Result<(), MeshError> {
-    for entry in own_tail(&watching.logs, component.clone(), tail).await {
-        let line = LogLine {
-            node: watching.me,
-            component: entry.component,
-            at: entry.at,
-            stream: entry.stream,
-            text: entry.text,
-        };
-        tell(stream, &WatchReply::Log(line)).await?;
+    usage::refresh(&watching.words).await;
+    let (reply, answer) = bounded(1);
+    let word = Word::Runs { component: component.clone(), reply };
+    watching.words.send(word).await.map_err(|_| MeshError::Stopped)?;
+    if let Some(runs) = answer.recv().await.map_err(|_| MeshError::Stopped)? {
+        tell(stream, &WatchReply::Runs(runs)).await?;
     }
     if !local {
-        let (reply, answer) = bounded(1);
-        watching.words.send(Word::Others { reply }).await.map_err(|_| MeshError::Stopped)?;
-        let (neighbours, far) = answer.recv().await.unwrap_or_default();
-        for node in far {
-            let reason = "not connected to the node that was asked".into();
-            tell(stream, &WatchReply::Problem { node, reason }).await?;
-        }
-        for node in neighbours {
-            if let Err(error) = relay(stream, &watching.mesh, node, component.clone(), tail).await? {
-                tell(stream, &WatchReply::Problem { node, reason: error.to_string() }).await?;
-            }
+        let request = WatchRequest::Runs { component, local: true };
+        for node in others(stream, watching, |_| true).await? {
+            relay(stream, &watching.mesh, node, &request, 1).await?;
         }
     }
     tell(stream, &WatchReply::End).await
 }
 
-/// The last lines on this node.
-pub(super) async fn own_tail(logs: &Logs, component: Option<ComponentName>, tail: u32) -> Vec<LogEntry> {
+/// The neighbours that are asked on an operator's behalf, who is told of those that are too far.
+async fn others(
+    stream: &mut MeshStream,
+    watching: &Watching,
+    is_asked: impl Fn(&NodeId) -> bool,
+) -> Result<Vec<NodeId>, MeshError> {
     let (reply, answer) = bounded(1);
-    match logs.tail(component, tail as usize, reply) {
+    watching.words.send(Word::Others { reply }).await.map_err(|_| MeshError::Stopped)?;
+    let (neighbours, far) = answer.recv().await.unwrap_or_default();
+    for node in far.into_iter().filter(&is_asked) {
+        let reason = "not connected to the node that was asked".into();
+        tell(stream, &WatchReply::Problem { node, reason }).await?;
+    }
+    Ok(neighbours.into_iter().filter(is_asked).collect())
+}
+
+/// The last lines on this node.
+pub(super) async fn own_tail(logs: &Logs, query: &LogQuery) -> Vec<LogEntry> {
+    let (reply, answer) = bounded(1);
+    match logs.tail(query.component.clone(), query.tail as usize, query.since, reply) {
         Ok(()) => answer.recv().await.unwrap_or_default(),
         Err(_) => Vec::new(),
     }
 }
 
-/// Passes on another node's lines. The outer error is the operator's stream, the inner one the other node's.
+/// Passes on what another node says of itself, at most `most` frames of it; where it cannot be had, the operator is told.
+/// An error is the operator's stream.
 async fn relay(
     to: &mut MeshStream,
     mesh: &Mesh,
     node: NodeId,
-    component: Option<ComponentName>,
-    tail: u32,
-) -> Result<Result<(), MeshError>, MeshError> {
-    let asked = in_time(async {
-        let mut from = mesh.open(node, Protocol::Watch).await?;
-        from.write_frame(&WatchRequest::Logs { component, tail, local: true }, MAX_WATCH_FRAME).await?;
-        Ok(from)
-    });
-    let mut from = match asked.await {
+    request: &WatchRequest,
+    most: usize,
+) -> Result<(), MeshError> {
+    let problem = |error: MeshError| WatchReply::Problem { node, reason: error.to_string() };
+    let mut from = match ask(mesh, node, request).await {
         Ok(from) => from,
-        Err(error) => return Ok(Err(error)),
+        Err(error) => return tell(to, &problem(error)).await,
     };
-    for _ in 0..=tail {
+    for _ in 0..=most {
         match in_time(from.read_frame::<WatchReply>(MAX_WATCH_FRAME)).await {
-            // A node speaks for itself alone.
-            Ok(WatchReply::Log(line)) if line.node == node => tell(to, &WatchReply::Log(line)).await?,
             Ok(WatchReply::End) => break,
-            Ok(_) => return Ok(Err(MeshError::Malformed("not a log line of its own"))),
-            Err(error) => return Ok(Err(error)),
+            Ok(reply) if is_of(&reply, node) => tell(to, &reply).await?,
+            Ok(_) => return tell(to, &problem(MeshError::Malformed("not a word of its own"))).await,
+            Err(error) => return tell(to, &problem(error)).await,
         }
     }
-    Ok(Ok(()))
+    Ok(())
+}
+
+async fn ask(mesh: &Mesh, node: NodeId, request: &WatchRequest) -> Result<MeshStream, MeshError> {
+    in_time(async {
+        let mut from = mesh.open(node, Protocol::Watch).await?;
+        from.write_frame(request, MAX_WATCH_FRAME).await?;
+        Ok(from)
+    })
+    .await
+}
+
+/// A node speaks for itself alone.
+fn is_of(reply: &WatchReply, node: NodeId) -> bool {
+    match reply {
+        WatchReply::Log(line) => line.node == node,
+        WatchReply::Runs(runs) => runs.node == node,
+        _ => false,
+    }
 }

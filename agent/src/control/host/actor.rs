@@ -5,6 +5,7 @@ use super::link;
 use super::wishes::Wish;
 use super::{HostConfig, HostEvent, HostOrder, PrepareFailed};
 use crate::ipc::{self, Flood, FromGuard, FromRunner, OutputStream, RunSpec, ToGuard, ToRunner};
+use shared::RunUsage;
 use shared::{ComponentSpec, Digest, Outcome, Stream};
 use smol::channel::Sender;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
@@ -116,6 +117,7 @@ impl Actor {
                 self.start_waiting();
             }
             HostOrder::Stop(instance) => self.stop(instance),
+            HostOrder::AskUsage => self.ask_usage(),
             HostOrder::Forget(digest) => {
                 self.ready.retain(|(other, _), _| *other != digest);
                 cwasm::forget(&self.config.cwasm, &digest);
@@ -138,11 +140,21 @@ impl Actor {
         if let Some(at) = self.waiting.iter().position(|run| run.instance == instance) {
             self.waiting.remove(at);
             self.live.remove(&instance);
-            let event =
-                HostEvent::Exited { instance, outcome: Outcome::Stopped, detail: Vec::new(), memory_peak_bytes: 0 };
-            self.send(event);
+            self.never_ran(instance, Outcome::Stopped);
         } else {
             self.tell_runner(ToRunner::Stop { instance });
+        }
+    }
+
+    fn never_ran(&self, instance: u64, outcome: Outcome) {
+        self.send(HostEvent::Exited { instance, outcome, detail: Vec::new(), usage: RunUsage::default() });
+    }
+
+    fn ask_usage(&self) {
+        match &self.runner {
+            // A runner with that much to read is asked again some other time.
+            Runner::Up(orders) => drop(orders.try_send(ToRunner::Usage)),
+            Runner::None | Runner::Asked | Runner::Greeting(_) => self.send(HostEvent::Usages(Vec::new())),
         }
     }
 
@@ -180,9 +192,7 @@ impl Actor {
         let limits = &run.spec.limits;
         let Some(code) = self.ready.get(&(run.spec.artifact.digest, limits.fuel.is_some())) else {
             self.live.remove(&run.instance);
-            let outcome = Outcome::Trap("its compiled code is gone".into());
-            let event = HostEvent::Exited { instance: run.instance, outcome, detail: Vec::new(), memory_peak_bytes: 0 };
-            self.send(event);
+            self.never_ran(run.instance, Outcome::Trap("its compiled code is gone".into()));
             return;
         };
         let order = ToRunner::Start {
@@ -268,8 +278,10 @@ impl Actor {
             FromRunner::Dropped { instance, bytes } => self.send(HostEvent::Dropped { instance, bytes }),
             FromRunner::Exited { instance, outcome, detail, usage } => {
                 self.live.remove(&instance);
-                let memory_peak_bytes = usage.memory_peak_bytes;
-                self.send(HostEvent::Exited { instance, outcome, detail, memory_peak_bytes });
+                self.send(HostEvent::Exited { instance, outcome, detail, usage });
+            }
+            FromRunner::Usages { of } => {
+                self.send(HostEvent::Usages(of));
             }
         }
     }

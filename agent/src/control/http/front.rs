@@ -119,6 +119,8 @@ async fn read_head(client: &mut Async<TcpStream>) -> Result<Vec<u8>, Option<Refu
 /// once the answer has begun.
 async fn answer(client: &mut Async<TcpStream>, bytes: &[u8], path: &Path, lanes: &Lanes) -> Result<(), Refusal> {
     let head = head::parse(bytes)?;
+    let here = client.get_ref().local_addr().map_err(|_| UNAVAILABLE)?;
+    head::check_host(bytes, here.ip())?;
     let lane = if head.is_health() { &lanes.health } else { &lanes.others };
     let begun = within(BEGIN_TIMEOUT, async {
         let worker = lane.acquire().await;

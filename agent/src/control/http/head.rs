@@ -2,6 +2,7 @@
 //! written here anew, so that no header and no body of a stranger reaches its parser.
 
 use super::limits::{MAX_HEAD_BYTES, MAX_TARGET_BYTES};
+use std::net::IpAddr;
 
 /// What a request asks.
 #[derive(Debug, PartialEq, Eq)]
@@ -17,6 +18,7 @@ pub(super) struct Refusal(pub(super) u16, pub(super) &'static str);
 
 pub(super) const TIMED_OUT: Refusal = Refusal(408, "Request Timeout");
 pub(super) const UNAVAILABLE: Refusal = Refusal(503, "Service Unavailable");
+pub(super) const MISDIRECTED: Refusal = Refusal(421, "Misdirected Request");
 const BAD: Refusal = Refusal(400, "Bad Request");
 
 /// Whether the head has ended; an error when it never will within the bound.
@@ -55,10 +57,41 @@ pub(super) fn parse(bytes: &[u8]) -> Result<Head<'_>, Refusal> {
     }
 }
 
+/// Whether the `Host` of a request names this machine, which answers at `here`. A page of a stranger whose name was made
+/// to lead here (DNS rebinding) sends its own name, and must not read what only this machine may.
+pub(super) fn check_host(bytes: &[u8], here: IpAddr) -> Result<(), Refusal> {
+    let head = std::str::from_utf8(bytes).map_err(|_| BAD)?;
+    let fields = head.split("\r\n").skip(1).take_while(|line| !line.is_empty());
+    let mut hosts =
+        fields.filter_map(|line| line.split_once(':')).filter(|(name, _)| name.eq_ignore_ascii_case("host"));
+    let host = match (hosts.next(), hosts.next()) {
+        // What has no name was not led here by one: no browser leaves it out.
+        (None, _) => return Ok(()),
+        (Some((_, host)), None) => host.trim(),
+        _ => return Err(BAD),
+    };
+    if is_ours(host, here) { Ok(()) } else { Err(MISDIRECTED) }
+}
+
+fn is_ours(host: &str, here: IpAddr) -> bool {
+    let name = match host.rsplit_once(':') {
+        Some((name, port)) if port.bytes().all(|byte| byte.is_ascii_digit()) && !host.ends_with(']') => name,
+        _ => host,
+    };
+    let bare = name.strip_prefix('[').and_then(|name| name.strip_suffix(']')).unwrap_or(name);
+    match bare.parse::<IpAddr>() {
+        Ok(ip) => ip.is_loopback() || ip == here,
+        Err(_) => {
+            let name = name.to_ascii_lowercase();
+            name == "localhost" || name.ends_with(".localhost")
+        }
+    }
+}
+
 impl Head<'_> {
     /// Whether a worker is kept free for it.
     pub(super) fn is_health(&self) -> bool {
-        self.target.split('?').next() == Some("/healthz")
+        matches!(self.target.split('?').next(), Some("/healthz" | "/readyz"))
     }
 
     /// What is handed over.
@@ -72,7 +105,10 @@ impl Refusal {
     /// The whole answer.
     pub(super) fn to_bytes(self) -> Vec<u8> {
         let Refusal(code, reason) = self;
-        let body = reason.to_lowercase();
+        let mut body = reason.to_lowercase();
+        if self == MISDIRECTED {
+            body.push_str("\nhint: ask for `localhost`, or for the address that the agent listens on");
+        }
         format!(
             "HTTP/1.1 {code} {reason}\r\nContent-Type: text/plain; charset=utf-8\r\nContent-Length: {}\r\n\
              Connection: close\r\n\r\n{body}\n",
@@ -118,5 +154,22 @@ mod tests {
         }
         assert_eq!(is_complete(&[b'x'; MAX_HEAD_BYTES - 1]), Ok(false));
         assert!(is_complete(&[b'x'; MAX_HEAD_BYTES]).is_err());
+    }
+
+    #[test]
+    fn only_names_of_this_machine_are_served() {
+        let here = "192.0.2.7".parse().unwrap();
+        let check = |fields: &str| check_host(format!("GET / HTTP/1.1\r\n{fields}\r\nHost: body").as_bytes(), here);
+        for host in ["localhost", "LocalHost:9920", "a.localhost", "127.0.0.1:1", "[::1]", "[::1]:80", "192.0.2.7:9920"]
+        {
+            assert_eq!(check(&format!("X: y\r\nhOST:  {host} \r\n")), Ok(()), "{host}");
+        }
+        for host in
+            ["evil.example", "evil.example:9920", "localhost.evil.example", "192.0.2.8", "notlocalhost", "", "::"]
+        {
+            assert_eq!(check(&format!("Host: {host}\r\n")), Err(MISDIRECTED), "{host}");
+        }
+        assert_eq!(check(""), Ok(()));
+        assert_eq!(check("Host: localhost\r\nHost: evil.example\r\n"), Err(BAD));
     }
 }

@@ -14,7 +14,7 @@ pub(super) const MAX_TARGET_BYTES: usize = 1024;
 /// Within this time a client has sent its head.
 pub(super) const HEAD_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// Threads that wait for the loop's answer, and write it. One of them serves `/healthz` alone, so that three clients
+/// Threads that wait for the loop's answer, and write it. One of them serves `/healthz` and `/readyz` alone, so that three clients
 /// that read their answer slowly do not make the node look dead.
 pub(super) const WORKERS: usize = 4;
 

@@ -52,14 +52,24 @@ pub struct Metrics {
 }
 
 /// One component in numbers.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct ComponentMetrics {
+    /// Instances that are wanted.
+    pub replicas: u64,
     /// Instances that run.
     pub running: u64,
     /// Runs after the first of each instance.
     pub restarts: u64,
+    /// Memories and tables of the instances that run, in bytes.
+    pub memory_bytes: u64,
     /// The most memory that one instance has had, in bytes.
     pub memory_peak_bytes: u64,
+    /// Units of fuel, of all runs since the agent was started.
+    pub fuel_used: u64,
+    /// Time on a core of all these runs, in milliseconds.
+    pub cpu_ms: u64,
+    /// How many runs have ended in which way, by `Outcome::word`.
+    pub outcomes: BTreeMap<&'static str, u64>,
 }
 
 impl Metrics {
@@ -92,6 +102,20 @@ impl Collector for Metrics {
         out.gauges("component_instances_running", "Instances that run", None, running)?;
         let help = "Runs after the first of each instance";
         out.counters("component_restarts", help, None, self.each(|component| component.restarts))?;
+        let wanted = self.each(|component| component.replicas);
+        out.gauges("component_instances_wanted", "Instances that are wanted", None, wanted)?;
+        let help = "Runs that have ended, by outcome";
+        let outcomes = self.component.iter().flat_map(|(name, component)| {
+            let labels = |outcome: &'static str| vec![("component", name.as_str()), ("outcome", outcome)];
+            component.outcomes.iter().map(move |(outcome, count)| (labels(outcome), *count))
+        });
+        out.counters("component_runs", help, None, outcomes)?;
+        let help = "Memories and tables of the instances that run";
+        let memory = self.each(|component| component.memory_bytes);
+        out.gauges("component_memory", help, Some(&Unit::Bytes), memory)?;
+        out.counters("component_fuel", "Units of fuel used by runs", None, self.each(|component| component.fuel_used))?;
+        let cpu = self.each(|component| component.cpu_ms);
+        out.seconds("component_cpu", "Time on a core of all runs", cpu)?;
         let help = "The most memory that one instance has had";
         let peaks = self.each(|component| component.memory_peak_bytes);
         out.gauges("component_memory_peak", help, Some(&Unit::Bytes), peaks)?;
@@ -133,6 +157,21 @@ impl Out<'_> {
         Ok(())
     }
 
+    /// Counters of seconds from milliseconds.
+    fn seconds<'a>(
+        &mut self,
+        name: &str,
+        help: &str,
+        values: impl IntoIterator<Item = (Labels<'a>, u64)>,
+    ) -> fmt::Result {
+        let mut family = self.0.encode_descriptor(name, help, Some(&Unit::Seconds), MetricType::Counter)?;
+        for (labels, ms) in values {
+            // Exact up to 285,000 years.
+            ConstCounter::new(ms as f64 / 1000.0).encode(family.encode_family(&labels)?)?;
+        }
+        Ok(())
+    }
+
     fn counters<'a>(
         &mut self,
         name: &str,
@@ -158,7 +197,16 @@ mod tests {
 
     #[test]
     fn the_text_is_as_prometheus_reads_it() {
-        let component = ComponentMetrics { running: 1, restarts: 4, memory_peak_bytes: 65_536 };
+        let component = ComponentMetrics {
+            replicas: 2,
+            running: 1,
+            restarts: 4,
+            memory_bytes: 4_096,
+            memory_peak_bytes: 65_536,
+            fuel_used: 77,
+            cpu_ms: 1_250,
+            outcomes: [("out_of_fuel", 3)].into(),
+        };
         let metrics = Metrics {
             version: "0.1.0".into(),
             platform: "linux/x86_64".into(),
@@ -181,7 +229,12 @@ mod tests {
             r#"realm_components{phase="failed"} 0"#,
             "# TYPE realm_component_restarts counter",
             r#"realm_component_restarts_total{component="hello"} 4"#,
+            r#"realm_component_instances_wanted{component="hello"} 2"#,
+            r#"realm_component_memory_bytes{component="hello"} 4096"#,
             r#"realm_component_memory_peak_bytes{component="hello"} 65536"#,
+            r#"realm_component_fuel_total{component="hello"} 77"#,
+            r#"realm_component_cpu_seconds_total{component="hello"} 1.25"#,
+            r#"realm_component_runs_total{component="hello",outcome="out_of_fuel"} 3"#,
             "realm_intents_accepted_total 9",
             r#"realm_intents_refused_total{code="bad-signature"} 1"#,
             "realm_reports_refused_total 0",

@@ -34,6 +34,8 @@ pub enum HttpKind {
     Status,
     /// `/healthz`: whether the loop turns.
     Healthz,
+    /// `/readyz`: whether it serves, and is not leaving.
+    Readyz,
     /// `/logs`.
     Logs {
         /// Of which component; left out, all of them.

@@ -15,8 +15,9 @@ pub(super) fn route(method: &Method, target: &str) -> Result<HttpKind, Refused> 
         "/metrics" => HttpKind::Metrics,
         "/status" => HttpKind::Status,
         "/healthz" => HttpKind::Healthz,
+        "/readyz" => HttpKind::Readyz,
         "/logs" => logs(query).map_err(|fault| (400, format!("{fault}\nhint: `/logs?component=NAME&tail=100`\n")))?,
-        _ => return Err((404, "not found\nhint: there are /metrics, /status, /logs and /healthz\n".into())),
+        _ => return Err((404, "not found\nhint: there are /metrics, /status, /logs, /healthz and /readyz\n".into())),
     };
     match method {
         Method::Get | Method::Head => Ok(kind),
@@ -68,6 +69,7 @@ mod tests {
         assert_eq!(get("/metrics?foo=bar"), Ok(HttpKind::Metrics));
         assert_eq!(get("/status"), Ok(HttpKind::Status));
         assert_eq!(route(&Method::Head, "/healthz"), Ok(HttpKind::Healthz));
+        assert_eq!(get("/readyz"), Ok(HttpKind::Readyz));
         assert_eq!(get("/logs"), logs(None, DEFAULT_TAIL));
         assert_eq!(get("/logs?component=__all__&tail=7"), logs(None, 7));
         assert_eq!(get("/logs?tail=10000&component=hello"), logs(Some("hello"), 10_000));

@@ -110,6 +110,19 @@ impl Files {
         Ok(components)
     }
 
+    /// Removes everything of a component.
+    pub(super) fn remove(&self, component: &ComponentName) -> io::Result<()> {
+        // The older one first: what is left after a failure is the newest.
+        let beside = self.dir.join(format!("{component}.log.new"));
+        for path in [beside, self.older(component), self.current(component)] {
+            match fs::remove_file(path) {
+                Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+                _ => {}
+            }
+        }
+        Ok(())
+    }
+
     fn open_current(&self, component: &ComponentName) -> io::Result<File> {
         OpenOptions::new().read(true).append(true).create(true).mode(0o600).open(self.current(component))
     }

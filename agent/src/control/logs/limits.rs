@@ -22,3 +22,10 @@ pub(super) const MAX_TAIL_BYTES: usize = 4 * 1024 * 1024;
 
 /// Components whose files are looked at for an answer about all of them.
 pub(super) const MAX_TAIL_COMPONENTS: usize = 1024;
+
+/// Followers at once: operators that look at this node, and those who look through another one.
+pub(super) const MAX_FOLLOWERS: usize = 32;
+
+/// New lines that wait for one follower, with what they cost beside their text, and those from before as well: 64 MiB
+/// for all of them at the very worst. One that is further behind is told how many lines it missed.
+pub(super) const MAX_BEHIND_BYTES: usize = 1024 * 1024;

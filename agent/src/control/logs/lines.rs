@@ -44,8 +44,18 @@ impl Unfinished {
         }
     }
 
-    /// What there is of the line, when there is any.
+    pub(super) fn is_empty(&self) -> bool {
+        self.bytes.is_empty()
+    }
+
+    /// What there is of the line so far, without a character that has not come whole.
     pub(super) fn peek(&self) -> Option<(u64, String)> {
+        let whole = whole_chars(&self.bytes);
+        (whole > 0).then(|| (self.since, text(&self.bytes[..whole])))
+    }
+
+    /// The line as it is when nothing more comes: the beginning of a character is shown as one that was lost.
+    pub(super) fn finish(self) -> Option<(u64, String)> {
         (!self.bytes.is_empty()).then(|| (self.since, text(&self.bytes)))
     }
 }

@@ -4,12 +4,14 @@
 //! runs, because files block. It has no event but its answers.
 
 mod files;
+mod follow;
 mod limits;
 mod lines;
 mod tail;
 mod writer;
 
 use files::Files;
+pub use follow::{Followed, Follower};
 use limits::{QUEUE_BYTES, QUEUE_MESSAGES};
 use shared::{ComponentName, LogMaxKb, Stream};
 use smol::channel::Sender;
@@ -61,7 +63,9 @@ enum Message {
     Note { component: ComponentName, at: u64, text: String },
     End { component: ComponentName, instance: u64 },
     Cap { component: ComponentName, cap: LogMaxKb },
-    Tail { component: Option<ComponentName>, n: usize, reply: Sender<Vec<LogEntry>> },
+    Tail { component: Option<ComponentName>, n: usize, since: Option<u64>, reply: Sender<Vec<LogEntry>> },
+    Follow { listener: follow::Listener, component: Option<ComponentName>, n: usize, since: Option<u64> },
+    Forget { component: ComponentName },
 }
 
 impl Message {
@@ -70,7 +74,7 @@ impl Message {
         match self {
             Message::Append { bytes, .. } => bytes.len(),
             Message::Note { text, .. } => text.len(),
-            Message::End { .. } | Message::Cap { .. } | Message::Tail { .. } => 0,
+            _ => 0,
         }
     }
 }
@@ -80,6 +84,7 @@ impl Message {
 struct Load {
     queued: AtomicUsize,
     dropped: AtomicU64,
+    followers: AtomicUsize,
 }
 
 impl Logs {
@@ -137,13 +142,39 @@ impl Logs {
         self.send(Message::Cap { component, cap })
     }
 
-    /// Sends the last `n` lines of one component, or of all of them, to `reply`; unfinished lines are among them.
-    /// Everything that was handed in before is seen. Fewer come when their text is beyond 4 MiB.
+    /// Sends the last `n` lines of one component, or of all of them, to `reply`; unfinished lines are among them, and
+    /// with `since` only those that were begun at that time (Unix milliseconds) or later. Everything that was handed in
+    /// before is seen. Fewer come when their text is beyond 4 MiB.
     ///
     /// # Errors
     /// [`Busy`]; nothing comes then.
-    pub fn tail(&self, component: Option<ComponentName>, n: usize, reply: Sender<Vec<LogEntry>>) -> Result<(), Busy> {
-        self.send(Message::Tail { component, n, reply })
+    pub fn tail(
+        &self,
+        component: Option<ComponentName>,
+        n: usize,
+        since: Option<u64>,
+        reply: Sender<Vec<LogEntry>>,
+    ) -> Result<(), Busy> {
+        self.send(Message::Tail { component, n, since, reply })
+    }
+
+    /// The last `n` lines as [`Logs::tail`] gives them, and then every new one, without a gap and none twice: a line
+    /// that is begun comes when it ends. `since` is for the lines from before, of which the newest 1 MiB come.
+    ///
+    /// # Errors
+    /// [`Busy`], also when 32 follow already.
+    pub fn follow(&self, component: Option<ComponentName>, n: usize, since: Option<u64>) -> Result<Follower, Busy> {
+        let (follower, listener) = follow::pair(&self.load, component.clone()).ok_or(Busy)?;
+        self.send(Message::Follow { listener, component, n, since })?;
+        Ok(follower)
+    }
+
+    /// Removes what is kept of a component, its cap too; what it writes afterwards starts afresh.
+    ///
+    /// # Errors
+    /// [`Busy`]; nothing is removed then.
+    pub fn forget(&self, component: ComponentName) -> Result<(), Busy> {
+        self.send(Message::Forget { component })
     }
 
     /// Bytes of output that were lost, because too much waited or the disk refused them.

@@ -8,13 +8,13 @@ use std::collections::VecDeque;
 use std::io;
 
 /// One line in its file: `<unix ms> <O|E|A> <text>` and an end.
-pub(super) fn format(at: u64, stream: Stream, text: &str) -> Vec<u8> {
-    let letter = match stream {
+pub(super) fn format(line: &LogEntry) -> Vec<u8> {
+    let letter = match line.stream {
         Stream::Stdout => 'O',
         Stream::Stderr => 'E',
         Stream::Agent => 'A',
     };
-    format!("{at} {letter} {text}\n").into_bytes()
+    format!("{} {letter} {}\n", line.at, line.text).into_bytes()
 }
 
 /// The reverse; `None` for what is torn.
@@ -30,11 +30,12 @@ fn parse(component: &ComponentName, line: &str) -> Option<LogEntry> {
     Some(LogEntry { component: component.clone(), at, stream, text: parts.next()?.to_owned() })
 }
 
-/// The last `n` lines; `unfinished` are those that are begun and not in a file yet.
+/// The last `n` lines that are not older than `since`; `unfinished` are those that are begun and not in a file yet.
 pub(super) fn tail(
     files: &Files,
     component: Option<&ComponentName>,
     n: usize,
+    since: Option<u64>,
     unfinished: Vec<LogEntry>,
 ) -> io::Result<Vec<LogEntry>> {
     let mut components = match component {
@@ -42,10 +43,11 @@ pub(super) fn tail(
         None => files.components(MAX_TAIL_COMPONENTS)?,
     };
     components.extend(unfinished.iter().map(|line| line.component.clone()));
+    let since = since.unwrap_or(0);
     let mut merged = Vec::new();
     for component in components {
-        let begun = unfinished.iter().filter(|line| line.component == component).cloned();
-        let mut lines = read(files, &component, n)?;
+        let begun = unfinished.iter().filter(|line| line.component == component && line.at >= since).cloned();
+        let mut lines = read(files, &component, n, since)?;
         lines.extend(begun);
         merged = merge(merged, bounded(lines, n));
         merged = bounded(merged, n).into();
@@ -53,10 +55,12 @@ pub(super) fn tail(
     Ok(merged)
 }
 
-fn read(files: &Files, component: &ComponentName, n: usize) -> io::Result<VecDeque<LogEntry>> {
+fn read(files: &Files, component: &ComponentName, n: usize, since: u64) -> io::Result<VecDeque<LogEntry>> {
     let bytes = files.newest(component, MAX_TAIL_BYTES as u64)?;
     let text = String::from_utf8_lossy(&bytes);
-    let newest_first = text.lines().rev().filter_map(|line| parse(component, line)).take(n);
+    let newest_first = text.lines().rev().filter_map(|line| parse(component, line));
+    // All are looked at: a clock that was set leaves newer times before older ones.
+    let newest_first = newest_first.filter(|line| line.at >= since).take(n);
     let mut lines: VecDeque<LogEntry> = VecDeque::new();
     newest_first.for_each(|line| lines.push_front(line));
     Ok(lines)
@@ -95,9 +99,9 @@ mod tests {
     fn a_line_is_what_was_written() {
         let component = "hello".parse().unwrap();
         for text in ["", " two  spaces ", "O E A", "\u{FFFD}"] {
-            let line = String::from_utf8(format(7, Stream::Stderr, text)).unwrap();
             let entry =
                 LogEntry { component: "hello".parse().unwrap(), at: 7, stream: Stream::Stderr, text: text.into() };
+            let line = String::from_utf8(format(&entry)).unwrap();
             assert_eq!(parse(&component, line.trim_end_matches('\n')), Some(entry));
         }
         for torn in ["", "17", "17 O", "17 X text", "x O text"] {

@@ -1,6 +1,7 @@
 //! The thread: waits for a message, runs it, and ends when the handle is gone.
 
 use super::files::Files;
+use super::follow::Listener;
 use super::limits::{MAX_CAPS, MAX_UNFINISHED};
 use super::lines::Unfinished;
 use super::{Load, LogEntry, Message, tail};
@@ -11,7 +12,7 @@ use std::sync::mpsc::Receiver;
 
 /// Runs until the handle is dropped.
 pub(super) fn run(files: Files, load: &Load, messages: &Receiver<Message>) {
-    let mut writer = Writer { files, load, caps: BTreeMap::new(), unfinished: BTreeMap::new() };
+    let mut writer = Writer { files, load, caps: BTreeMap::new(), unfinished: BTreeMap::new(), followers: Vec::new() };
     while let Ok(message) = messages.recv() {
         let size = message.size();
         writer.handle(message);
@@ -34,8 +35,9 @@ struct Source {
 }
 
 impl Source {
-    fn stream(&self) -> Stream {
-        if self.error { Stream::Stderr } else { Stream::Stdout }
+    fn line(&self, at: u64, text: String) -> LogEntry {
+        let stream = if self.error { Stream::Stderr } else { Stream::Stdout };
+        LogEntry { component: self.component.clone(), at, stream, text }
     }
 }
 
@@ -44,6 +46,8 @@ struct Writer<'a> {
     load: &'a Load,
     caps: BTreeMap<ComponentName, LogMaxKb>,
     unfinished: BTreeMap<Source, Unfinished>,
+    /// As many as [`Load`] lets in, and those that have gone since the last line.
+    followers: Vec<Listener>,
 }
 
 impl Writer<'_> {
@@ -62,23 +66,45 @@ impl Writer<'_> {
                 }
             }
             Message::Cap { component, cap } => self.set_cap(component, cap),
-            Message::Tail { component, n, reply } => {
+            Message::Tail { component, n, since, reply } => {
                 let unfinished = self.begun(component.as_ref());
-                // A directory that cannot be read has no lines to show; the disk speaks up at the next append.
-                let lines = tail::tail(&self.files, component.as_ref(), n, unfinished).unwrap_or_default();
                 // The one who asked may be gone.
-                let _ = reply.try_send(lines);
+                let _ = reply.try_send(self.tail(component.as_ref(), n, since, unfinished));
             }
+            Message::Follow { listener, component, n, since } => {
+                self.followers.retain(|follower| !follower.is_gone());
+                listener.begin(self.tail(component.as_ref(), n, since, Vec::new()));
+                self.followers.push(listener);
+            }
+            Message::Forget { component } => self.forget(&component),
+        }
+    }
+
+    fn tail(
+        &self,
+        component: Option<&ComponentName>,
+        n: usize,
+        since: Option<u64>,
+        unfinished: Vec<LogEntry>,
+    ) -> Vec<LogEntry> {
+        // A directory that cannot be read has no lines to show; the disk speaks up at the next append.
+        tail::tail(&self.files, component, n, since, unfinished).unwrap_or_default()
+    }
+
+    fn forget(&mut self, component: &ComponentName) {
+        self.caps.remove(component);
+        self.unfinished.retain(|source, _| source.component != *component);
+        if let Err(error) = self.files.remove(component) {
+            eprintln!("cannot remove the log of `{component}`: {error}");
         }
     }
 
     fn append(&mut self, source: Source, at: u64, bytes: &[u8]) {
         let mut lines = Vec::new();
-        let stream = source.stream();
         let mut unfinished = self.unfinished.remove(&source).unwrap_or_default();
-        unfinished.push(at, bytes, |since, text| lines.push(tail::format(since, stream, &text)));
+        unfinished.push(at, bytes, |since, text| lines.push(source.line(since, text)));
         self.write(&source.component, &lines);
-        if unfinished.peek().is_some() {
+        if !unfinished.is_empty() {
             self.make_room();
             self.unfinished.insert(source, unfinished);
         }
@@ -95,15 +121,14 @@ impl Writer<'_> {
 
     /// Writes an unfinished line as it is.
     fn finish(&mut self, source: &Source) {
-        let line = self.unfinished.remove(source).and_then(|line| line.peek());
-        if let Some((at, text)) = line {
-            self.write(&source.component, &[tail::format(at, source.stream(), &text)]);
+        if let Some((at, text)) = self.unfinished.remove(source).and_then(Unfinished::finish) {
+            self.write(&source.component, &[source.line(at, text)]);
         }
     }
 
     fn note(&mut self, component: &ComponentName, at: u64, text: &str) {
         let mut lines = Vec::new();
-        let mut emit = |_, text: String| lines.push(tail::format(at, Stream::Agent, &text));
+        let mut emit = |_, text| lines.push(LogEntry { component: component.clone(), at, stream: Stream::Agent, text });
         let mut unfinished = Unfinished::default();
         unfinished.push(at, text.as_bytes(), &mut emit);
         if !text.ends_with('\n') {
@@ -112,8 +137,15 @@ impl Writer<'_> {
         self.write(component, &lines);
     }
 
-    fn write(&mut self, component: &ComponentName, lines: &[Vec<u8>]) {
-        let Err((lost, error)) = self.files.append(component, self.half(component), lines) else { return };
+    fn write(&mut self, component: &ComponentName, lines: &[LogEntry]) {
+        if lines.is_empty() {
+            return;
+        }
+        self.followers.retain(|follower| !follower.is_gone());
+        // They are shown what a full disk refuses, too.
+        self.followers.iter().for_each(|follower| follower.push(component, lines));
+        let bytes: Vec<Vec<u8>> = lines.iter().map(tail::format).collect();
+        let Err((lost, error)) = self.files.append(component, self.half(component), &bytes) else { return };
         if self.load.dropped.fetch_add(lost, Ordering::Relaxed) == 0 {
             // Once only: a full disk would be told of with every line.
             eprintln!("cannot write the log of `{component}`: {error}; further lines that are lost are only counted");
@@ -139,7 +171,7 @@ impl Writer<'_> {
             self.unfinished.iter().filter(|(source, _)| component.is_none_or(|name| *name == source.component));
         let line = |(source, line): (&Source, &Unfinished)| {
             let (at, text) = line.peek()?;
-            Some(LogEntry { component: source.component.clone(), at, stream: source.stream(), text })
+            Some(source.line(at, text))
         };
         wanted.filter_map(line).collect()
     }

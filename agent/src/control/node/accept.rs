@@ -3,7 +3,7 @@
 use super::effect::{Effect, Level, Verdict};
 use super::input::{Now, Source, Ticket};
 use super::ledger::{Settled, Word};
-use super::{Node, RunRecord, Workload};
+use super::{Node, Workload};
 use shared::{
     ComponentName, Digest, IntentKey, Kind, NodeFacts, NodeId, Payload, Push, RealmId, Receipt, Refused, Verb,
     Verdict as Given,
@@ -176,6 +176,7 @@ impl Node {
         let removed = held.is_some_and(|held| held.opened.kind() == Kind::Remove);
         if removed && !self.orphans.contains_key(name) {
             self.runs.remove(name);
+            self.history.forget(name);
             self.out.push(Effect::Forget(name.clone()));
         }
     }
@@ -215,9 +216,5 @@ impl Node {
             self.errands.remove(&digest);
             self.out.push(Effect::Drop(digest));
         }
-    }
-
-    pub(super) fn save_run(&mut self, name: &ComponentName, record: &RunRecord) {
-        self.runs.insert(name.clone(), record.clone());
     }
 }

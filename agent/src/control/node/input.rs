@@ -1,5 +1,6 @@
 //! What can happen to a node. Past tense: an input is a fact that an edge has observed.
 
+use shared::RunUsage;
 use shared::{Digest, Hello, NodeId, Outcome, SignedReport, SyncReply, SyncRequest};
 
 /// The clocks, read once per event by the loop and passed in.
@@ -197,9 +198,11 @@ pub enum Input {
         instance: Instance,
         /// How.
         outcome: Outcome,
-        /// The most memory it had, in bytes.
-        memory_peak_bytes: u64,
+        /// What it used.
+        usage: RunUsage,
     },
+    /// What instances use by now, each that runs once.
+    Usages(Vec<(Instance, RunUsage)>),
     /// The runner is gone, and every instance with it.
     RunnerLost {
         /// Which instances were in it.

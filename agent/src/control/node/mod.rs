@@ -6,6 +6,7 @@ mod chatter;
 mod dialer;
 mod effect;
 mod errands;
+mod history;
 mod input;
 mod lan;
 mod ledger;
@@ -22,6 +23,7 @@ mod work;
 mod workload;
 
 pub use effect::{Effect, Level, Member, RunRecord, Verdict};
+pub use history::Total;
 pub use input::{Input, Instance, Now, PrepareError, Source, Ticket};
 pub use ledger::{FUTURE_MS, Held};
 pub use roster::CheckReport;
@@ -30,6 +32,7 @@ pub use view::Figures;
 use chatter::Chatter;
 use dialer::Dialer;
 use errands::Errand;
+use history::History;
 use ledger::Ledger;
 use neighbours::Neighbours;
 use random::Random;
@@ -89,6 +92,7 @@ pub struct Node {
     orphans: BTreeMap<ComponentName, BTreeSet<Instance>>,
     /// Fetches that no component here waits for.
     errands: BTreeMap<Digest, Errand>,
+    history: History,
     next_instance: Instance,
     neighbours: Neighbours,
     roster: Roster,
@@ -141,6 +145,7 @@ impl Node {
             works: BTreeMap::new(),
             orphans: BTreeMap::new(),
             errands: BTreeMap::new(),
+            history: History::default(),
             next_instance: 0,
             neighbours: Neighbours::default(),
             roster,
@@ -213,9 +218,8 @@ impl Node {
             Input::FetchFailed { digest, reason } => self.fetch_failed(&digest, &reason, now),
             Input::Prepared { digest, fuel, result } => self.prepared(&digest, fuel, &result, now),
             Input::Started { instance } => self.started(instance, now),
-            Input::Exited { instance, outcome, memory_peak_bytes } => {
-                self.exited(instance, &outcome, memory_peak_bytes, now);
-            }
+            Input::Exited { instance, outcome, usage } => self.exited(instance, &outcome, usage, now),
+            Input::Usages(of) => self.uses(of),
             Input::RunnerLost { instances, reason } => self.runner_lost(&instances, &reason, now),
             Input::Woke => self.woke(now),
             Input::Leaving => self.leaving = true,

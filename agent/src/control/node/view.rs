@@ -1,7 +1,8 @@
 //! What can be seen of a node from outside: for operators, `/status` and `/metrics`.
 
+use super::history::Total;
 use super::{Node, Workload};
-use shared::{ComponentName, NodeId, NodeView, SignedReport};
+use shared::{ComponentName, NodeId, NodeRuns, NodeView, SignedReport};
 use std::collections::BTreeMap;
 
 /// Counters and sizes for `/metrics`.
@@ -19,8 +20,6 @@ pub struct Figures {
     pub reports_refused: u64,
     /// Equal sequences of different intents.
     pub alarms: u64,
-    /// The most memory of an instance of each component, in bytes.
-    pub memory_peak_bytes: BTreeMap<ComponentName, u64>,
 }
 
 impl Node {
@@ -54,10 +53,21 @@ impl Node {
         self.works.values().map(Workload::report).collect()
     }
 
+    /// The runs of a component here; none when nothing of it is meant for this node.
+    #[must_use]
+    pub fn runs(&self, name: &ComponentName) -> Option<NodeRuns> {
+        self.works.contains_key(name).then(|| self.history.runs(self.me, name))
+    }
+
+    /// All runs of a component since the agent was started, in sum.
+    #[must_use]
+    pub fn total_of(&self, name: &ComponentName) -> Total {
+        self.history.total(name)
+    }
+
     /// Counters and sizes.
     #[must_use]
     pub fn figures(&self) -> Figures {
-        let peaks = self.works.iter().map(|(name, work)| (name.clone(), work.memory_peak_bytes));
         Figures {
             peers: self.neighbours.nodes().count(),
             nodes_alive: self.roster.alive(),
@@ -65,7 +75,6 @@ impl Node {
             intents_refused: self.ledger.refused.clone(),
             reports_refused: self.reporting.refused,
             alarms: self.ledger.alarms,
-            memory_peak_bytes: peaks.collect(),
         }
     }
 }

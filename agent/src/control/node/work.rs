@@ -5,7 +5,7 @@ use super::effect::Effect;
 use super::input::{Instance, Now, PrepareError};
 use super::random::Random;
 use super::workload::Workload;
-use shared::{Digest, Outcome};
+use shared::{Digest, Outcome, RunUsage};
 
 /// What a workload needs from the node around it.
 pub struct Surroundings<'a> {
@@ -74,17 +74,18 @@ impl Node {
         self.works.values_mut().any(|work| work.started(instance, now));
     }
 
-    pub(super) fn exited(&mut self, instance: Instance, outcome: &Outcome, memory_peak_bytes: u64, now: Now) {
+    pub(super) fn uses(&mut self, of: Vec<(Instance, RunUsage)>) {
+        self.history.uses(of);
+    }
+
+    pub(super) fn exited(&mut self, instance: Instance, outcome: &Outcome, usage: RunUsage, now: Now) {
         self.forget_orphans(&[instance]);
         // At the end of the agent everything is stopped: that is no end that should be remembered.
         if self.leaving && *outcome == Outcome::Stopped {
             return;
         }
-        self.each_work(now, |work, around| {
-            if work.exited(instance, outcome, around) {
-                work.memory_peak_bytes = work.memory_peak_bytes.max(memory_peak_bytes);
-            }
-        });
+        self.history.ended(instance, outcome, Some(usage), now);
+        self.each_work(now, |work, around| _ = work.exited(instance, outcome, around));
     }
 
     pub(super) fn runner_lost(&mut self, instances: &[Instance], reason: &str, now: Now) {
@@ -92,7 +93,11 @@ impl Node {
         if self.leaving {
             return;
         }
-        self.each_work(now, |work, around| work.lost(instances, reason, around));
+        let outcome = Outcome::Trap(format!("the runner ended: {reason}"));
+        for instance in instances {
+            self.history.ended(*instance, &outcome, None, now);
+            self.each_work(now, |work, around| _ = work.exited(*instance, &outcome, around));
+        }
     }
 
     fn forget_orphans(&mut self, instances: &[Instance]) {
@@ -119,12 +124,16 @@ impl Node {
         for work in self.works.values_mut() {
             act(work, &mut around);
         }
-        let saved = self.out[from..].iter().filter_map(|effect| match effect {
-            Effect::SaveRun { name, record } => Some((name.clone(), record.clone())),
-            _ => None,
-        });
-        for (name, record) in saved.collect::<Vec<_>>() {
-            self.save_run(&name, &record);
+        for effect in &self.out[from..] {
+            match effect {
+                Effect::SaveRun { name, record } => _ = self.runs.insert(name.clone(), record.clone()),
+                Effect::Start { instance, spec, .. } => {
+                    if let Some(work) = self.works.get(&spec.name) {
+                        self.history.begun(*instance, spec.name.clone(), work.intent, now);
+                    }
+                }
+                _ => {}
+            }
         }
     }
 }

@@ -35,8 +35,6 @@ pub struct Workload {
     retiring: BTreeSet<Instance>,
     restarts: u32,
     last_outcome: Option<Outcome>,
-    /// The most memory that an instance had, in bytes.
-    pub memory_peak_bytes: u64,
     /// Attempts to fetch or prepare that failed in a row.
     failures: u32,
 }
@@ -59,7 +57,6 @@ impl Workload {
             retiring,
             restarts: 0,
             last_outcome: None,
-            memory_peak_bytes: 0,
             failures: 0,
         }
     }
@@ -272,15 +269,6 @@ impl Workload {
         if let Some(outcomes) = self.slots.iter().map(ended).collect::<Option<Vec<Outcome>>>() {
             let record = RunRecord { intent: self.intent, outcomes };
             out.push(Effect::SaveRun { name: self.spec.name.clone(), record });
-        }
-    }
-
-    /// The runner took these instances with it. They are started again, whatever the policy on failure, unless the
-    /// component is to run only once.
-    pub fn lost(&mut self, instances: &[Instance], reason: &str, around: &mut Surroundings<'_>) {
-        let outcome = Outcome::Trap(format!("the runner ended: {reason}"));
-        for instance in instances {
-            self.exited(*instance, &outcome, around);
         }
     }
 

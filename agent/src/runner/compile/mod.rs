@@ -3,6 +3,7 @@
 
 mod limits;
 mod refuse;
+mod weight;
 
 use super::engine::Flavour;
 use super::linking;

@@ -1,5 +1,6 @@
 //! Why a file is not run here: what is wrong in the words of who pushed it, and what to try.
 
+use super::weight;
 use wasmparser::{Parser, Payload};
 
 /// How every binary begins: `\0asm`.
@@ -21,8 +22,8 @@ pub struct Refusal {
     pub hint: String,
 }
 
-/// Refuses what can be told from the file's outside: no component at all, or one of WASI 0.3, whose asynchronous types
-/// would fail validation in riddles.
+/// Refuses what can be told from the file's outside: no component at all, one of WASI 0.3, whose asynchronous types would
+/// fail validation in riddles, or one whose instances no account of memory would see.
 pub(super) fn before_compiling(wasm: &[u8]) -> Result<(), Refusal> {
     if wasm.is_empty() {
         return Err(refusal("the file is empty", "build the component again"));
@@ -40,10 +41,14 @@ pub(super) fn before_compiling(wasm: &[u8]) -> Result<(), Refusal> {
         Some(_) => return Err(refusal("the file is of a version of WebAssembly that is not known here", REBUILD)),
         None => return Err(refusal("the file ends after its first bytes", "build or copy it again")),
     }
-    match wasi_0_3(wasm) {
-        Some(name) => Err(refusal(&format!("it uses `{name}`; WASI 0.3 is not offered yet"), REBUILD)),
-        None => Ok(()),
+    if let Some(name) = wasi_0_3(wasm) {
+        return Err(refusal(&format!("it uses `{name}`; WASI 0.3 is not offered yet"), REBUILD));
     }
+    if weight::weigh(wasm) > weight::MAX_BYTES {
+        let reason = format!("its instances take more than {} MiB beside their memory", weight::MAX_BYTES >> 20);
+        return Err(refusal(&reason, "build it with fewer globals, exports and instances of its modules"));
+    }
+    Ok(())
 }
 
 const REBUILD: &str = "build it for WASI 0.2, in Rust with `--target wasm32-wasip2`";

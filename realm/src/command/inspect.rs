@@ -1,0 +1,72 @@
+//! `realm inspect COMPONENT`: what is wanted, under which limits, how it stands on each node, and how its runs ended.
+
+use super::Context;
+use super::connect::{Connected, connect, converse, survey};
+use super::steer::newest;
+use crate::cli::InspectArgs;
+use crate::exit::{Exit, Failure};
+use crate::output::{InspectObject, Tone, clean, inspect_text};
+use crate::session::{Event, Session, WatchId};
+use shared::{ComponentName, IntentKey, NodeId, NodeRuns, WatchReply, WatchRequest};
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::{Duration, Instant};
+
+/// Within this time the entry nodes have asked all others, and they have answered.
+const RUNS_TIMEOUT: Duration = Duration::from_secs(30);
+
+pub(super) fn run(args: &InspectArgs, mut context: Context<'_, '_>) -> Result<Exit, Failure> {
+    let name = &args.component;
+    let (object, problems) = converse(async |executor| {
+        let Connected { key, mut session, reached } = connect(&mut context, executor, false).await?;
+        let held = newest(&mut session, &reached.members, &key, IntentKey::Component(name.clone())).await?;
+        let Some(held) = held else {
+            return Err(
+                Failure::new(format!("nothing is known by the name `{name}`")).hint("`realm ps` lists what there is")
+            );
+        };
+        let views = survey(&mut session, &reached.members, false).await?.views;
+        let (runs, problems) = collect(&mut session, &reached.members, name).await;
+        match InspectObject::of(&held, &views, &runs) {
+            Some(object) => Ok((object, problems)),
+            None => Err(Failure::new(format!("`{name}` was removed")).hint("`realm push` brings it back")),
+        }
+    })?;
+    if args.json {
+        let text = serde_json::to_string(&object).map_err(|error| Failure::new(error.to_string()))?;
+        context.terminal.data(&text);
+    } else {
+        context.terminal.data(&inspect_text(&object));
+    }
+    for (node, reason) in problems {
+        context.terminal.say(Tone::Warning, &format!("no runs from {}: {}", node.short(), clean(&reason)));
+    }
+    Ok(Exit::Done)
+}
+
+type Runs = BTreeMap<NodeId, NodeRuns>;
+
+/// Asks `entries` at once; where several tell of a node, one of them counts.
+async fn collect(
+    session: &mut Session,
+    entries: &[NodeId],
+    component: &ComponentName,
+) -> (Runs, BTreeMap<NodeId, String>) {
+    let request = WatchRequest::Runs { component: component.clone(), local: false };
+    let mut open: BTreeSet<WatchId> = entries.iter().map(|entry| session.watch(*entry, request.clone())).collect();
+    let until = Instant::now() + RUNS_TIMEOUT;
+    let (mut runs, mut problems) = (Runs::new(), BTreeMap::new());
+    while !open.is_empty() {
+        match session.next(Some(until)).await {
+            None | Some(Event::Stopped) => break,
+            Some(Event::Watched { watch, reply }) if open.contains(&watch) => match reply {
+                WatchReply::Runs(of) => _ = runs.insert(of.node, of),
+                WatchReply::Problem { node, reason } => _ = problems.insert(node, reason),
+                _ => {}
+            },
+            Some(Event::WatchEnded { watch, .. }) => _ = open.remove(&watch),
+            Some(_) => {}
+        }
+    }
+    problems.retain(|node, _| !runs.contains_key(node));
+    (runs, problems)
+}

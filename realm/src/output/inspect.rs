@@ -1,0 +1,217 @@
+//! One component in all its detail, for `realm inspect`.
+
+use super::json::ComponentObject;
+use super::push::bytes;
+use super::status::tags;
+use super::{clean, table};
+use serde::Serialize;
+use shared::time::utc_millis;
+use shared::{
+    Audience, ComponentSpec, EndedRun, IntentId, LiveRun, NodeId, NodeReport, NodeRuns, Opened, Outcome, Payload, Push,
+    RealmId, Restart, RunUsage, Tag, Verb,
+};
+use std::cmp::Reverse;
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+
+const NODE_HEADS: [&str; 9] =
+    ["NODE", "TAGS", "ALIVE", "PHASE", "INSTANCES", "RESTARTS", "MEMORY NOW/PEAK", "CPU", "LAST OUTCOME"];
+const RUN_HEADS: [&str; 7] = ["NODE", "BEGUN", "LASTED", "OUTCOME", "MEMORY PEAK", "FUEL", "CPU"];
+
+/// So many runs are shown of all nodes together; `--json` has all that nodes remember.
+const RUNS_SHOWN: usize = 20;
+
+/// `realm inspect --json`.
+#[derive(Debug, Serialize)]
+pub struct InspectObject {
+    /// 1
+    pub schema: u32,
+    /// Which realm.
+    pub realm: RealmId,
+    /// The intent that is in force.
+    pub intent: IntentId,
+    /// Its sequence.
+    pub seq: u64,
+    /// When it was signed, in Unix milliseconds by the operator's clock.
+    pub issued_at: u64,
+    /// What was typed: `push`, `start`, `stop` or `restart`.
+    pub verb: &'static str,
+    /// The operator's word with it.
+    pub note: String,
+    /// Whom it is for.
+    pub audience: Audience,
+    /// What was signed; artifact, limits, arguments, environment.
+    pub component: ComponentSpec,
+    /// Every node that has it, by peer id.
+    pub nodes: Vec<InspectNodeObject>,
+}
+
+/// A node that has the component.
+#[derive(Debug, Serialize)]
+pub struct InspectNodeObject {
+    /// Peer id.
+    pub peer: NodeId,
+    /// Tags.
+    pub tags: Vec<Tag>,
+    /// Whether it has been heard of lately.
+    pub alive: bool,
+    /// As in `realm status --json`.
+    pub component: ComponentObject,
+    /// Runs that live, and what they use; the oldest first.
+    pub live: Vec<LiveRun>,
+    /// The last runs that have ended since the agent was started; the newest first.
+    pub ended: Vec<EndedRun>,
+}
+
+impl InspectObject {
+    pub(crate) fn of(
+        held: &Opened,
+        views: &BTreeMap<NodeId, (NodeReport, bool)>,
+        runs: &BTreeMap<NodeId, NodeRuns>,
+    ) -> Option<InspectObject> {
+        let body = held.body();
+        let Payload::Push(Push { component, verb }) = &body.payload else { return None };
+        let node = |(report, alive): &(NodeReport, bool)| {
+            let stands = report.components.iter().find(|it| it.name == component.name)?;
+            let of_node = runs.get(&report.node);
+            Some(InspectNodeObject {
+                peer: report.node,
+                tags: report.tags.clone(),
+                alive: *alive,
+                component: ComponentObject::of(stands),
+                live: of_node.map(|runs| runs.live.clone()).unwrap_or_default(),
+                ended: of_node.map(|runs| runs.ended.clone()).unwrap_or_default(),
+            })
+        };
+        Some(InspectObject {
+            schema: 1,
+            realm: body.realm,
+            intent: held.id(),
+            seq: body.seq,
+            issued_at: body.issued_at,
+            verb: match verb {
+                None => "push",
+                Some(Verb::Start) => "start",
+                Some(Verb::Stop) => "stop",
+                Some(Verb::Restart) => "restart",
+            },
+            note: body.note.clone(),
+            audience: body.audience.clone(),
+            component: component.clone(),
+            nodes: views.values().filter_map(node).collect(),
+        })
+    }
+}
+
+/// What is wanted, then each node, then the last runs.
+pub(crate) fn inspect_text(object: &InspectObject) -> String {
+    let spec = &object.component;
+    let limits = &spec.limits;
+    let or_none = |limit: Option<u64>, unit: &str| limit.map_or("none".to_owned(), |limit| format!("{limit}{unit}"));
+    let memory = limits.memory_max_mb.map_or("the node's default".to_owned(), |mb| format!("{} MiB", mb.get()));
+    let mut lines = vec![
+        ("name", spec.name.to_string()),
+        ("artifact", format!("{}, {}", spec.artifact.digest, bytes(spec.artifact.size))),
+        ("intent", format!("{} ({} at {})", object.intent.short(), object.verb, utc_millis(object.issued_at))),
+        ("for", object.audience.to_string()),
+        ("instances", format!("{} on each node", spec.replicas.get())),
+        ("restart", restart_word(spec.restart).to_owned()),
+        ("memory", memory),
+        ("fuel", or_none(limits.fuel.map(|fuel| fuel.get()), " units a run")),
+        ("epoch", format!("{} ms", limits.epoch_ms.get())),
+        ("deadline", or_none(limits.deadline_ms.map(|deadline| deadline.get()), " ms a run")),
+        ("log", format!("{} KiB", limits.log_max_kb.get())),
+    ];
+    if !object.note.is_empty() {
+        lines.push(("note", clean(&object.note)));
+    }
+    if !spec.args.is_empty() {
+        lines.push(("arguments", clean(&spec.args.join(" "))));
+    }
+    lines.extend(spec.env.iter().map(|(name, value)| ("env", clean(&format!("{name}={value}")))));
+    let mut text: String = lines.iter().fold(String::new(), |mut text, (name, value)| {
+        let _ = writeln!(text, "{name:<10} {value}");
+        text
+    });
+    let _ = write!(text, "\n{}", table(&NODE_HEADS, &object.nodes.iter().map(node_row).collect::<Vec<_>>()));
+    let rows = run_rows(object);
+    if !rows.is_empty() {
+        let _ = write!(text, "\n\n{}", table(&RUN_HEADS, &rows));
+    }
+    text
+}
+
+fn node_row(node: &InspectNodeObject) -> Vec<String> {
+    let sum = |of: fn(&RunUsage) -> u64| node.live.iter().map(|run| of(&run.usage)).sum::<u64>();
+    let ended = node.ended.iter().map(|run| run.usage.memory_peak_bytes);
+    let peak = node.live.iter().map(|run| run.usage.memory_peak_bytes).chain(ended).max().unwrap_or(0);
+    let ended_cpu: u64 = node.ended.iter().map(|run| run.usage.cpu_ms).sum();
+    let component = &node.component;
+    vec![
+        node.peer.short(),
+        tags(&node.tags),
+        if node.alive { "yes".into() } else { "no".into() },
+        component.phase.to_string(),
+        format!("{}/{}", component.running, component.replicas),
+        component.restarts.to_string(),
+        format!("{} / {}", bytes(sum(|usage| usage.memory_bytes)), bytes(peak)),
+        lasted(sum(|usage| usage.cpu_ms) + ended_cpu),
+        super::status::last(component),
+    ]
+}
+
+/// The last runs of all nodes, the newest first.
+fn run_rows(object: &InspectObject) -> Vec<Vec<String>> {
+    let mut runs: Vec<(u64, Vec<String>)> = Vec::new();
+    for node in &object.nodes {
+        let live = node.live.iter().map(|run| (run.begun_at, run_row(node, run.begun_at, None, &run.usage)));
+        let ended = node.ended.iter().map(|run| {
+            let end = Some((run.ended_at, &run.outcome));
+            (run.begun_at, run_row(node, run.begun_at, end, &run.usage))
+        });
+        runs.extend(live.chain(ended));
+    }
+    runs.sort_by_key(|(begun_at, _)| Reverse(*begun_at));
+    runs.into_iter().take(RUNS_SHOWN).map(|(_, row)| row).collect()
+}
+
+fn run_row(node: &InspectNodeObject, begun_at: u64, end: Option<(u64, &Outcome)>, usage: &RunUsage) -> Vec<String> {
+    vec![
+        node.peer.short(),
+        utc_millis(begun_at),
+        end.map_or("-".into(), |(ended_at, _)| lasted(ended_at.saturating_sub(begun_at))),
+        end.map_or("running".into(), |(_, outcome)| clean(&outcome.to_string())),
+        bytes(usage.memory_peak_bytes),
+        if usage.fuel_used > 0 { usage.fuel_used.to_string() } else { "-".into() },
+        lasted(usage.cpu_ms),
+    ]
+}
+
+fn restart_word(restart: Restart) -> &'static str {
+    match restart {
+        Restart::Never => "never",
+        Restart::OnFailure => "on-failure",
+        Restart::Always => "always",
+    }
+}
+
+/// A time for people: `840ms`, `12.3s`, `5m12s`, `3h07m`.
+fn lasted(ms: u64) -> String {
+    match ms {
+        0..1_000 => format!("{ms}ms"),
+        1_000..60_000 => format!("{}.{}s", ms / 1_000, ms % 1_000 / 100),
+        60_000..3_600_000 => format!("{}m{:02}s", ms / 60_000, ms % 60_000 / 1_000),
+        _ => format!("{}h{:02}m", ms / 3_600_000, ms % 3_600_000 / 60_000),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::lasted;
+
+    #[test]
+    fn times_for_people() {
+        let texts = [0, 999, 1_000, 59_999, 60_000, 312_000, 3_600_000, 90_061_000].map(lasted);
+        assert_eq!(texts, ["0ms", "999ms", "1.0s", "59.9s", "1m00s", "5m12s", "1h00m", "25h01m"]);
+    }
+}
