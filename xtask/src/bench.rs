@@ -9,7 +9,9 @@ use argh::{FromArgValue, FromArgs};
 use crate::Failure;
 use crate::workspace::{self, Profile};
 
+mod component;
 mod idle;
+mod instances;
 mod lan;
 mod memory;
 mod payload;
@@ -17,8 +19,11 @@ mod proc;
 mod pushes;
 mod raw;
 mod samples;
+mod size;
 mod spread;
+mod start;
 mod stored;
+mod symbols;
 mod transfer;
 
 /// As in the README's claim.
@@ -26,7 +31,7 @@ const AGENTS: usize = 3;
 /// Fewer runs give no median.
 const FEWEST_RUNS: usize = 3;
 
-/// Measure pushes, idle agents and transfers (release profile).
+/// Measure pushes, agents and transfers (release profile).
 #[derive(FromArgs)]
 #[argh(subcommand, name = "bench")]
 pub(crate) struct Args {
@@ -36,7 +41,8 @@ pub(crate) struct Args {
     /// how often each push of a small component is repeated (default 15)
     #[argh(option, default = "15")]
     runs: usize,
-    /// measure this part alone: push, lan, transfer, spread or memory; may be given more than once
+    /// measure this part alone: push, start, run, idle, component, size, lan, transfer, spread, memory, or symbols, which
+    /// has to be named; may be given more than once
     #[argh(option)]
     only: Vec<Part>,
     /// measure the programs in this folder instead of building them, to compare them with others
@@ -47,8 +53,18 @@ pub(crate) struct Args {
 /// What can be measured by itself.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 enum Part {
-    /// Pushes of a small component, and idle agents.
+    /// Pushes of a small component.
     Push,
+    /// Agents that start, with and without components.
+    Start,
+    /// Small components, instantiated and run, beside a bare Wasmtime loop.
+    Run,
+    /// Agents that do nothing.
+    Idle,
+    /// Components that do nothing.
+    Component,
+    /// The programs themselves.
+    Size,
     /// Agents and an operator on one LAN that were told no address.
     Lan,
     /// A large component on loopback, beside plain TCP.
@@ -57,22 +73,36 @@ enum Part {
     Spread,
     /// What agents hold in memory while they transfer a very large one.
     Memory,
+    /// The crates in the agent's code. Takes another build, hence only when it is named.
+    Symbols,
 }
 
 impl Part {
-    const ALL: [(&'static str, Part); 5] = [
+    const ALL: [(&'static str, Part); 11] = [
         ("push", Part::Push),
+        ("start", Part::Start),
+        ("run", Part::Run),
+        ("idle", Part::Idle),
+        ("component", Part::Component),
+        ("size", Part::Size),
         ("lan", Part::Lan),
         ("transfer", Part::Transfer),
         ("spread", Part::Spread),
         ("memory", Part::Memory),
+        ("symbols", Part::Symbols),
     ];
+
+    /// Whether it is to be measured, when these were named.
+    fn is_wanted(self, named: &[Part]) -> bool {
+        if named.is_empty() { self != Part::Symbols } else { named.contains(&self) }
+    }
 }
 
 impl FromArgValue for Part {
     fn from_arg_value(word: &str) -> Result<Part, String> {
         let found = Part::ALL.iter().find(|(name, _)| *name == word);
-        found.map(|(_, part)| *part).ok_or_else(|| "it is `push`, `lan`, `transfer`, `spread` or `memory`".to_owned())
+        let names = || Part::ALL.map(|(name, _)| format!("`{name}`")).join(", ");
+        found.map(|(_, part)| *part).ok_or_else(|| format!("it is one of {}", names()))
     }
 }
 
@@ -92,13 +122,19 @@ pub(crate) fn run(args: &Args) -> Result<(), Failure> {
         None => workspace::build(Profile::Release)?,
     };
     let mut all = Vec::new();
-    for (_, part) in Part::ALL.iter().filter(|(_, part)| args.only.is_empty() || args.only.contains(part)) {
+    for (_, part) in Part::ALL.iter().filter(|(_, part)| part.is_wanted(&args.only)) {
         all.push(match part {
             Part::Push => pushes::measure(&programs, args.runs)?,
+            Part::Start => start::measure(&programs)?,
+            Part::Run => instances::measure()?,
+            Part::Idle => idle::measure(&programs)?,
+            Part::Component => component::measure(&programs)?,
+            Part::Size => size::measure(&programs)?,
             Part::Lan => lan::measure(&programs)?,
             Part::Transfer => transfer::measure(&programs)?,
             Part::Spread => spread::measure(&programs)?,
             Part::Memory => memory::measure(&programs)?,
+            Part::Symbols => symbols::measure()?,
         });
     }
     for figures in &all {
@@ -112,7 +148,7 @@ pub(crate) fn run(args: &Args) -> Result<(), Failure> {
 
 fn json(all: &[Figures]) -> String {
     let members = all.iter().map(|figures| format!(",{}", figures.json)).collect::<String>();
-    format!("{{\"schema\":2{members}}}\n")
+    format!("{{\"schema\":3{members}}}\n")
 }
 
 /// Whether a figure is what somebody promised.
@@ -133,9 +169,15 @@ mod tests {
     }
 
     #[test]
+    fn the_part_that_builds_once_more_has_to_be_named() {
+        assert!(Part::Size.is_wanted(&[]) && !Part::Symbols.is_wanted(&[]));
+        assert!(Part::Symbols.is_wanted(&[Part::Symbols]) && !Part::Size.is_wanted(&[Part::Symbols]));
+    }
+
+    #[test]
     fn members_make_one_object() {
         let figures = |json: &str| Figures { text: String::new(), json: json.into() };
-        assert_eq!(json(&[figures("\"a\":1"), figures("\"b\":[]")]), "{\"schema\":2,\"a\":1,\"b\":[]}\n");
-        assert_eq!(json(&[]), "{\"schema\":2}\n");
+        assert_eq!(json(&[figures("\"a\":1"), figures("\"b\":[]")]), "{\"schema\":3,\"a\":1,\"b\":[]}\n");
+        assert_eq!(json(&[]), "{\"schema\":3}\n");
     }
 }

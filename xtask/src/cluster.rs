@@ -98,6 +98,21 @@ impl Cluster {
         self.add_at(&Place::here(), owner, echo)
     }
 
+    /// Agents that are started from now on run this program.
+    pub(crate) fn run_agent(&mut self, program: PathBuf) {
+        self.programs.agent = program;
+    }
+
+    /// Ends the agent that was started last; the next one gets its data directory.
+    pub(crate) fn stop_last(&mut self) -> Result<(), Failure> {
+        let Some(agent) = self.agents.pop() else { return Ok(()) };
+        command::signal("TERM", agent.pid)?;
+        match ended_badly(&agent) {
+            None => Ok(()),
+            Some(why) => Err(format!("{why}{}", agent.log_tail())),
+        }
+    }
+
     /// The same elsewhere.
     pub(crate) fn add_at(&mut self, place: &Place, owner: &str, echo: Echo) -> Result<(), Failure> {
         let number = self.agents.len() + 1;
@@ -207,15 +222,7 @@ impl Cluster {
         for agent in &self.agents {
             command::signal("TERM", agent.pid)?;
         }
-        let mut failures = Vec::new();
-        for agent in &self.agents {
-            match agent.ended.recv_timeout(STOPPED_WITHIN) {
-                Ok(Ok(status)) if status.success() => {}
-                Ok(Ok(status)) => failures.push(format!("an agent ended with {}", command::how(status))),
-                Ok(Err(error)) => failures.push(format!("cannot wait for an agent: {error}")),
-                Err(_) => failures.push(format!("agent {} did not end after SIGTERM", agent.pid)),
-            }
-        }
+        let failures: Vec<String> = self.agents.iter().filter_map(ended_badly).collect();
         if !failures.is_empty() {
             return Err(format!("{}{}", failures.join("\n"), self.log_tails()));
         }
@@ -254,6 +261,16 @@ impl Cluster {
 
     fn log_tails(&self) -> String {
         self.agents.iter().map(|agent| agent.log_tail()).collect()
+    }
+}
+
+/// Waits for the end of an agent that was told to end.
+fn ended_badly(agent: &Agent) -> Option<String> {
+    match agent.ended.recv_timeout(STOPPED_WITHIN) {
+        Ok(Ok(status)) if status.success() => None,
+        Ok(Ok(status)) => Some(format!("an agent ended with {}", command::how(status))),
+        Ok(Err(error)) => Some(format!("cannot wait for an agent: {error}")),
+        Err(_) => Some(format!("agent {} did not end after SIGTERM", agent.pid)),
     }
 }
 

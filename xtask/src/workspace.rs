@@ -3,6 +3,7 @@
 
 use std::env;
 use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
 
 use crate::Failure;
 use crate::command::cargo;
@@ -45,14 +46,43 @@ pub(crate) fn target() -> Result<PathBuf, Failure> {
 
 /// Builds `realm` and `realm-agent` and says where they are.
 pub(crate) fn build(profile: Profile) -> Result<Programs, Failure> {
-    // The whole workspace, as the tests build it: for two packages alone, Cargo would unify features otherwise and build twice.
-    let mut build = cargo();
-    build.args(["build", "--workspace", "--exclude", "xtask", "--bins"]);
+    let mut build = whole("--bins");
     if profile == Profile::Release {
         build.arg("--release");
     }
     crate::command::run(&mut build)?;
     programs(&target()?.join(if profile == Profile::Release { "release" } else { "debug" }))
+}
+
+/// The same with the names of all functions in them, in a folder of its own: the agent.
+pub(crate) fn build_with_symbols() -> Result<PathBuf, Failure> {
+    let folder = target()?.join("symbols");
+    let mut build = whole("--bins");
+    build.arg("--release").arg("--target-dir").arg(&folder).env("CARGO_PROFILE_RELEASE_STRIP", "none");
+    crate::command::run(&mut build)?;
+    programs(&folder.join("release")).map(|programs| programs.agent)
+}
+
+/// Builds a benchmark as programs are released, and says where it is.
+pub(crate) fn build_benchmark(name: &str) -> Result<PathBuf, Failure> {
+    let mut build = whole("--release");
+    build.args(["--bench", name, "--message-format", "json-render-diagnostics"]).stderr(Stdio::inherit());
+    let messages = crate::command::output(&mut build)?;
+    executable(&messages, name).ok_or_else(|| format!("cargo does not say where `{name}` is"))
+}
+
+/// In what Cargo says of what it has built: one JSON object a line.
+fn executable(messages: &str, name: &str) -> Option<PathBuf> {
+    let named = format!("\"name\":\"{name}\"");
+    let line = messages.lines().find(|line| line.contains(&named) && line.contains("\"executable\":\""))?;
+    line.split_once("\"executable\":\"")?.1.split('"').next().map(PathBuf::from)
+}
+
+/// The whole workspace, as the tests build it: for two packages alone, Cargo would unify features otherwise and build twice.
+fn whole(what: &str) -> Command {
+    let mut build = cargo();
+    build.args(["build", "--workspace", "--exclude", "xtask", what]);
+    build
 }
 
 /// The two programs in a folder.
@@ -64,4 +94,17 @@ pub(crate) fn programs(folder: &Path) -> Result<Programs, Failure> {
         }
     }
     Ok(programs)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_executable_is_found_by_its_name() {
+        let messages = "{\"target\":{\"name\":\"agent\"},\"executable\":null}\n\
+            {\"target\":{\"name\":\"b\"},\"executable\":\"/t/b-1\",\"fresh\":true}\n";
+        assert_eq!(executable(messages, "b"), Some(PathBuf::from("/t/b-1")));
+        assert_eq!(executable(messages, "agent"), None);
+    }
 }

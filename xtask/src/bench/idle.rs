@@ -1,53 +1,161 @@
-//! What an agent costs when nothing happens: memory of all of its processes, and their CPU.
+//! What an agent costs when nothing happens, alone and with peers: memory of its processes, their CPU, what they write.
 //! Read from /proc, hence on Linux only. PSS, because processes of one binary share pages.
 
+use std::fs;
 use std::time::{Duration, Instant};
 
-use super::proc::{TICKS_PER_SECOND, family, kind, pss_kib, ticks};
+use super::proc::{computed_ns, family, kind, pss_kib, written};
+use super::{Figures, verdict};
 use crate::Failure;
+use crate::cluster::Cluster;
+use crate::command::Echo;
+use crate::workspace::Programs;
+
+/// Peers of the agent that is watched; the promise is about two.
+const PEERS: [usize; 3] = [0, 2, 8];
+const PROMISED_PEERS: usize = 2;
+/// How long agents are left alone first: dials, comparisons and heartbeats have become rare by then.
+const SETTLE_FOR: Duration = Duration::from_secs(20);
+/// Two of the longest pauses between comparisons fit in; 0.05 % of it are 45 ms.
+const WATCH_FOR: Duration = Duration::from_secs(90);
+const TARGET_MIB: f64 = 12.0;
+const TARGET_CPU_PERCENT: f64 = 0.05;
 
 /// One agent: guard and all that it started.
 pub(super) struct Usage {
     /// Per process: what it is, and its PSS.
     pub(super) processes: Vec<(String, u64)>,
     /// Of one core, over the time watched.
-    pub(super) cpu_percent: f64,
+    cpu_percent: f64,
+    written: u64,
 }
 
 impl Usage {
+    /// What an agent uses now, over no time.
+    pub(super) fn now(guard: u32) -> Result<Usage, Failure> {
+        let processes = family(guard).into_iter().map(|pid| Ok((kind(pid), pss_kib(pid)?)));
+        Ok(Usage::of(processes.collect::<Result<_, Failure>>()?))
+    }
+
+    /// Processes and their PSS.
+    pub(super) fn of(processes: Vec<(String, u64)>) -> Usage {
+        Usage { processes, cpu_percent: 0.0, written: 0 }
+    }
+
     /// Of all processes together.
-    pub(super) fn pss_kib(&self) -> u64 {
-        self.processes.iter().map(|(_, kib)| kib).sum()
+    pub(super) fn pss_mib(&self) -> f64 {
+        self.processes.iter().map(|(_, kib)| *kib as f64 / 1024.0).sum()
+    }
+
+    /// By process.
+    pub(super) fn parts(&self) -> String {
+        let parts = self.processes.iter().map(|(kind, kib)| format!("{kind} {:.1}", *kib as f64 / 1024.0));
+        parts.collect::<Vec<_>>().join(", ")
     }
 }
 
+/// With one number of peers.
+struct Row {
+    peers: usize,
+    /// The only agent with this very file for a program, as on a machine of its own.
+    alone: Usage,
+    /// One that shares its program's pages with its peers on this machine; there is none without peers.
+    beside: Option<Usage>,
+}
+
+/// Watches agents with each number of peers.
+pub(super) fn measure(programs: &Programs) -> Result<Figures, Failure> {
+    let mut rows = Vec::new();
+    for peers in PEERS {
+        println!("watching idle agents with {peers} peers for {} s", WATCH_FOR.as_secs());
+        let cluster = formed_with_own_copy(peers + 1, programs)?;
+        std::thread::sleep(SETTLE_FOR);
+        let usages = watch(cluster.agents.iter().take(2).map(|agent| agent.pid), WATCH_FOR);
+        cluster.stop()?;
+        let mut usages = match usages {
+            Ok(usages) => usages.into_iter(),
+            Err(why) => {
+                return Ok(Figures { text: format!("\nidle agents: SKIPPED: {why}\n"), json: "\"idle\":null".into() });
+            }
+        };
+        let alone = usages.next().ok_or("nothing was watched")?;
+        rows.push(Row { peers, alone, beside: usages.next() });
+    }
+    Ok(Figures { text: table(&rows), json: json(&rows) })
+}
+
+/// So many agents that know one another, of which the first runs a copy of the program that nobody else runs.
+pub(super) fn formed_with_own_copy(agents: usize, programs: &Programs) -> Result<Cluster, Failure> {
+    let mut cluster = Cluster::new(programs.clone())?;
+    let copy = cluster.folder.join("realm-agent");
+    fs::copy(&programs.agent, &copy).map_err(|error| format!("cannot write `{}`: {error}", copy.display()))?;
+    let owner = cluster.init(Echo::Quiet)?;
+    for number in 0..agents {
+        cluster.run_agent(if number == 0 { copy.clone() } else { programs.agent.clone() });
+        cluster.add(&owner, Echo::Quiet)?;
+    }
+    cluster.formed()?;
+    Ok(cluster)
+}
+
 /// Watches the agents with these guards for a while.
-pub(super) fn watch(guards: impl Iterator<Item = u32>, time: Duration) -> Result<Vec<Usage>, Failure> {
+fn watch(guards: impl Iterator<Item = u32>, time: Duration) -> Result<Vec<Usage>, Failure> {
     let agents: Vec<Vec<u32>> = guards.map(family).collect();
-    let before: Vec<u64> = agents.iter().map(|pids| ticks(pids)).collect::<Result<_, _>>()?;
+    let so_far = |pids: &Vec<u32>| Ok((computed_ns(pids)?, written(pids)?));
+    let before: Vec<(u64, u64)> = agents.iter().map(so_far).collect::<Result<_, Failure>>()?;
     let started = Instant::now();
     // Nothing to wait for: the passing of time is what is measured.
     std::thread::sleep(time);
     let seconds = started.elapsed().as_secs_f64();
     let mut all = Vec::new();
-    for (pids, before) in agents.iter().zip(before) {
-        let used = ticks(pids)?.saturating_sub(before) as f64 / TICKS_PER_SECOND;
-        let processes = pids.iter().map(|pid| Ok((kind(*pid), pss_kib(*pid)?))).collect::<Result<_, Failure>>()?;
-        all.push(Usage { processes, cpu_percent: 100.0 * used / seconds });
+    for (pids, (ns_before, bytes_before)) in agents.iter().zip(before) {
+        let (ns, bytes) = so_far(pids)?;
+        let cpu_percent = 100.0 * ns.saturating_sub(ns_before) as f64 / 1e9 / seconds;
+        let guard = pids.first().copied().unwrap_or_default();
+        all.push(Usage { cpu_percent, written: bytes.saturating_sub(bytes_before), ..Usage::now(guard)? });
     }
     Ok(all)
 }
 
-/// One line per agent.
-pub(super) fn table(agents: &[Usage]) -> String {
-    let mut text = format!("\n{:32} {:>9} {:>9}\n", "idle agent", "PSS MiB", "CPU %");
-    for (index, agent) in agents.iter().enumerate() {
-        let name = |(kind, kib): &(String, u64)| format!("{kind} {:.1}", *kib as f64 / 1024.0);
-        let parts: Vec<String> = agent.processes.iter().map(name).collect();
-        let (mib, cpu) = (agent.pss_kib() as f64 / 1024.0, agent.cpu_percent);
-        text.push_str(&format!("{:32} {mib:>9.1} {cpu:>9.2}   {}\n", format!("node {}", index + 1), parts.join(", ")));
+fn table(rows: &[Row]) -> String {
+    let mut text = format!("\n{:32} {:>9} {:>9} {:>9}\n", "idle agent", "PSS MiB", "CPU %", "written B");
+    for row in rows {
+        let beside = row.beside.as_ref().map(|usage| ("beside its peers", usage));
+        for (place, usage) in [("alone", &row.alone)].into_iter().chain(beside) {
+            let name = format!("{} peers, {place}", row.peers);
+            let (mib, cpu, written) = (usage.pss_mib(), usage.cpu_percent, usage.written);
+            text.push_str(&format!("{name:32} {mib:>9.2} {cpu:>9.3} {written:>9}   {}\n", usage.parts()));
+        }
+        if row.peers == PROMISED_PEERS {
+            text.push_str(&verdicts(row));
+        }
     }
     text
+}
+
+fn verdicts(row: &Row) -> String {
+    let usage = row.beside.as_ref().unwrap_or(&row.alone);
+    let memory = verdict(usage.pss_mib() <= TARGET_MIB);
+    let cpu = verdict(usage.cpu_percent <= TARGET_CPU_PERCENT);
+    let writes = verdict(usage.written == 0);
+    let targets = format!("PSS {TARGET_MIB:.0}, {memory}; CPU {TARGET_CPU_PERCENT}, {cpu}; written 0, {writes}");
+    format!("{:32} target {targets}\n", "")
+}
+
+fn json(rows: &[Row]) -> String {
+    let usage = |usage: &Usage| {
+        let process = |(kind, kib): &(String, u64)| format!("\"{kind}\":{kib}");
+        let processes: Vec<String> = usage.processes.iter().map(process).collect();
+        let (mib, cpu, written) = (usage.pss_mib(), usage.cpu_percent, usage.written);
+        let head = format!("{{\"pss_mib\":{mib:.2},\"cpu_percent\":{cpu:.4},\"written_bytes\":{written}");
+        format!("{head},\"pss_kib\":{{{}}}}}", processes.join(","))
+    };
+    let row = |row: &Row| {
+        let beside = row.beside.as_ref().map_or("null".to_owned(), usage);
+        format!("{{\"peers\":{},\"alone\":{},\"beside\":{beside}}}", row.peers, usage(&row.alone))
+    };
+    let rows: Vec<String> = rows.iter().map(row).collect();
+    format!("\"idle\":{{\"seconds\":{},\"agents\":[{}]}}", WATCH_FOR.as_secs(), rows.join(","))
 }
 
 #[cfg(test)]
@@ -68,8 +176,18 @@ mod tests {
         drop(child.stdin.take());
         child.wait().unwrap();
         let usages = usages.unwrap();
-        assert!(usages[0].pss_kib() > 10 && usages[0].cpu_percent < 50.0);
-        assert_eq!(usages[0].processes[0].0, "guard");
+        assert!(usages[0].pss_mib() > 0.01 && usages[0].cpu_percent < 5.0);
+        assert_eq!((usages[0].processes[0].0.as_str(), usages[0].written), ("guard", 0));
         assert!(watch([child.id()].into_iter(), Duration::ZERO).is_err());
+    }
+
+    #[test]
+    fn a_missed_promise_is_said() {
+        let usage =
+            |kib, cpu_percent, written| Usage { processes: vec![("control".into(), kib)], cpu_percent, written };
+        let row = |beside| Row { peers: 2, alone: usage(20_000, 0.02, 0), beside: Some(beside) };
+        assert_eq!(table(&[row(usage(9_000, 0.02, 0))]).matches("MISSED").count(), 0);
+        assert_eq!(table(&[row(usage(90_000, 0.2, 4096))]).matches("MISSED").count(), 3);
+        assert!(json(&[row(usage(9_000, 0.02, 0))]).contains("\"pss_kib\":{\"control\":9000}"));
     }
 }

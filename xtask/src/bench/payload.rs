@@ -25,8 +25,13 @@ pub(super) struct Payload {
 
 /// The sample guest that says hello and ends.
 pub(super) fn hello() -> Result<Vec<u8>, Failure> {
-    let hello = workspace::root()?.join("guests/hello.wasm");
+    let hello = guest("hello")?;
     fs::read(&hello).map_err(|error| format!("cannot read `{}`: {error}", hello.display()))
+}
+
+/// The file of a sample guest.
+pub(super) fn guest(name: &str) -> Result<PathBuf, Failure> {
+    Ok(workspace::root()?.join(format!("guests/{name}.wasm")))
 }
 
 /// The same component with one more custom section: another digest, so it is compiled anew.

@@ -4,9 +4,6 @@ use std::fs;
 
 use crate::Failure;
 
-/// Ticks per second in /proc/PID/stat: fixed in Linux' interface to programs, whatever the kernel itself uses.
-pub(super) const TICKS_PER_SECOND: f64 = 100.0;
-
 /// A process and all that descend from it.
 pub(super) fn family(root: u32) -> Vec<u32> {
     descent(root, &parents())
@@ -29,15 +26,54 @@ fn parents() -> Vec<(u32, u32)> {
     pids.filter_map(|pid| Some((pid, u32::try_from(*stat(pid).ok()?.get(1)?).ok()?))).collect()
 }
 
-/// Time that processes have used, see [`TICKS_PER_SECOND`].
-pub(super) fn ticks(pids: &[u32]) -> Result<u64, Failure> {
+/// Nanoseconds that all threads of these processes have computed so far. The clock of /proc/PID/stat has ticks of 10 ms, which
+/// is what an idle agent needs in half a minute. A thread that ends takes its time with it; idle agents start none.
+pub(super) fn computed_ns(pids: &[u32]) -> Result<u64, Failure> {
     let mut sum = 0;
     for pid in pids {
-        let fields = stat(*pid)?;
-        // Fields 14 and 15 of proc(5), counted from 3, the first after the name.
-        sum += fields.get(11).copied().unwrap_or_default() + fields.get(12).copied().unwrap_or_default();
+        let path = format!("/proc/{pid}/task");
+        for task in fs::read_dir(&path).map_err(|error| format!("{path}: {error}"))?.flatten() {
+            let stat = fs::read_to_string(task.path().join("schedstat")).unwrap_or_default();
+            sum += stat.split_whitespace().next().and_then(|ns| ns.parse::<u64>().ok()).unwrap_or_default();
+        }
     }
     Ok(sum)
+}
+
+/// Bytes that these processes have had written to a disk so far.
+pub(super) fn written(pids: &[u32]) -> Result<u64, Failure> {
+    pids.iter().map(|pid| number(*pid, "io", "write_bytes:")).sum()
+}
+
+/// Memory of the guests of a runner, in KiB: what is in use of the linear memories, which lie before some gigabytes of address
+/// space that nobody may touch.
+pub(super) fn guests_kib(pid: u32) -> Result<u64, Failure> {
+    Ok(linear_kib(&read(pid, "smaps")?))
+}
+
+fn linear_kib(smaps: &str) -> u64 {
+    const RESERVED: u64 = 1 << 30;
+    let (mut sum, mut run, mut run_end, mut usable) = (0, 0, 0, false);
+    for line in smaps.lines() {
+        let range = line.split_once(' ').and_then(|(range, rest)| Some((range.split_once('-')?, rest)));
+        let hex = |text: &str| u64::from_str_radix(text, 16).ok();
+        if let Some(((start, end), rest)) = range
+            && let (Some(start), Some(end)) = (hex(start), hex(end))
+        {
+            usable = rest.starts_with("rw-p");
+            if start != run_end {
+                run = 0;
+            }
+            run_end = end;
+            if rest.starts_with("---p") {
+                sum += if end - start >= RESERVED { run } else { 0 };
+                run = 0;
+            }
+        } else if let Some(pss) = line.strip_prefix("Pss:").filter(|_| usable) {
+            run += pss.split_whitespace().next().and_then(|kib| kib.parse::<u64>().ok()).unwrap_or_default();
+        }
+    }
+    sum
 }
 
 /// The fields after the name, as numbers (0 where they are none); the first is the state.
@@ -50,17 +86,17 @@ fn stat(pid: u32) -> Result<Vec<u64>, Failure> {
 
 /// Memory of a process, with its share of what it shares.
 pub(super) fn pss_kib(pid: u32) -> Result<u64, Failure> {
-    kib(pid, "smaps_rollup", "Pss:")
+    number(pid, "smaps_rollup", "Pss:")
 }
 
 /// Memory of a process that is not swapped out, what it shares included.
 pub(super) fn resident_kib(pid: u32) -> Result<u64, Failure> {
-    kib(pid, "status", "VmRSS:")
+    number(pid, "status", "VmRSS:")
 }
 
 /// The most that [`resident_kib`] has ever been since [`forget_peak`]: the system keeps it, so no peak is missed.
 pub(super) fn peak_kib(pid: u32) -> Result<u64, Failure> {
-    kib(pid, "status", "VmHWM:")
+    number(pid, "status", "VmHWM:")
 }
 
 /// Begins [`peak_kib`] anew.
@@ -69,7 +105,7 @@ pub(super) fn forget_peak(pid: u32) -> Result<(), Failure> {
     fs::write(&path, "5").map_err(|error| format!("{path}: {error}"))
 }
 
-fn kib(pid: u32, file: &str, key: &str) -> Result<u64, Failure> {
+fn number(pid: u32, file: &str, key: &str) -> Result<u64, Failure> {
     let text = read(pid, file)?;
     let line = text.lines().find_map(|line| line.strip_prefix(key));
     let number = line.and_then(|rest| rest.split_whitespace().next()).and_then(|number| number.parse().ok());
@@ -110,11 +146,25 @@ mod tests {
         forget_peak(own).unwrap();
         assert!(peak_kib(own).unwrap() >= resident_kib(own).unwrap() / 2);
         assert!(parents().iter().any(|(pid, parent)| *pid == own && *parent > 0));
-        let before = ticks(&[own]).unwrap();
+        let before = computed_ns(&[own]).unwrap();
         let started = Instant::now();
         while started.elapsed() < Duration::from_millis(100) {
             std::hint::black_box(before);
         }
-        assert!(ticks(&[own]).unwrap() > before);
+        assert!(computed_ns(&[own]).unwrap() > before);
+        assert!(written(&[own]).is_ok());
+    }
+
+    #[test]
+    fn only_what_lies_before_reserved_space_is_a_guests() {
+        let part = |range: &str, rights: &str, pss: u64| format!("{range} {rights} 00000000 00:00 0\nPss: {pss} kB\n");
+        let (image, heap) =
+            (part("7f0000000000-7f0000010000", "rw-p", 40), part("7f0000010000-7f0000020000", "rw-p", 24));
+        let reserved = part("7f0000020000-7f0120000000", "---p", 0);
+        assert_eq!(linear_kib(&format!("{image}{heap}{reserved}")), 64);
+        let guard = part("7f0000020000-7f0000030000", "---p", 0);
+        assert_eq!(linear_kib(&format!("{image}{heap}{guard}")), 0, "a thread's stack");
+        let apart = part("7e0000000000-7e0000010000", "rw-p", 9);
+        assert_eq!(linear_kib(&format!("{apart}{image}{heap}{reserved}")), 64);
     }
 }

@@ -1,4 +1,4 @@
-//! How long a push of a small component takes, and what the same agents cost when nothing happens.
+//! How long a push of a small component takes, to one agent and to more.
 //! Beside each time stands what bounds it here (starting a process, making a file durable), measured in the same run.
 
 use std::env;
@@ -7,45 +7,42 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use super::samples::Samples;
-use super::{AGENTS, Figures, idle, payload, verdict};
+use super::{Figures, payload, verdict};
 use crate::Failure;
 use crate::cluster::Cluster;
 use crate::command::Echo;
 use crate::guests::sha256;
 use crate::workspace::Programs;
 
-/// Over how long idle agents are watched.
-const IDLE_FOR: Duration = Duration::from_secs(10);
-/// How long agents are left alone before that: the last heartbeat of a push has gone out by then.
-const SETTLE_FOR: Duration = Duration::from_secs(5);
+/// So many agents, and what is promised of the median in milliseconds: compiled anew, and compiled before.
+const AGENTS: [(usize, [Option<f64>; 2]); 3] = [(1, [None, None]), (3, [Some(600.0), Some(150.0)]), (8, [None, None])];
 
 /// One row of the table, times in milliseconds.
 struct Row {
-    name: &'static str,
+    name: String,
     samples: Samples,
     /// What the median should be at most, where somebody promised something.
     target_ms: Option<f64>,
 }
 
-/// Pushes `runs` times each way, then watches.
+/// Pushes `runs` times each way to each number of agents.
 pub(super) fn measure(programs: &Programs, runs: usize) -> Result<Figures, Failure> {
-    let cluster = Cluster::formed_of(AGENTS, programs, &env::temp_dir())?;
-    let rows = pushes(&cluster, runs)?;
-    println!("watching idle agents for {} s", IDLE_FOR.as_secs());
-    std::thread::sleep(SETTLE_FOR);
-    let idle = idle::watch(cluster.agents.iter().map(|agent| agent.pid), IDLE_FOR);
-    cluster.stop()?;
-    let watched = match &idle {
-        Ok(usage) => idle::table(usage),
-        Err(why) => format!("idle agents: not measured: {why}\n"),
-    };
-    let text = format!("{}{watched}", table(&rows));
-    Ok(Figures { text, json: json(&rows, idle.as_deref().unwrap_or(&[])) })
+    let mut rows = Vec::new();
+    for (agents, targets) in AGENTS {
+        let cluster = Cluster::formed_of(agents, programs, &env::temp_dir())?;
+        rows.extend(pushes(&cluster, runs, targets)?);
+        if rows.len() == 2 {
+            rows.splice(..0, baselines(&cluster, runs)?);
+        }
+        cluster.stop()?;
+    }
+    Ok(Figures { text: table(&rows), json: json(&rows) })
 }
 
-fn pushes(cluster: &Cluster, runs: usize) -> Result<Vec<Row>, Failure> {
+fn pushes(cluster: &Cluster, runs: usize, [anew, before]: [Option<f64>; 2]) -> Result<[Row; 2], Failure> {
     let component = payload::hello()?;
-    println!("{runs} pushes that have to be compiled, then {runs} that have not");
+    let agents = cluster.agents.len();
+    println!("{runs} pushes to {agents} that have to be compiled, then {runs} that have not");
     let (mut first, mut warm) = (Samples::default(), Samples::default());
     let changed = |run: usize| payload::with_section(&component, format!("bench run {run}").as_bytes());
     for run in 0..runs {
@@ -54,19 +51,23 @@ fn pushes(cluster: &Cluster, runs: usize) -> Result<Vec<Row>, Failure> {
     for _ in 0..runs {
         warm.add(push(cluster, &changed(0))?);
     }
-    let mut version = Samples::default();
-    let mut durable = Samples::default();
+    Ok([
+        Row { name: format!("push to {agents}, compiled anew"), samples: first, target_ms: anew },
+        Row { name: format!("push to {agents}, compiled before"), samples: warm, target_ms: before },
+    ])
+}
+
+fn baselines(cluster: &Cluster, runs: usize) -> Result<[Row; 2], Failure> {
+    let (mut version, mut durable) = (Samples::default(), Samples::default());
     for _ in 0..runs {
         let started = Instant::now();
         cluster.expect(&["--version"], 0, Echo::Quiet)?;
         version.add(started.elapsed());
         durable.add(replace_durably(&cluster.folder)?);
     }
-    Ok(vec![
-        Row { name: "push, compiled anew", samples: first, target_ms: Some(600.0) },
-        Row { name: "push, compiled before", samples: warm, target_ms: Some(250.0) },
-        Row { name: "baseline: `realm --version`", samples: version, target_ms: None },
-        Row { name: "baseline: fsync, rename, fsync", samples: durable, target_ms: None },
+    Ok([
+        Row { name: "baseline: `realm --version`".into(), samples: version, target_ms: None },
+        Row { name: "baseline: fsync, rename, fsync".into(), samples: durable, target_ms: None },
     ])
 }
 
@@ -84,11 +85,12 @@ fn push(cluster: &Cluster, component: &[u8]) -> Result<Duration, Failure> {
 
 /// A push that ended with 0 has to be found on every node: otherwise its time says nothing.
 fn everywhere(cluster: &Cluster, digest: &str) -> Result<(), Failure> {
+    let agents = cluster.agents.len();
     let done = format!("\"digest\":\"sha256:{digest}\"");
     let on_all = |status: &str| {
-        status.matches(&done).count() == AGENTS && status.matches("\"last_outcome\":\"completed\"").count() == AGENTS
+        status.matches(&done).count() == agents && status.matches("\"last_outcome\":\"completed\"").count() == agents
     };
-    cluster.await_status(&format!("the push completed on {AGENTS} nodes"), on_all).map(drop)
+    cluster.await_status(&format!("the push completed on {agents} nodes"), on_all).map(drop)
 }
 
 /// What an agent has to do before it may acknowledge an intent: write, fsync, rename, fsync the folder.
@@ -113,17 +115,14 @@ fn table(rows: &[Row]) -> String {
     text
 }
 
-fn json(rows: &[Row], idle: &[idle::Usage]) -> String {
+fn json(rows: &[Row]) -> String {
     let row = |row: &Row| {
         let (p50, min, max) = row.samples.summary_ms();
         let head = format!("{{\"name\":\"{}\",\"p50_ms\":{p50:.2},\"min_ms\":{min:.2},\"max_ms\":{max:.2}", row.name);
         format!("{head},\"runs\":{}}}", row.samples.count())
     };
-    let agent =
-        |usage: &idle::Usage| format!("{{\"pss_kib\":{},\"cpu_percent\":{:.3}}}", usage.pss_kib(), usage.cpu_percent);
     let rows: Vec<String> = rows.iter().map(row).collect();
-    let idle: Vec<String> = idle.iter().map(agent).collect();
-    format!("\"times\":[{}],\"idle_agents\":[{}]", rows.join(","), idle.join(","))
+    format!("\"times\":[{}]", rows.join(","))
 }
 
 #[cfg(test)]
@@ -134,8 +133,8 @@ mod tests {
     fn a_missed_target_is_said() {
         let mut samples = Samples::default();
         samples.add(Duration::from_millis(300));
-        let slow = Row { name: "slow", samples: samples.clone(), target_ms: Some(250.0) };
-        let fine = Row { name: "fine", samples, target_ms: Some(301.0) };
+        let slow = Row { name: "slow".into(), samples: samples.clone(), target_ms: Some(250.0) };
+        let fine = Row { name: "fine".into(), samples, target_ms: Some(301.0) };
         assert!(table(&[slow]).contains("MISSED"));
         assert!(table(&[fine]).contains("met"));
     }

@@ -42,6 +42,7 @@ fn crates_are_named_where_they_belong() {
         ("libp2p_stream::Control", "shared/src/mesh.rs", "agent/src/control/mesh.rs"),
         ("wasmtime_wasi::WasiCtx", "agent/src/runner/guest.rs", "agent/src/control/host.rs"),
         ("wasmtime::Engine", "agent/src/runner/mod.rs", "realm/src/main.rs"),
+        ("wasmtime::Engine", "agent/benches/instantiate.rs", "agent/benches/other.rs"),
         ("tiny_http::Server", "agent/src/control/http/front.rs", "agent/src/control/daemon.rs"),
     ] {
         assert_eq!(findings(home, &format!("use {word};")), 0, "{word}");
