@@ -12,7 +12,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 
 /// The content type of [`Metrics::encode`].
-pub const CONTENT_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
+pub const CONTENT_TYPE: &str = "text/plain; version=0.0.4; charset=utf-8";
 
 /// Every phase, so that each has a series from the start: a series that appears later has no past to compare with.
 const PHASES: [Phase; 8] = [
@@ -73,7 +73,7 @@ pub struct ComponentMetrics {
 }
 
 impl Metrics {
-    /// The text, ending in `# EOF`.
+    /// The text, in the format that every scraper and `promtool` read.
     #[must_use]
     pub fn encode(self) -> String {
         let mut registry = Registry::with_prefix("realm");
@@ -81,8 +81,30 @@ impl Metrics {
         let mut text = String::new();
         // Writing to a string does not fail.
         let _ = text::encode(&mut text, &registry);
-        text
+        classic(&text)
     }
+}
+
+/// OpenMetrics in Prometheus' own text format: there a counter's family is named with its `_total`, units stand in names
+/// alone, and nothing marks the end.
+fn classic(open: &str) -> String {
+    let mut text = String::with_capacity(open.len());
+    let mut lines = open.lines().peekable();
+    while let Some(line) = lines.next() {
+        let Some(family) = line.strip_prefix("# HELP ") else {
+            if !line.starts_with('#') {
+                text.extend([line, "\n"]);
+            }
+            continue;
+        };
+        // The type follows at once, and nothing else says it.
+        let (name, help) = family.split_once(' ').unwrap_or((family, ""));
+        let kind = lines.next_if(|line| line.starts_with("# TYPE ")).and_then(|line| line.rsplit(' ').next());
+        let kind = kind.unwrap_or("untyped");
+        let total = if kind == "counter" { "_total" } else { "" };
+        text.push_str(&format!("# HELP {name}{total} {help}\n# TYPE {name}{total} {kind}\n"));
+    }
+    text
 }
 
 type Labels<'a> = Vec<(&'static str, &'a str)>;
@@ -227,7 +249,7 @@ mod tests {
             "realm_peers 2",
             r#"realm_components{phase="running"} 1"#,
             r#"realm_components{phase="failed"} 0"#,
-            "# TYPE realm_component_restarts counter",
+            "# TYPE realm_component_restarts_total counter",
             r#"realm_component_restarts_total{component="hello"} 4"#,
             r#"realm_component_instances_wanted{component="hello"} 2"#,
             r#"realm_component_memory_bytes{component="hello"} 4096"#,
@@ -238,12 +260,12 @@ mod tests {
             "realm_intents_accepted_total 9",
             r#"realm_intents_refused_total{code="bad-signature"} 1"#,
             "realm_reports_refused_total 0",
-            "# UNIT realm_output_dropped_bytes bytes",
+            "# TYPE realm_output_dropped_bytes_total counter",
             "realm_output_dropped_bytes_total 12",
         ] {
             assert!(text.lines().any(|found| found == line), "no `{line}` in\n{text}");
         }
-        assert!(text.ends_with("# EOF\n"));
+        assert!(!text.contains("# EOF") && !text.contains("# UNIT"));
         let families = text.lines().filter(|line| line.starts_with("# TYPE")).count();
         assert_eq!(families, text.lines().filter(|line| line.starts_with("# HELP")).count());
     }
