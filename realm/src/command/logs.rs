@@ -7,7 +7,7 @@ use crate::exit::{Exit, Failure};
 use crate::output::{Terminal, Tone, clean, json_line, text_line};
 use crate::session::{Event, Session, WatchId};
 use crate::world::unix_ms;
-use shared::{LogLine, LogQuery, MAX_LOG_TAIL, NodeId, WatchReply, WatchRequest};
+use shared::{LogLine, LogQuery, MAX_LOG_NODES, MAX_LOG_TAIL, NodeId, WatchReply, WatchRequest};
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
 
@@ -42,6 +42,12 @@ pub(super) fn run(args: &LogsArgs, mut context: Context<'_, '_>) -> Result<Exit,
     let tail = args.tail.unwrap_or(DEFAULT_TAIL);
     if !(1..=MAX_LOG_TAIL).contains(&tail) {
         return Err(Failure::usage(format!("`--tail` is {tail}; expected 1 to {MAX_LOG_TAIL} lines")));
+    }
+    if args.node.len() > MAX_LOG_NODES {
+        let typed = args.node.len();
+        return Err(Failure::usage(format!(
+            "`--node` was given {typed} times; at most {MAX_LOG_NODES} are asked at once"
+        )));
     }
     let since = args.since.map(|since| since.unix_ms(unix_ms()));
     let query = LogQuery { component: Some(args.component.clone()), tail, since, ..LogQuery::default() };

@@ -8,7 +8,8 @@ use crate::control::logs::{LogEntry, Logs};
 use shared::mesh::{Mesh, MeshError, MeshStream};
 use shared::protocol::Protocol;
 use shared::{
-    ComponentName, LogLine, LogQuery, MAX_LOG_TAIL, MAX_WATCH_FRAME, NodeId, NodeView, WatchReply, WatchRequest,
+    ComponentName, LogLine, LogQuery, MAX_LOG_NODES, MAX_LOG_TAIL, MAX_WATCH_FRAME, NodeId, NodeView, WatchReply,
+    WatchRequest,
 };
 use smol::channel::{Receiver, Sender, bounded};
 use smol::future::FutureExt;
@@ -30,8 +31,10 @@ pub(super) struct Watching {
 pub(super) async fn serve(mut stream: MeshStream, watching: Watching) {
     let served = match in_time(stream.read_frame(MAX_WATCH_FRAME)).await {
         Ok(WatchRequest::Status { follow }) => status(&mut stream, &watching, follow).await,
-        Ok(WatchRequest::Logs(query)) => {
-            logs(&mut stream, &watching, LogQuery { tail: query.tail.min(MAX_LOG_TAIL), ..query }).await
+        Ok(WatchRequest::Logs(mut query)) => {
+            query.tail = query.tail.min(MAX_LOG_TAIL);
+            query.nodes.truncate(MAX_LOG_NODES);
+            logs(&mut stream, &watching, query).await
         }
         Ok(WatchRequest::Runs { component, local }) => runs(&mut stream, &watching, component, local).await,
         Err(error) => Err(error),
