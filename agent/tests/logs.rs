@@ -257,7 +257,7 @@ fn a_follower_that_is_behind_is_told_what_it_missed() {
 fn followers_are_bounded_and_one_that_has_gone_makes_room() {
     let dir = TempDir::new().unwrap();
     let logs = open(&dir);
-    let mut followers: Vec<Follower> = (0..32).map(|_| logs.follow(None, 0, None).unwrap()).collect();
+    let mut followers: Vec<Follower> = (0..16).map(|_| logs.follow(None, 0, None).unwrap()).collect();
     assert!(logs.follow(None, 0, None).is_err());
     followers.pop();
     followers.push(logs.follow(None, 0, None).unwrap());

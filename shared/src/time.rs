@@ -30,14 +30,13 @@ pub fn parse_utc_millis(text: &str) -> Option<u64> {
         *number = part.parse().ok()?;
     }
     let [year, month, day, hour, minute, second] = numbers;
-    if !(1970..=9999).contains(&year) {
+    if !(1970..=9999).contains(&year) || !(1..=12).contains(&month) || !(1..=31).contains(&day) {
         return None;
     }
     // The reverse of what is done below.
     let year = year - u64::from(month <= 2);
     let march_month = (month + 9) % 12;
-    let of_era =
-        year % 400 * 365 + year % 400 / 4 - year % 400 / 100 + (153 * march_month + 2) / 5 + day.checked_sub(1)?;
+    let of_era = year % 400 * 365 + year % 400 / 4 - year % 400 / 100 + (153 * march_month + 2) / 5 + day - 1;
     let days = (year / 400 * 146_097 + of_era).checked_sub(719_468)?;
     let ms = (days * 86_400 + hour.min(99) * 3600 + minute.min(99) * 60 + second.min(99)) * 1000 + millis;
     // A day or an hour that there is not would have become another one.
@@ -76,7 +75,15 @@ mod tests {
             assert_eq!(parse_utc_millis(text), Some(ms));
         }
         assert_eq!(parse_utc_millis("2026-11-01T00:00:00Z"), Some(1_793_491_200_000));
-        for wrong in ["", "Z", "2026-11-01", "2026-02-30T00:00:00Z", "2026-11-01T24:00:00Z", "2026-1-01T00:00:00Z"] {
+        for wrong in [
+            "",
+            "Z",
+            "2026-11-01",
+            "2026-02-30T00:00:00Z",
+            "2026-11-01T24:00:00Z",
+            "2026-1-01T00:00:00Z",
+            "2026-18446744073709551615-01T00:00:00Z",
+        ] {
             assert_eq!(parse_utc_millis(wrong), None, "{wrong}");
         }
         for wrong in ["2026-11-01T00:00:00.5Z", "1969-12-31T23:59:59Z", "2026-13-01T00:00:00Z", "2026-00-01T00:00:00Z"]

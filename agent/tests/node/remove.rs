@@ -12,7 +12,7 @@ fn with(seq: u64, verb: Verb) -> Vec<u8> {
 }
 
 fn forgets(effects: &[Effect]) -> usize {
-    effects.iter().filter(|effect| matches!(effect, Effect::Forget(_))).count()
+    effects.iter().filter(|effect| matches!(effect, Effect::Forget { .. })).count()
 }
 
 #[test]
@@ -81,6 +81,7 @@ fn removed_it_is_forgotten_once_its_last_instance_has_ended() {
     assert!(bench.node.components().is_empty());
     let effects = bench.exit(old, Outcome::Stopped);
     assert_eq!((forgets(&effects), saved(&effects).len()), (1, 0));
+    assert!(bench.node.total_of(&name("hello")).outcomes.is_empty(), "nor do its runs count for a later one");
 }
 
 #[test]

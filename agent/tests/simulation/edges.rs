@@ -62,7 +62,7 @@ impl World {
                 self.after(delay, Event::Exit { at, life, instance, outcome: Outcome::Stopped });
             }
             Effect::SaveRun { name, record } => _ = self.machines[at].disk.runs.insert(name, record),
-            Effect::Forget(name) => {
+            Effect::Forget { name, .. } => {
                 let machine = &mut self.machines[at];
                 assert!(machine.live.values().all(|live| live.name != name), "forgotten while an instance lives");
                 machine.disk.runs.remove(&name);
@@ -162,6 +162,6 @@ pub fn weigh(effect: &Effect) -> u64 {
         Effect::Receipt { ticket, .. } | Effect::AnswerSync { ticket, .. } => *ticket,
         Effect::Fetch { artifact, .. } => head(artifact.digest.as_bytes()),
         Effect::Drop(digest) | Effect::Prepare { digest, .. } => !head(digest.as_bytes()),
-        Effect::SaveRun { .. } | Effect::Forget(_) | Effect::SetHello(_) | Effect::Log(..) | Effect::Note(..) => 1,
+        Effect::SaveRun { .. } | Effect::Forget { .. } | Effect::SetHello(_) | Effect::Log(..) | Effect::Note(..) => 1,
     }
 }

@@ -2,7 +2,7 @@
 
 use super::connect::Views;
 use crate::exit::Failure;
-use crate::rollout::Known;
+use crate::rollout::{Known, may_have};
 use crate::session::Session;
 use crate::world::unix_ms;
 use shared::{Audience, Body, ComponentName, Content, IntentId, OwnerKey, RealmId, Trust};
@@ -21,7 +21,7 @@ pub(super) fn members(name: &ComponentName, views: &Views) -> impl Iterator<Item
         tags: report.tags.clone(),
         platform: report.platform.clone(),
         alive: *alive && !report.leaving,
-        has_name: report.components.iter().any(|component| component.name == *name),
+        has_name: may_have(report, name),
     })
 }
 

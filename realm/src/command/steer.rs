@@ -11,7 +11,10 @@ use crate::exit::{Exit, Failure};
 use crate::output::Tone;
 use crate::rollout::{Goal, Known, Rollout, Until, Wanted};
 use crate::session::{Event, Session};
-use shared::{Body, IntentKey, NodeFacts, NodeId, Opened, OwnerKey, Payload, Phase, Push, Remove, Trust, Verb, open};
+use shared::{
+    Body, ComponentReport, IntentKey, NodeFacts, NodeId, Opened, OwnerKey, Payload, Phase, Push, Remove, Trust, Verb,
+    open,
+};
 use std::time::{Duration, Instant};
 
 /// Within this time an entry node says what it holds: it has it in memory.
@@ -95,10 +98,14 @@ fn change(steer: Steer, args: &SteerArgs, held: Option<&Opened>, views: &Views) 
         );
     };
     let Payload::Push(before) = held.body().payload.clone() else {
-        return match steer {
-            Steer::Remove => Ok(None),
-            _ => Err(Failure::new(format!("`{name}` was removed")).hint("`realm push` brings it back")),
-        };
+        if steer != Steer::Remove {
+            return Err(Failure::new(format!("`{name}` was removed")).hint("`realm push` brings it back"));
+        }
+        // Whoever still has it has not heard of the removal, or has lost it.
+        let targets: Vec<Known> = nodes.into_iter().filter(|known| known.has_name).collect();
+        let payload = Payload::Remove(Remove { name: name.clone() });
+        let is_so = is_settled(&targets, args.require_all, |_| false);
+        return Ok((!is_so).then(|| Change { body: held.body().clone(), payload, targets }));
     };
     let audience = &held.body().audience;
     let meant =
@@ -117,9 +124,15 @@ fn change(steer: Steer, args: &SteerArgs, held: Option<&Opened>, views: &Views) 
         Steer::Restart => Verb::Restart,
     };
     let is_so = match verb {
-        Verb::Stop => before.verb == Some(Verb::Stop),
-        Verb::Start => before.component.start && all_run(held, &targets, views),
-        Verb::Restart => false,
+        Verb::Stop if before.verb == Some(Verb::Stop) => {
+            is_settled(&targets, args.require_all, |known| stands(held, views, known, |it| it.phase == Phase::Stopped))
+        }
+        Verb::Start if before.component.start => {
+            let runs = |it: &ComponentReport| it.phase == Phase::Running && it.running == it.replicas;
+            targets.iter().any(|known| known.alive)
+                && is_settled(&targets, args.require_all, |known| stands(held, views, known, runs))
+        }
+        _ => false,
     };
     if is_so {
         return Ok(None);
@@ -130,16 +143,15 @@ fn change(steer: Steer, args: &SteerArgs, held: Option<&Opened>, views: &Views) 
     Ok(Some(Change { body: held.body().clone(), payload, targets }))
 }
 
-/// Whether each live target runs all of it.
-fn all_run(held: &Opened, targets: &[Known], views: &Views) -> bool {
-    let live: Vec<&Known> = targets.iter().filter(|known| known.alive).collect();
-    let runs = |known: &&Known| {
-        views.get(&known.node).is_some_and(|(report, _)| {
-            let mut components = report.components.iter();
-            components.any(|it| it.intent == held.id() && it.phase == Phase::Running && it.running == it.replicas)
-        })
-    };
-    !live.is_empty() && live.iter().all(runs)
+/// Whether nothing is left to do: every live target is as wanted, and none is away where that matters.
+fn is_settled(targets: &[Known], require_all: bool, is_good: impl Fn(&Known) -> bool) -> bool {
+    targets.iter().all(|known| if known.alive { is_good(known) } else { !require_all })
+}
+
+/// Whether a node reports of the intent that is held, and what is looked for.
+fn stands(held: &Opened, views: &Views, known: &Known, is_good: impl Fn(&ComponentReport) -> bool) -> bool {
+    let view = views.get(&known.node);
+    view.is_some_and(|(report, _)| report.components.iter().any(|it| it.intent == held.id() && is_good(it)))
 }
 
 /// The newest intent that any of `members` holds under `key`, as the owner signed it.

@@ -142,10 +142,10 @@ pub(crate) fn inspect_text(object: &InspectObject) -> String {
 }
 
 fn node_row(node: &InspectNodeObject) -> Vec<String> {
-    let sum = |of: fn(&RunUsage) -> u64| node.live.iter().map(|run| of(&run.usage)).sum::<u64>();
+    let sum = |of: fn(&RunUsage) -> u64| node.live.iter().map(|run| of(&run.usage)).fold(0, u64::saturating_add);
     let ended = node.ended.iter().map(|run| run.usage.memory_peak_bytes);
     let peak = node.live.iter().map(|run| run.usage.memory_peak_bytes).chain(ended).max().unwrap_or(0);
-    let ended_cpu: u64 = node.ended.iter().map(|run| run.usage.cpu_ms).sum();
+    let ended_cpu = node.ended.iter().map(|run| run.usage.cpu_ms).fold(0, u64::saturating_add);
     let component = &node.component;
     vec![
         node.peer.short(),
@@ -155,7 +155,7 @@ fn node_row(node: &InspectNodeObject) -> Vec<String> {
         format!("{}/{}", component.running, component.replicas),
         component.restarts.to_string(),
         format!("{} / {}", bytes(sum(|usage| usage.memory_bytes)), bytes(peak)),
-        lasted(sum(|usage| usage.cpu_ms) + ended_cpu),
+        lasted(sum(|usage| usage.cpu_ms).saturating_add(ended_cpu)),
         super::status::last(component),
     ]
 }

@@ -215,7 +215,9 @@ impl Rollout {
         let (good, failed, waiting) = (count(Result::Good), count(Result::Failed), count(Result::Waiting));
         let (away, lost) = (count(Result::Away), count(Result::Lost));
         let was_live = good + failed + waiting + lost > 0;
-        if was_live && waiting == 0 {
+        // A node that does not have it is no proof that anybody was told to remove it.
+        let is_told = self.goal.wanted != Wanted::Gone || progress.held;
+        if was_live && waiting == 0 && is_told {
             let spoilt = failed + lost > 0 || (away > 0 && self.goal.require_all);
             return Step::Done(match good {
                 _ if !spoilt => Verdict::Good,
@@ -250,8 +252,15 @@ fn ours<'a>(goal: &Goal, report: &'a NodeReport) -> Option<&'a ComponentReport> 
     report.components.iter().find(|component| component.name == goal.name && component.intent == goal.intent)
 }
 
-/// Whether a node says something about the name at all, or may have had no room for it where that matters.
+/// Whether a node says something about the name at all, or may have had no room for it.
 fn names(goal: &Goal, report: &NodeReport) -> bool {
-    report.omitted > 0 && goal.wanted == Wanted::Gone
-        || report.components.iter().any(|component| component.name == goal.name)
+    may_have(report, &goal.name)
+}
+
+/// Whether a node has a component of this name, as far as its report tells: it lists them by name, and what it has no room
+/// for are the last ones.
+#[must_use]
+pub fn may_have(report: &NodeReport, name: &ComponentName) -> bool {
+    let cut_before = report.omitted > 0 && report.components.last().is_none_or(|last| last.name < *name);
+    cut_before || report.components.iter().any(|component| component.name == *name)
 }

@@ -161,7 +161,7 @@ impl Target {
             }
             // What a report has no room for may still be there.
             None if goal.wanted == Wanted::Gone && !names => self.state = State::Gone,
-            None if goal.wanted == Wanted::Gone => {}
+            None if goal.wanted == Wanted::Gone => self.state = State::Waiting,
             // It spoke of this push before, and speaks of another one under the same name.
             None if self.last.is_some() && names => {
                 let reason = Some("another push took its place".to_owned());

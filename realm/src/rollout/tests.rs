@@ -336,7 +336,12 @@ fn removed_is_what_a_node_does_not_speak_of_any_more() {
     removal.observe(MS(0), &report(1, 1, vec![component(intent(2), Phase::Running)]), true);
     assert_eq!(removal.step(Progress::default()), Step::Wait(None));
     removal.observe(MS(1), &NodeReport { omitted: 1, ..report(1, 2, Vec::new()) }, true);
-    assert_eq!(removal.step(Progress::default()), Step::Wait(None), "it may be among what there was no room for");
-    removal.observe(MS(2), &report(1, 3, Vec::new()), true);
-    assert_eq!(removal.step(Progress::default()), Step::Done(Verdict::Good));
+    let held = Progress { held: true, ..Progress::default() };
+    assert_eq!(removal.step(held), Step::Wait(None), "it may be among what there was no room for");
+    let later = ComponentReport { name: name("later"), ..component(intent(3), Phase::Running) };
+    removal.observe(MS(2), &NodeReport { omitted: 1, ..report(1, 3, vec![later]) }, true);
+    assert_eq!(removal.step(Progress::default()), Step::Wait(None), "nobody has accepted it");
+    assert_eq!(removal.step(held), Step::Done(Verdict::Good), "it would stand before what is listed");
+    removal.observe(MS(3), &report(1, 4, vec![component(intent(2), Phase::Running)]), true);
+    assert_eq!(removal.step(held), Step::Wait(None), "it is back");
 }

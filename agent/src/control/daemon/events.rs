@@ -95,7 +95,8 @@ impl Daemon {
                     Protocol::Sync => self.crew.spawn(streams::answer_sync(stream, words)),
                     Protocol::Watch => {
                         let (me, mesh, logs) = (self.node.me(), self.mesh.clone(), Arc::clone(&self.logs));
-                        self.crew.spawn(watch::serve(stream, watch::Watching { me, mesh, logs, words }))
+                        let relayed = Arc::clone(&self.relayed);
+                        self.crew.spawn(watch::serve(stream, watch::Watching { me, mesh, logs, words, relayed }))
                     }
                     Protocol::Blob => self.artifacts.serve(peer, stream).is_ok(),
                     Protocol::Hello => true,

@@ -28,6 +28,7 @@ use smol::channel::{Receiver, Sender};
 use std::collections::{HashMap, VecDeque};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::atomic::AtomicUsize;
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
 /// Events of one edge that may wait for the loop. Each edge waits when its own queue is full, so a talkative one
@@ -89,6 +90,8 @@ struct Daemon {
     waiting: HashMap<Ticket, Waiting>,
     next_ticket: Ticket,
     watchers: Vec<Sender<NodeView>>,
+    /// How many read along with the neighbours through this node.
+    relayed: Arc<AtomicUsize>,
     /// Who waits for word of what instances use.
     asking_usage: Vec<Sender<()>>,
     running: HashMap<u64, ComponentName>,

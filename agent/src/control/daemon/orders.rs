@@ -21,10 +21,12 @@ impl Daemon {
                 }
             }
             Effect::SaveRun { name, record } => self.save(StoreOrder::SaveRun { name, run: record }),
-            Effect::Forget(name) => {
+            Effect::Forget { name, ran } => {
                 // What is not removed now is removed at the next start.
                 let _ = self.logs.forget(name.clone());
-                self.save(StoreOrder::ForgetRun(name));
+                if ran {
+                    self.save(StoreOrder::ForgetRun(name));
+                }
             }
             Effect::SaveMembers(members) => self.save(StoreOrder::SaveMembers(MemberFile { members })),
             Effect::Receipt { ticket, receipt } => {

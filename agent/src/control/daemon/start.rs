@@ -82,6 +82,7 @@ pub(super) async fn start(
         waiting: HashMap::new(),
         next_ticket: 0,
         watchers: Vec::new(),
+        relayed: Arc::default(),
         asking_usage: Vec::new(),
         running: HashMap::new(),
         tags: args.roles.clone(),

@@ -14,6 +14,7 @@ use shared::{
 use smol::channel::{Receiver, Sender, bounded};
 use smol::future::FutureExt;
 use std::sync::Arc;
+use std::sync::atomic::AtomicUsize;
 
 /// Changes that may wait for a watching operator. One that is further behind is cut off, and asks anew.
 pub(super) const MAX_UNSEEN: usize = 1024;
@@ -25,6 +26,8 @@ pub(super) struct Watching {
     pub(super) mesh: Mesh,
     pub(super) logs: Arc<Logs>,
     pub(super) words: Sender<Word>,
+    /// How many read along with the neighbours through this node.
+    pub(super) relayed: Arc<AtomicUsize>,
 }
 
 /// Serves one stream.

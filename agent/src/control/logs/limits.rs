@@ -24,7 +24,7 @@ pub(super) const MAX_TAIL_BYTES: usize = 4 * 1024 * 1024;
 pub(super) const MAX_TAIL_COMPONENTS: usize = 1024;
 
 /// Followers at once: operators that look at this node, and those who look through another one.
-pub(super) const MAX_FOLLOWERS: usize = 32;
+pub(super) const MAX_FOLLOWERS: usize = 16;
 
 /// New lines that wait for one follower, with what they cost beside their text, and those from before as well: 64 MiB
 /// for all of them at the very worst. One that is further behind is told how many lines it missed.

@@ -162,7 +162,7 @@ impl Logs {
     /// that is begun comes when it ends. `since` is for the lines from before, of which the newest 1 MiB come.
     ///
     /// # Errors
-    /// [`Busy`], also when 32 follow already.
+    /// [`Busy`], also when 16 follow already.
     pub fn follow(&self, component: Option<ComponentName>, n: usize, since: Option<u64>) -> Result<Follower, Busy> {
         let (follower, listener) = follow::pair(&self.load, component.clone()).ok_or(Busy)?;
         self.send(Message::Follow { listener, component, n, since })?;

@@ -175,9 +175,9 @@ impl Node {
         let held = self.ledger.held().get(&IntentKey::Component(name.clone()));
         let removed = held.is_some_and(|held| held.opened.kind() == Kind::Remove);
         if removed && !self.orphans.contains_key(name) {
-            self.runs.remove(name);
             self.history.forget(name);
-            self.out.push(Effect::Forget(name.clone()));
+            let ran = self.runs.remove(name).is_some();
+            self.out.push(Effect::Forget { name: name.clone(), ran });
         }
     }
 

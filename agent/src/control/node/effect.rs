@@ -117,8 +117,13 @@ pub enum Effect {
         /// How.
         record: RunRecord,
     },
-    /// A component was removed: remove its logs, and how its runs ended.
-    Forget(ComponentName),
+    /// A component was removed: remove its logs.
+    Forget {
+        /// Which component.
+        name: ComponentName,
+        /// Whether there is a record of how its runs ended, to be removed too.
+        ran: bool,
+    },
     /// Write whom this node knows.
     SaveMembers(Vec<Member>),
     /// Dial all addresses of one peer at once; `Met` follows, or `DialFailed` with the first of them.

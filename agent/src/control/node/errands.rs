@@ -5,7 +5,7 @@ use super::effect::Effect;
 use super::input::{Now, Source};
 use super::random::backoff_ms;
 use super::{Node, workload};
-use shared::{Artifact, Digest, IntentKey, NodeId, Payload, Push, Verb};
+use shared::{Artifact, Digest, IntentKey, NodeId, Payload, Push};
 
 /// One of them. There is at most one for each key of the state map.
 pub struct Errand {
@@ -25,8 +25,8 @@ impl Node {
         let Some(hint) = waiting.iter().find(operator).map(Source::peer) else { return };
         let Some(held) = self.ledger.held().get(key) else { return };
         let artifact = match &held.opened.body().payload {
-            // Nobody needs its bytes.
-            Payload::Push(Push { verb: Some(Verb::Stop), .. }) | Payload::Remove(_) => return,
+            // The operator offers no bytes with a verb: whoever is to run it has them, or knows who has.
+            Payload::Push(Push { verb: Some(_), .. }) | Payload::Remove(_) => return,
             Payload::Push(push) => push.component.artifact,
         };
         let IntentKey::Component(name) = key;

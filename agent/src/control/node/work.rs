@@ -79,23 +79,23 @@ impl Node {
     }
 
     pub(super) fn exited(&mut self, instance: Instance, outcome: &Outcome, usage: RunUsage, now: Now) {
-        self.forget_orphans(&[instance]);
         // At the end of the agent everything is stopped: that is no end that should be remembered.
         if self.leaving && *outcome == Outcome::Stopped {
-            return;
+            return self.forget_orphans(&[instance]);
         }
         self.history.ended(instance, outcome, Some(usage), now);
+        self.forget_orphans(&[instance]);
         self.each_work(now, |work, around| _ = work.exited(instance, outcome, around));
     }
 
     pub(super) fn runner_lost(&mut self, instances: &[Instance], reason: &str, now: Now) {
+        let outcome = Outcome::Trap(format!("the runner ended: {reason}"));
+        instances.iter().for_each(|instance| self.history.ended(*instance, &outcome, None, now));
         self.forget_orphans(instances);
         if self.leaving {
             return;
         }
-        let outcome = Outcome::Trap(format!("the runner ended: {reason}"));
         for instance in instances {
-            self.history.ended(*instance, &outcome, None, now);
             self.each_work(now, |work, around| _ = work.exited(*instance, &outcome, around));
         }
     }

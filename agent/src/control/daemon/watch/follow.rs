@@ -8,9 +8,31 @@ use smol::channel::{Sender, bounded};
 use smol::future::FutureExt;
 use smol::{Executor, Task};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 /// Lines that wait for the operator's stream; whoever brings more waits, and its own bound holds there.
 const WAITING: usize = 64;
+
+/// So many may read along with the neighbours through this node. Each takes a stream at every neighbour, which grants a peer
+/// 32 and must have enough left for intents, state and artifacts.
+const MAX_RELAYED: usize = 8;
+
+/// A place among those; given back when it is dropped.
+struct Place(Arc<AtomicUsize>);
+
+impl Place {
+    fn take(of: &Arc<AtomicUsize>) -> Option<Place> {
+        // Counted first, so that two at once never take the last one both.
+        let place = Place(Arc::clone(of));
+        (of.fetch_add(1, Ordering::Relaxed) < MAX_RELAYED).then_some(place)
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::Relaxed);
+    }
+}
 
 /// `own` is whether this node's lines are asked for, `neighbours` whose others are.
 pub(super) async fn lines(
@@ -18,8 +40,15 @@ pub(super) async fn lines(
     watching: &Watching,
     query: LogQuery,
     own: bool,
-    neighbours: Vec<NodeId>,
+    mut neighbours: Vec<NodeId>,
 ) -> Result<(), MeshError> {
+    let place = if neighbours.is_empty() { None } else { Place::take(&watching.relayed) };
+    if place.is_none() {
+        for node in neighbours.drain(..) {
+            let reason = "too many read along through the node that was asked".into();
+            tell(stream, &WatchReply::Problem { node, reason }).await?;
+        }
+    }
     let executor = Executor::new();
     let (sender, replies) = bounded(WAITING);
     let mut tasks: Vec<Task<()>> = Vec::new();
