@@ -264,6 +264,7 @@ macro_rules! pick {
 pick!(starts, Instance, Effect::Start { instance, .. } => *instance);
 pick!(stops, Instance, Effect::Stop(instance) => *instance);
 pick!(fetches, Digest, Effect::Fetch { artifact, .. } => artifact.digest);
+pick!(cancels, Digest, Effect::Cancel(digest) => *digest);
 pick!(drops, Digest, Effect::Drop(digest) => *digest);
 pick!(prepares, (Digest, bool), Effect::Prepare { digest, fuel } => (*digest, *fuel));
 pick!(receipts, Verdict, Effect::Receipt { receipt, .. } => receipt.verdict.clone());

@@ -104,6 +104,26 @@ fn a_power_cut_between_removal_and_its_effects_leaves_nothing() {
 }
 
 #[test]
+fn a_fetch_that_nobody_waits_for_any_more_ends() {
+    let digest = artifact(1).digest;
+    let mut bench = Bench::new();
+    bench.accept(&push(1, |_| {}));
+    bench.accept(&named("other", 2));
+    assert!(cancels(&bench.accept(&with(3, Verb::Stop))).is_empty(), "the other one waits for it");
+    let effects = bench.accept(&push(4, |body| {
+        body.payload.component.name = name("other");
+        body.audience.tags = vec!["arm".parse().unwrap()];
+    }));
+    assert_eq!(cancels(&effects), [digest], "kept as far as it has come: both may come back");
+    assert_eq!(fetches(&bench.accept(&with(5, Verb::Start))), [digest]);
+    // The last that names it takes all of it along.
+    let mut bench = Bench::new();
+    bench.accept(&push(1, |_| {}));
+    let effects = bench.accept(&removal(2));
+    assert_eq!((cancels(&effects), drops(&effects)), (vec![], vec![digest]));
+}
+
+#[test]
 fn what_nothing_names_goes_when_the_agent_starts() {
     let mut restored = after(&push(2, |_| {}), None);
     let record =

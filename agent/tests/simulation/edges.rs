@@ -51,6 +51,7 @@ impl World {
                     self.after(10, Event::Look { at, life, digest: artifact.digest, again: true });
                 }
             }
+            Effect::Cancel(digest) => _ = self.machines[at].fetching.remove(&digest),
             Effect::Drop(digest) => {
                 self.machines[at].fetching.remove(&digest);
                 self.machines[at].disk.blobs.remove(&digest);
@@ -161,7 +162,7 @@ pub fn weigh(effect: &Effect) -> u64 {
         Effect::NodeChanged(view) => head(view.report.sig.as_bytes()) ^ u64::from(view.alive),
         Effect::Receipt { ticket, .. } | Effect::AnswerSync { ticket, .. } => *ticket,
         Effect::Fetch { artifact, .. } => head(artifact.digest.as_bytes()),
-        Effect::Drop(digest) | Effect::Prepare { digest, .. } => !head(digest.as_bytes()),
+        Effect::Cancel(digest) | Effect::Drop(digest) | Effect::Prepare { digest, .. } => !head(digest.as_bytes()),
         Effect::SaveRun { .. } | Effect::Forget { .. } | Effect::SetHello(_) | Effect::Log(..) | Effect::Note(..) => 1,
     }
 }

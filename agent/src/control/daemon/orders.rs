@@ -67,6 +67,8 @@ impl Daemon {
                     self.backlog.push_back(Input::FetchFailed { digest: artifact.digest, reason });
                 }
             }
+            // Without room it is fetched to its end, and is there when it is wanted again.
+            Effect::Cancel(digest) => _ = self.artifacts.cancel(digest),
             Effect::Drop(digest) => {
                 // What is not removed now is removed at the next start.
                 let _ = self.artifacts.remove(digest);

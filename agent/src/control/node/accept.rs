@@ -123,6 +123,15 @@ impl Node {
 
     /// Makes what runs here follow from the entry of the state map under `key`.
     pub(super) fn act_on(&mut self, key: &IntentKey, hints: &[NodeId], now: Now) {
+        let IntentKey::Component(name) = key;
+        let awaited = self.works.get(name).filter(|work| work.is_fetching()).map(|work| work.spec.artifact.digest);
+        self.follow(key, hints, now);
+        if let Some(digest) = awaited {
+            self.stop_fetching(digest);
+        }
+    }
+
+    fn follow(&mut self, key: &IntentKey, hints: &[NodeId], now: Now) {
         let Some(held) = self.ledger.held().get(key) else { return };
         let IntentKey::Component(name) = key;
         let (name, id) = (name.clone(), held.opened.id());

@@ -90,6 +90,8 @@ pub enum Effect {
         /// Who probably has it.
         hints: Vec<NodeId>,
     },
+    /// Nobody waits for this artifact any more: stop fetching it, and keep what has come.
+    Cancel(Digest),
     /// Nobody wants this artifact any more: stop fetching it, and remove it with its compiled code.
     Drop(Digest),
     /// Have compiled code at hand, and answer `Prepared`.
