@@ -51,6 +51,22 @@ pub(super) async fn connect(
     Ok(Connected { key, session, reached })
 }
 
+/// The same for what only nodes of the realm can answer.
+///
+/// # Errors
+/// Also when only nodes without an owner are there.
+pub(super) async fn connect_to_members(
+    context: &mut Context<'_, '_>,
+    executor: Arc<Executor<'static>>,
+) -> Result<Connected, Failure> {
+    let connected = connect(context, executor, false).await?;
+    if connected.reached.members.is_empty() {
+        return Err(Failure::new("only nodes without an owner answered, and they run nothing of yours")
+            .hint("`realm push` makes them yours"));
+    }
+    Ok(connected)
+}
+
 fn remember(home: &Home, session: &Session, terminal: &mut Terminal<'_>) {
     // It only saves typing next time: a full disk must not spoil a push.
     if let Err(error) = home.remember(&session.addrs_to_remember()) {

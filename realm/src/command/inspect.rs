@@ -1,7 +1,7 @@
 //! `realm inspect COMPONENT`: what is wanted, under which limits, how it stands on each node, and how its runs ended.
 
 use super::Context;
-use super::connect::{Connected, Views, connect, converse, survey};
+use super::connect::{Connected, Views, connect_to_members, converse, survey};
 use super::steer::newest;
 use crate::cli::InspectArgs;
 use crate::exit::{Exit, Failure};
@@ -17,7 +17,7 @@ const RUNS_TIMEOUT: Duration = Duration::from_secs(30);
 pub(super) fn run(args: &InspectArgs, mut context: Context<'_, '_>) -> Result<Exit, Failure> {
     let name = &args.component;
     let (object, problems) = converse(async |executor| {
-        let Connected { key, mut session, reached } = connect(&mut context, executor, false).await?;
+        let Connected { key, mut session, reached } = connect_to_members(&mut context, executor).await?;
         let held = newest(&mut session, &reached.members, &key, IntentKey::Component(name.clone())).await?;
         let Some(held) = held else {
             return Err(

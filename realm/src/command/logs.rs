@@ -1,7 +1,7 @@
 //! `realm logs COMPONENT`.
 
 use super::Context;
-use super::connect::{Connected, connect, converse, survey};
+use super::connect::{Connected, connect_to_members, converse, survey};
 use crate::cli::{LogsArgs, PeerRef};
 use crate::exit::{Exit, Failure};
 use crate::output::{Terminal, Tone, clean, json_line, text_line};
@@ -52,11 +52,7 @@ pub(super) fn run(args: &LogsArgs, mut context: Context<'_, '_>) -> Result<Exit,
     let since = args.since.map(|since| since.unix_ms(unix_ms()));
     let query = LogQuery { component: Some(args.component.clone()), tail, since, ..LogQuery::default() };
     let lines = converse(async |executor| {
-        let Connected { mut session, reached, .. } = connect(&mut context, executor, false).await?;
-        if reached.members.is_empty() {
-            return Err(Failure::new("only nodes without an owner answered, and they run nothing of yours")
-                .hint("`realm push` makes them yours"));
-        }
+        let Connected { mut session, reached, .. } = connect_to_members(&mut context, executor).await?;
         let nodes = nodes(&mut session, &reached.members, &args.node).await?;
         let query = LogQuery { follow: args.follow, nodes, ..query };
         if args.follow {

@@ -1,14 +1,14 @@
 //! `realm ps`: what there is, component by component.
 
 use super::Context;
-use super::connect::{Connected, connect, converse, survey};
+use super::connect::{Connected, connect_to_members, converse, survey};
 use crate::cli::PsArgs;
 use crate::exit::{Exit, Failure};
 use crate::output::{PS_HEADS, PsObject, Tone, ps_objects, ps_rows, table};
 
 pub(super) fn run(args: &PsArgs, mut context: Context<'_, '_>) -> Result<Exit, Failure> {
     let object = converse(async |executor| {
-        let Connected { mut session, reached, .. } = connect(&mut context, executor, false).await?;
+        let Connected { mut session, reached, .. } = connect_to_members(&mut context, executor).await?;
         let survey = survey(&mut session, &reached.members, false).await?;
         survey.warn_of_silent(context.terminal);
         let views = survey.views;

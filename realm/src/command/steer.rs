@@ -3,17 +3,17 @@
 
 use super::Context;
 use super::change::{Sealed, highest_seq, members, seal};
-use super::connect::{Connected, Views, connect, converse, survey};
+use super::connect::{Connected, Views, connect_to_members, converse, survey};
 use super::drive::Drive;
 use super::tell;
 use crate::cli::{Steer, SteerArgs};
 use crate::exit::{Exit, Failure};
-use crate::output::Tone;
-use crate::rollout::{Goal, Known, Rollout, Until, Wanted};
+use crate::output::{PushNodeObject, PushObject, Tone};
+use crate::rollout::{Goal, Known, Result as Stand, Rollout, Until, Verdict, Wanted};
 use crate::session::{Event, Session};
 use shared::{
-    Body, ComponentReport, IntentKey, NodeFacts, NodeId, Opened, OwnerKey, Payload, Phase, Push, Remove, Trust, Verb,
-    open,
+    Artifact, Body, ComponentName, ComponentReport, IntentKey, NodeFacts, NodeId, Opened, OwnerKey, Payload, Phase,
+    Push, Remove, Trust, Verb, open,
 };
 use std::time::{Duration, Instant};
 
@@ -23,13 +23,22 @@ const PULL_TIMEOUT: Duration = Duration::from_secs(10);
 pub(super) fn run(steer: Steer, args: &SteerArgs, mut context: Context<'_, '_>) -> Result<Exit, Failure> {
     let begun = Instant::now();
     converse(async |executor| {
-        let Connected { key, mut session, reached, .. } = connect(&mut context, executor, false).await?;
+        let Connected { key, mut session, reached, .. } = connect_to_members(&mut context, executor).await?;
         let held = newest(&mut session, &reached.members, &key, IntentKey::Component(args.name.clone())).await?;
         let survey = survey(&mut session, &reached.members, true).await?;
-        let Some(change) = change(steer, args, held.as_ref(), &survey.views)? else {
+        let held = held.ok_or_else(|| {
+            Failure::new(format!("nothing is known by the name `{}`", args.name)).hint("`realm ps` lists what there is")
+        })?;
+        let change = change(steer, args, &held, &survey.views)?;
+        if change.is_so {
+            if args.json {
+                let object = change.object(&session, &args.name, &held, &survey.views);
+                let text = serde_json::to_string(&object).map_err(|error| Failure::new(error.to_string()))?;
+                context.terminal.data(&text);
+            }
             context.terminal.say(Tone::Good, &format!("`{}` {}", args.name, already(steer)));
             return Ok(Exit::Done);
-        };
+        }
         let signed = change.sign(args, &key, highest_seq(&session, &survey.views))?;
         tell::targets(context.terminal, &change.targets);
         let goal = Goal {
@@ -44,11 +53,7 @@ pub(super) fn run(steer: Steer, args: &SteerArgs, mut context: Context<'_, '_>) 
         let deadline = begun + args.timeout.0;
         let drive = Drive::new(&mut session, context.terminal, rollout, None, signed.bytes, deadline, begun);
         let ended = drive.run(&survey.watches, &[]).await?;
-        let artifact = match &change.payload {
-            Payload::Push(push) => Some(push.component.artifact),
-            Payload::Remove(_) => None,
-        };
-        let signed = tell::Signed { artifact, seq: signed.seq, stops: Vec::new(), json: args.json };
+        let signed = tell::Signed { artifact: change.artifact(), seq: signed.seq, stops: Vec::new(), json: args.json };
         tell::ended(&mut session, context.terminal, &ended, &signed).await
     })
 }
@@ -74,9 +79,49 @@ struct Change {
     body: Body,
     payload: Payload,
     targets: Vec<Known>,
+    /// Whether nothing is to be done: it is so already.
+    is_so: bool,
 }
 
 impl Change {
+    fn artifact(&self) -> Option<Artifact> {
+        match &self.payload {
+            Payload::Push(push) => Some(push.component.artifact),
+            Payload::Remove(_) => None,
+        }
+    }
+
+    /// What is printed where it is so already: as after a change, with the intent that made it so.
+    fn object(&self, session: &Session, name: &ComponentName, held: &Opened, views: &Views) -> PushObject {
+        let node = |known: &Known| {
+            let report = views.get(&known.node).map(|(report, _)| report);
+            let component = report.and_then(|report| report.components.iter().find(|it| it.intent == held.id()));
+            PushNodeObject {
+                peer: known.node,
+                tags: known.tags.clone(),
+                alive: known.alive,
+                result: if known.alive { Stand::Good.word() } else { Stand::Away.word() },
+                phase: component.map(|component| component.phase),
+                last_outcome: component.and_then(|component| component.last_outcome.clone()),
+                reason: component.and_then(|component| component.reason.clone()),
+            }
+        };
+        PushObject {
+            schema: 1,
+            realm: *session.realm(),
+            name: name.clone(),
+            digest: self.artifact().map(|artifact| artifact.digest),
+            size: self.artifact().map(|artifact| artifact.size),
+            intent: held.id(),
+            seq: held.body().seq,
+            verdict: Verdict::Good.word(),
+            exit: Exit::Done.code(),
+            nodes: self.targets.iter().map(node).collect(),
+            stops: Vec::new(),
+            claimed: Vec::new(),
+        }
+    }
+
     fn sign(&self, args: &SteerArgs, key: &OwnerKey, highest: u64) -> Result<Sealed, Failure> {
         let note = args.note.clone().unwrap_or_default();
         let highest = highest.max(self.body.seq);
@@ -88,15 +133,10 @@ impl Change {
     }
 }
 
-/// The change that leads from what is held to what is wanted; none when it is so already.
-fn change(steer: Steer, args: &SteerArgs, held: Option<&Opened>, views: &Views) -> Result<Option<Change>, Failure> {
+/// The change that leads from what is held to what is wanted.
+fn change(steer: Steer, args: &SteerArgs, held: &Opened, views: &Views) -> Result<Change, Failure> {
     let name = &args.name;
     let nodes: Vec<Known> = members(name, views).collect();
-    let Some(held) = held else {
-        return Err(
-            Failure::new(format!("nothing is known by the name `{name}`")).hint("`realm ps` lists what there is")
-        );
-    };
     let Payload::Push(before) = held.body().payload.clone() else {
         if steer != Steer::Remove {
             return Err(Failure::new(format!("`{name}` was removed")).hint("`realm push` brings it back"));
@@ -105,7 +145,7 @@ fn change(steer: Steer, args: &SteerArgs, held: Option<&Opened>, views: &Views) 
         let targets: Vec<Known> = nodes.into_iter().filter(|known| known.has_name).collect();
         let payload = Payload::Remove(Remove { name: name.clone() });
         let is_so = is_settled(&targets, args.require_all, |_| false);
-        return Ok((!is_so).then(|| Change { body: held.body().clone(), payload, targets }));
+        return Ok(Change { body: held.body().clone(), payload, targets, is_so });
     };
     let audience = &held.body().audience;
     let meant =
@@ -117,7 +157,7 @@ fn change(steer: Steer, args: &SteerArgs, held: Option<&Opened>, views: &Views) 
     let verb = match steer {
         Steer::Remove => {
             let payload = Payload::Remove(Remove { name: name.clone() });
-            return Ok(Some(Change { body: held.body().clone(), payload, targets }));
+            return Ok(Change { body: held.body().clone(), payload, targets, is_so: false });
         }
         Steer::Stop => Verb::Stop,
         Steer::Start => Verb::Start,
@@ -134,13 +174,10 @@ fn change(steer: Steer, args: &SteerArgs, held: Option<&Opened>, views: &Views) 
         }
         _ => false,
     };
-    if is_so {
-        return Ok(None);
-    }
     let mut component = before.component;
     component.start = verb != Verb::Stop;
     let payload = Payload::Push(Push { component, verb: Some(verb) });
-    Ok(Some(Change { body: held.body().clone(), payload, targets }))
+    Ok(Change { body: held.body().clone(), payload, targets, is_so })
 }
 
 /// Whether nothing is left to do: every live target is as wanted, and none is away where that matters.

@@ -22,6 +22,18 @@ fn starts(agent: &Agent) -> usize {
     agent.output("ticker").iter().filter(|line| *line == "ticker: started").count()
 }
 
+/// A verb where it is so already: nothing is signed, and what is printed is as well-formed as ever.
+fn already(shell: &Shell, verb: &str, phases: &[&str]) {
+    let (code, out, err) = shell.realm(&[verb, "ticker", "--json"]);
+    assert!(code == Some(0) && err.contains("already"), "{err}");
+    let object: Value = serde_json::from_str(&out).unwrap();
+    assert_eq!((&object["schema"], &object["verdict"], &object["exit"]), (&1.into(), &"good".into(), &0.into()));
+    let nodes = object["nodes"].as_array().unwrap();
+    let seen: Vec<&str> = nodes.iter().map(|node| node["phase"].as_str().unwrap()).collect();
+    assert_eq!(seen, phases, "{object}");
+    assert!(nodes.iter().all(|node| node["result"] == "good"), "{object}");
+}
+
 #[test]
 fn stopped_started_restarted_and_removed_on_every_node() {
     let (shell, mut agents) = realm(&[&["--role", "dev"], &["--role", "dev"], &[]]);
@@ -31,8 +43,7 @@ fn stopped_started_restarted_and_removed_on_every_node() {
 
     shell.good(&["stop", "ticker"]);
     assert_eq!(phases(&agents, "ticker"), ["stopped", "stopped", "none"], "it ends when every node has reported");
-    let (code, _, err) = shell.realm(&["stop", "ticker"]);
-    assert!(code == Some(0) && err.contains("already"), "{err}");
+    already(&shell, "stop", &["stopped"; 2]);
 
     // It stays so over a restart of the agent.
     agents[1].kill();
@@ -42,8 +53,7 @@ fn stopped_started_restarted_and_removed_on_every_node() {
 
     shell.good(&["start", "ticker"]);
     assert_eq!(phases(&agents, "ticker"), ["running", "running", "none"]);
-    let (code, _, err) = shell.realm(&["start", "ticker"]);
-    assert!(code == Some(0) && err.contains("already"), "{err}");
+    already(&shell, "start", &["running"; 2]);
 
     let before = starts(&agents[0]);
     shell.good(&["restart", "ticker"]);
@@ -57,8 +67,7 @@ fn stopped_started_restarted_and_removed_on_every_node() {
     assert!(ps(&shell).is_empty());
     let log = agents[0].data_dir().join("logs/ticker.log");
     eventually("its output to go with it", || if log.exists() { Err("it is there".into()) } else { Ok(()) });
-    let (code, _, err) = shell.realm(&["rm", "ticker"]);
-    assert!(code == Some(0) && err.contains("already"), "{err}");
+    already(&shell, "rm", &[]);
     let (code, _, err) = shell.realm(&["start", "ticker"]);
     assert!(code == Some(1) && err.contains("was removed") && err.contains("hint: "), "{err}");
     // The name is free.
@@ -140,6 +149,19 @@ fn what_a_node_has_no_memory_for_is_told_with_the_next_step() {
         assert!(text.contains("needs 4096000 MiB") && text.contains("hint: "), "{text}");
     }
     assert!(ps(&shell)[0]["reason"].as_str().is_some_and(|reason| reason.starts_with("needs ")));
+}
+
+#[test]
+fn nodes_without_an_owner_have_nothing_to_tell() {
+    let shell = Shell::new();
+    shell.good(&["init"]);
+    let agents = [Agent::start(&[])];
+    let shell = shell.to(&agents);
+    for words in [&["ps"][..], &["inspect", "hello"], &["logs", "hello"], &["stop", "hello"], &["rm", "hello"]] {
+        let (code, out, err) = shell.realm(words);
+        assert_eq!((code, out.as_str()), (Some(1), ""), "{words:?}: {err}");
+        assert!(err.contains("only nodes without an owner") && err.contains("hint: `realm push`"), "{words:?}: {err}");
+    }
 }
 
 #[test]
