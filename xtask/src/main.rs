@@ -16,6 +16,7 @@ mod demo;
 mod guests;
 mod network;
 mod skips;
+mod stress;
 mod sweeper;
 mod test;
 mod tidy;
