@@ -158,6 +158,10 @@ impl Daemon {
                 });
                 self.feed(Input::Prepared { digest, fuel, result });
             }
+            HostEvent::Torn { digest } => {
+                // An edge without room looks at it when the same is found again.
+                let _ = self.artifacts.examine(digest);
+            }
             HostEvent::Started { instance } => self.feed(Input::Started { instance }),
             HostEvent::Output { instance, stream, bytes } => self.output(instance, stream, bytes),
             HostEvent::Dropped { instance, bytes } => {
