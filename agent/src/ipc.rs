@@ -156,6 +156,11 @@ pub enum ToGuard {
         /// Whether it shall count fuel.
         fuel: bool,
     },
+    /// End a compile child, at once; `Compiled` follows as ever.
+    StopCompile {
+        /// Which one.
+        job: u64,
+    },
 }
 
 /// From the guard to control.

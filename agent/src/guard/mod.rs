@@ -218,6 +218,11 @@ impl Guard {
                     child.kill();
                 }
             }
+            ToGuard::StopCompile { job } => {
+                if let Some(compile) = self.compiles.get(&job) {
+                    compile.child.kill();
+                }
+            }
             ToGuard::Compile { job, input, output, fuel } => {
                 let started = if self.compiles.len() >= MAX_COMPILES {
                     Err(io::Error::other("too many are running"))
