@@ -13,6 +13,7 @@ use crate::workspace::Programs;
 
 mod place;
 mod process;
+mod rough;
 
 pub(crate) use place::Place;
 pub(crate) use process::Agent;
@@ -98,28 +99,49 @@ impl Cluster {
         self.add_at(&Place::here(), owner, echo)
     }
 
-    /// Agents that are started from now on run this program.
+    /// The same with further tags.
+    pub(crate) fn add_tagged(&mut self, owner: &str, tags: &[&str]) -> Result<(), Failure> {
+        self.start(&Place::here(), owner, tags, Echo::Quiet)
+    }
+
+    /// The agent that is started next runs this program, and so do those after it.
     pub(crate) fn run_agent(&mut self, program: PathBuf) {
         self.programs.agent = program;
     }
 
+    /// The same with a copy of the program that nobody else runs.
+    pub(crate) fn run_own_copy(&mut self) -> Result<(), Failure> {
+        let copy = self.folder.join("realm-agent");
+        fs::copy(&self.programs.agent, &copy).map_err(|error| format!("cannot write `{}`: {error}", copy.display()))?;
+        self.run_agent(copy);
+        Ok(())
+    }
+
+    /// What the agent that is started next runs.
+    pub(crate) fn program(&self) -> &Path {
+        &self.programs.agent
+    }
+
     /// Ends the agent that was started last; the next one gets its data directory.
     pub(crate) fn stop_last(&mut self) -> Result<(), Failure> {
-        let Some(agent) = self.agents.pop() else { return Ok(()) };
-        command::signal("TERM", agent.pid)?;
-        match ended_badly(&agent) {
-            None => Ok(()),
-            Some(why) => Err(format!("{why}{}", agent.log_tail())),
-        }
+        let Some(last) = self.agents.len().checked_sub(1) else { return Ok(()) };
+        self.terminate(last)?;
+        self.agents.pop();
+        Ok(())
     }
 
     /// The same elsewhere.
     pub(crate) fn add_at(&mut self, place: &Place, owner: &str, echo: Echo) -> Result<(), Failure> {
+        self.start(place, owner, &[], echo)
+    }
+
+    fn start(&mut self, place: &Place, owner: &str, tags: &[&str], echo: Echo) -> Result<(), Failure> {
         let number = self.agents.len() + 1;
         let data_dir = self.folder.join(format!("node-{number}"));
         let mut agent = place.command(&self.programs.agent);
         agent.args(["--listen", &format!("/ip4/{}/udp/0/quic-v1", place.ip()), "--http", "127.0.0.1:0"]);
         agent.args(["--role", "dev", "--owner", owner, "--data-dir"]).arg(&data_dir);
+        agent.args(tags.iter().flat_map(|tag| ["--role", tag]));
         if let (Meet::Told, Some(first)) = (self.meet, self.agents.first()) {
             agent.args(["--bootstrap", &first.address]);
         }
