@@ -7,6 +7,7 @@ use crate::Failure;
 
 mod asked;
 mod census;
+mod check;
 mod deeds;
 mod files;
 mod life;

@@ -6,9 +6,14 @@ use crate::Failure;
 use crate::cluster::Cluster;
 use crate::proc::{descriptors, family, is_zombie, kind, pss_kib, running, threads};
 
-/// What memory may grow by, in KiB: what is freed is given back in arenas and pages, never all of it. A leak of a few hundred
-/// bytes for each command is more than that in ten minutes.
+/// What memory of a process may grow by, in KiB: what is freed is given back in pages, never all of it.
 const PSS_MORE_KIB: u64 = 4 * 1024;
+/// Threads for what blocks come when there is something to do, and end some time after.
+const THREADS_MORE: u64 = 4;
+/// A runner keeps so many components at hand when none of their instances runs, each with a descriptor for what its memory
+/// begins with, and their code.
+const LOADED: u64 = 16;
+const LOADED_KIB: u64 = 512;
 
 /// A process.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Debug)]
@@ -43,8 +48,10 @@ impl Census {
             let pids = family(agent.pid);
             let mut processes = Vec::new();
             for pid in pids.iter().filter(|pid| !is_zombie(**pid)) {
-                let (descriptors, threads) = (descriptors(*pid)?, threads(*pid)?);
-                processes.push(Process { kind: kind(*pid), descriptors, threads, pss_kib: pss_kib(*pid)? });
+                // One that ends while we look was none.
+                let counts = (descriptors(*pid), threads(*pid), pss_kib(*pid));
+                let (Ok(descriptors), Ok(threads), Ok(pss_kib)) = counts else { continue };
+                processes.push(Process { kind: kind(*pid), descriptors, threads, pss_kib });
             }
             processes.sort();
             known.extend(pids);
@@ -76,34 +83,29 @@ struct Row {
 
 fn rows(before: &Census, after: &Census) -> Vec<Row> {
     let mut rows = Vec::new();
+    let mut row = |what: String, before: u64, after: u64, most: u64| rows.push(Row { what, before, after, most });
     for (number, (before, after)) in before.agents.iter().zip(&after.agents).enumerate() {
-        let mut row = |what: &str, before: u64, after: u64, more: u64| {
-            rows.push(Row { what: format!("agent {} {what}", number + 1), before, after, most: before + more });
-        };
-        row("processes", before.processes.len() as u64, after.processes.len() as u64, 0);
-        for kind in ["guard", "control", "runner", "compile"] {
-            let of =
-                |holding: &Holding| holding.processes.iter().filter(|it| it.kind == kind).cloned().collect::<Vec<_>>();
-            let (before, after) = (of(before), of(after));
-            if before.is_empty() && after.is_empty() {
-                continue;
-            }
-            let sum = |all: &[Process], of: fn(&Process) -> u64| all.iter().map(of).sum::<u64>();
-            let mut both =
-                |what: &str, of, more| row(&format!("{kind}: {what}"), sum(&before, of), sum(&after, of), more);
-            both("descriptors", |it| it.descriptors as u64, 0);
-            both("threads", |it| it.threads as u64, 0);
-            both("PSS, KiB", |it| it.pss_kib, PSS_MORE_KIB);
+        let agent = format!("agent {}", number + 1);
+        let counts = (before.processes.len() as u64, after.processes.len() as u64);
+        row(format!("{agent}: processes"), counts.0, counts.1, counts.0);
+        for kind in ["guard", "control", "runner"] {
+            let sum = |holding: &Holding, of: fn(&Process) -> u64| {
+                holding.processes.iter().filter(|it| it.kind == kind).map(of).sum::<u64>()
+            };
+            let mut both = |what: &str, of, more| {
+                let before = sum(before, of);
+                row(format!("{agent}: {kind}: {what}"), before, sum(after, of), before + more);
+            };
+            let loaded = if kind == "runner" { LOADED } else { 0 };
+            both("descriptors", |it| it.descriptors as u64, loaded);
+            both("threads", |it| it.threads as u64, THREADS_MORE);
+            both("PSS, KiB", |it| it.pss_kib, PSS_MORE_KIB + loaded * LOADED_KIB);
         }
-        row("files", before.files.count as u64, after.files.count as u64, 0);
-        row("files without a reason", before.files.unexplained.len() as u64, after.files.unexplained.len() as u64, 0);
+        row(format!("{agent}: files"), before.files.count as u64, after.files.count as u64, before.files.count as u64);
+        let unexplained = |holding: &Holding| holding.files.unexplained.len() as u64;
+        row(format!("{agent}: files without a reason"), unexplained(before), unexplained(after), 0);
     }
-    rows.push(Row {
-        what: "processes of no agent, or not waited for".into(),
-        before: before.strays as u64,
-        after: after.strays as u64,
-        most: before.strays as u64,
-    });
+    row("processes of no agent, or not waited for".into(), before.strays as u64, after.strays as u64, 0);
     rows
 }
 
