@@ -41,4 +41,12 @@ impl Cluster {
         self.agents[index] = Agent::start(command, data_dir, &log, self.meet, &mut self.sweeper)?;
         Ok(())
     }
+
+    /// Ends the agent that was started last; the next one gets its data directory.
+    pub(crate) fn stop_last(&mut self) -> Result<(), Failure> {
+        let Some(last) = self.agents.len().checked_sub(1) else { return Ok(()) };
+        self.terminate(last)?;
+        self.agents.pop();
+        Ok(())
+    }
 }
