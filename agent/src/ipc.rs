@@ -158,6 +158,11 @@ pub enum ToGuard {
         /// SHA-256 of the component; another file is not compiled.
         sha256: [u8; 32],
     },
+    /// End a compile child, at once; `Compiled` follows as ever.
+    StopCompile {
+        /// Which one.
+        job: u64,
+    },
 }
 
 /// From the guard to control.

@@ -3,12 +3,13 @@
 #![allow(clippy::unwrap_used)]
 
 use agent::control::host::{Host, HostConfig, HostEvent, HostOrder};
-use agent::ipc::{self, FromGuard, FromRunner, ToGuard, ToRunner, Usage};
-use shared::RunUsage;
-use shared::{Digest, Outcome};
+use agent::ipc::{self, CompileReport, FromGuard, FromRunner, OutputStream, ToGuard, ToRunner, Usage};
+use shared::{Artifact, ComponentSpec, Digest, Limits, Outcome, Replicas, Restart, RunUsage, frame};
 use smol::channel::{Receiver, bounded};
 use std::os::fd::AsFd as _;
 use std::os::unix::net::UnixStream;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
 /// The longest that a test waits for one frame.
@@ -24,34 +25,91 @@ struct Bench {
     guard: UnixStream,
     host: Host,
     events: Receiver<HostEvent>,
-    _dir: tempfile::TempDir,
+    dir: tempfile::TempDir,
+}
+
+/// Events that the edge may be ahead of the test.
+const MAX_EVENTS: usize = 16;
+
+/// Artifacts, by number.
+fn digest(number: u8) -> Digest {
+    Digest::of(&[number])
 }
 
 impl Bench {
     fn start() -> Bench {
-        let dir = tempfile::tempdir().unwrap();
+        Bench::start_in(tempfile::tempdir().unwrap())
+    }
+
+    fn start_in(dir: tempfile::TempDir) -> Bench {
         let (guard, theirs) = pair();
         // The edge ends its process when the guard is gone, which is this one.
         std::mem::forget(guard.try_clone().unwrap());
-        let (sender, events) = bounded(16);
+        let (sender, events) = bounded(MAX_EVENTS);
         let config = HostConfig { cwasm: dir.path().to_owned(), seed: [1; 32] };
-        Bench { guard, host: Host::start(theirs, config, sender).unwrap(), events, _dir: dir }
+        Bench { guard, host: Host::start(theirs, config, sender).unwrap(), events, dir }
     }
 
-    /// Has a runner come up, as it does when something waits to be prepared.
+    fn prepare(&self, number: u8) {
+        let order = HostOrder::Prepare { digest: digest(number), input: "nowhere".into(), fuel: false };
+        self.host.order(order).unwrap();
+    }
+
+    /// Has a runner come up, as it does when something waits to be prepared: the first artifact, which is then compiled.
     fn runner(&mut self) -> UnixStream {
-        let input = "nowhere".into();
-        self.host.order(HostOrder::Prepare { digest: Digest::of(b"wasm"), input, fuel: false }).unwrap();
-        let Some(ToGuard::StartRunner { runner }) = ipc::read_frame(&mut self.guard).unwrap() else {
-            panic!("no runner is wanted");
-        };
+        self.prepare(1);
+        let ToGuard::StartRunner { runner } = self.order() else { panic!("no runner is wanted") };
         let (mut ours, theirs) = pair();
         ipc::send_with_fd(&self.guard, &FromGuard::Runner { runner }, theirs.as_fd()).unwrap();
         let ready = FromRunner::Ready { compat: "plain".into(), compat_fuel: "fuelled".into() };
         ipc::write_frame(&mut ours, &ready).unwrap();
-        // Then it is up, and the wish goes on.
-        assert!(matches!(ipc::read_frame(&mut self.guard).unwrap(), Some(ToGuard::Compile { .. })));
         ours
+    }
+
+    /// What the guard is asked for next.
+    fn order(&mut self) -> ToGuard {
+        ipc::read_frame(&mut self.guard).unwrap().unwrap()
+    }
+
+    fn compile(&mut self) -> (u64, PathBuf) {
+        match self.order() {
+            ToGuard::Compile { job, output, .. } => (job, output),
+            other => panic!("{other:?}"),
+        }
+    }
+
+    /// A compile child has done its work.
+    fn compiled(&mut self, job: u64, output: &Path) {
+        std::fs::write(output, b"code").unwrap();
+        let sha256 = *Digest::of(b"code").as_bytes();
+        let report = CompileReport::Ok { compat: "plain".into(), size: 4, sha256 };
+        let stdout = frame::encode(&report, ipc::FRAME_CAP).unwrap();
+        ipc::write_frame(&mut self.guard, &FromGuard::Compiled { job, status: "exit 0".into(), stdout }).unwrap();
+    }
+
+    /// Compiled code on the disk, finished or not.
+    fn code(&self) -> Vec<PathBuf> {
+        let mut files = Vec::new();
+        for entry in std::fs::read_dir(self.dir.path()).unwrap().flatten() {
+            match std::fs::read_dir(entry.path()) {
+                Ok(kind) => files.extend(kind.flatten().map(|file| file.path())),
+                Err(_) => files.push(entry.path()),
+            }
+        }
+        files
+    }
+}
+
+fn spec() -> ComponentSpec {
+    ComponentSpec {
+        name: "hello".parse().unwrap(),
+        artifact: Artifact { digest: digest(1), size: 4, chunks: digest(9) },
+        limits: Limits::default(),
+        replicas: Replicas::default(),
+        restart: Restart::Never,
+        start: true,
+        args: Vec::new(),
+        env: Vec::new(),
     }
 }
 
@@ -63,6 +121,8 @@ fn usage_is_asked_of_the_runner_and_there_is_none_without_one() {
     assert!(matches!(&event, HostEvent::Usages(of) if of.is_empty()), "{event:?}");
 
     let mut runner = bench.runner();
+    // Then it is up, and the wish goes on.
+    bench.compile();
     bench.host.order(HostOrder::AskUsage).unwrap();
     assert_eq!(ipc::read_frame(&mut runner).unwrap(), Some(ToRunner::Usage));
     let usage = Usage { memory_bytes: 1, memory_peak_bytes: 2, fuel_used: 3, cpu_ms: 4 };
@@ -75,4 +135,83 @@ fn usage_is_asked_of_the_runner_and_there_is_none_without_one() {
     ipc::write_frame(&mut runner, &exited).unwrap();
     let event = bench.events.recv_blocking().unwrap();
     assert!(matches!(&event, HostEvent::Exited { instance: 7, usage, .. } if *usage == told), "{event:?}");
+}
+
+#[test]
+fn a_stop_is_obeyed_though_there_is_no_room_for_an_order() {
+    let mut bench = Bench::start();
+    let mut runner = bench.runner();
+    let (job, output) = bench.compile();
+    bench.compiled(job, &output);
+    assert!(matches!(bench.events.recv_blocking().unwrap(), HostEvent::Prepared { result: Ok(()), .. }));
+    let start = |instance| HostOrder::Start { instance, spec: Arc::new(spec()), memory_max_bytes: 1 << 20 };
+    bench.host.order(start(1)).unwrap();
+    assert!(matches!(ipc::read_frame(&mut runner).unwrap(), Some(ToRunner::Start { instance: 1, .. })));
+    // Nobody takes events, so that a guest that writes holds up the edge, until it has no room for orders either.
+    let output = FromRunner::Output { instance: 1, stream: OutputStream::Stdout, bytes: b"x".to_vec() };
+    for _ in 0..2 * MAX_EVENTS {
+        ipc::write_frame(&mut runner, &output).unwrap();
+    }
+    while bench.events.len() < MAX_EVENTS {
+        std::thread::yield_now();
+    }
+    bench.host.order(start(2)).unwrap();
+    while bench.host.order(HostOrder::Forget(digest(7))).is_ok() {}
+    bench.host.stop(2);
+    bench.host.stop(1);
+    for _ in 0..2 * MAX_EVENTS {
+        assert!(matches!(bench.events.recv_blocking().unwrap(), HostEvent::Output { .. }));
+    }
+    let mut told: Vec<ToRunner> = Vec::new();
+    while told.len() < 3 {
+        told.push(ipc::read_frame(&mut runner).unwrap().unwrap());
+    }
+    let at = |wanted: &ToRunner| told.iter().position(|order| order == wanted);
+    let started = told.iter().position(|order| matches!(order, ToRunner::Start { instance: 2, .. }));
+    assert!(at(&ToRunner::Stop { instance: 1 }).is_some(), "{told:?}");
+    assert!(
+        started.is_some() && at(&ToRunner::Stop { instance: 2 }) > started,
+        "first started, then stopped: {told:?}"
+    );
+}
+
+#[test]
+fn what_nobody_wants_any_more_is_neither_compiled_nor_kept() {
+    let mut bench = Bench::start();
+    let _runner = bench.runner();
+    let (job, output) = bench.compile();
+    bench.prepare(2);
+    bench.prepare(3);
+    for number in [1, 2] {
+        bench.host.order(HostOrder::Forget(digest(number))).unwrap();
+    }
+    assert_eq!(bench.order(), ToGuard::StopCompile { job });
+    // It had done its work already.
+    bench.compiled(job, &output);
+    let (job, output) = bench.compile();
+    assert_eq!(bench.code(), [] as [PathBuf; 0]);
+    bench.compiled(job, &output);
+    let event = bench.events.recv_blocking().unwrap();
+    assert!(matches!(&event, HostEvent::Prepared { digest: of, result: Ok(()), .. } if *of == digest(3)), "{event:?}");
+    // Wanted again, it is compiled anew.
+    bench.prepare(1);
+    bench.compile();
+}
+
+#[test]
+fn what_a_former_agent_left_is_removed() {
+    let dir = tempfile::tempdir().unwrap();
+    let unfinished = dir.path().join("1.compiling");
+    std::fs::write(&unfinished, b"co").unwrap();
+    let mut bench = Bench::start_in(dir);
+    assert!(!unfinished.exists());
+    let (old, other) = (bench.dir.path().join("0bad5"), bench.dir.path().join("notes"));
+    for dir in [&old, &other] {
+        std::fs::create_dir(dir).unwrap();
+        std::fs::write(dir.join(digest(5).hex()), b"code").unwrap();
+    }
+    let _runner = bench.runner();
+    bench.compile();
+    assert!(!old.exists(), "code of another engine");
+    assert!(other.exists(), "not named as ours");
 }

@@ -6,15 +6,18 @@ mod cwasm;
 mod link;
 mod wishes;
 
+pub use cwasm::unnamed;
+
 use actor::Actor;
 use shared::RunUsage;
 use shared::{ComponentSpec, Digest, Outcome, Stream};
 use smol::channel::Sender;
+use std::collections::BTreeSet;
 use std::io;
 use std::os::unix::net::UnixStream;
 use std::path::PathBuf;
-use std::sync::Arc;
 use std::sync::mpsc::{SyncSender, TrySendError, sync_channel};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::{self, JoinHandle};
 
 /// Messages that may wait for the thread: output of guests, which waits, and orders of the loop, which do not.
@@ -49,11 +52,9 @@ pub enum HostOrder {
         /// The cap on memory.
         memory_max_bytes: u64,
     },
-    /// End a run.
-    Stop(u64),
     /// Tell what each instance uses; answered by one `Usages`, which may answer several of these that came together.
     AskUsage,
-    /// Remove compiled code.
+    /// Remove compiled code, and compile it no further.
     Forget(Digest),
     /// The agent is ready to serve.
     Ready,
@@ -141,9 +142,21 @@ pub struct PrepareFailed {
 #[derive(Debug)]
 pub struct Busy;
 
+/// Runs that are to end, apart from the queue: an order to stop must never be refused for want of room, or what was stopped
+/// would go on. Each run is there once at the most, so there are no more than live.
+#[derive(Default)]
+struct Stops(Mutex<BTreeSet<u64>>);
+
+impl Stops {
+    fn change<T>(&self, change: impl FnOnce(&mut BTreeSet<u64>) -> T) -> T {
+        change(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+}
+
 /// See the module. Dropping it ends the thread; the runner then ends by itself, for its socket closes.
 pub struct Host {
     messages: SyncSender<actor::Message>,
+    stops: Arc<Stops>,
     thread: Option<JoinHandle<()>>,
 }
 
@@ -154,10 +167,19 @@ impl Host {
     /// When the system has no threads for it.
     pub fn start(guard: UnixStream, config: HostConfig, events: Sender<HostEvent>) -> io::Result<Host> {
         let (messages, inbox) = sync_channel(MAX_MESSAGES);
+        cwasm::remove_unfinished(&config.cwasm);
         link::read_guard(guard.try_clone()?, messages.clone())?;
-        let actor = Actor::new(guard, config, events, messages.clone());
+        let stops = Arc::new(Stops::default());
+        let actor = Actor::new(guard, config, events, messages.clone(), Arc::clone(&stops));
         let thread = thread::Builder::new().name("host".into()).spawn(move || actor.run(&inbox))?;
-        Ok(Host { messages, thread: Some(thread) })
+        Ok(Host { messages, stops, thread: Some(thread) })
+    }
+
+    /// Ends a run that was ordered to start. There is always room for it.
+    pub fn stop(&self, instance: u64) {
+        self.stops.change(|stops| stops.insert(instance));
+        // The thread looks at them after each message: when there is no room for this one, another one comes first.
+        let _ = self.messages.try_send(actor::Message::Stops);
     }
 
     /// Queues an order.

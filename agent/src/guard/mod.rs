@@ -219,6 +219,11 @@ impl Guard {
                     child.kill();
                 }
             }
+            ToGuard::StopCompile { job } => {
+                if let Some(compile) = self.compiles.get(&job) {
+                    compile.child.kill();
+                }
+            }
             ToGuard::Compile { job, input, output, fuel, sha256 } => {
                 let started = if self.compiles.len() >= MAX_COMPILES {
                     Err(io::Error::other("too many are running"))

@@ -233,6 +233,8 @@ pub fn nothing() -> Restored {
         runs: BTreeMap::new(),
         members: Vec::new(),
         blobs: BTreeSet::new(),
+        strays: BTreeSet::new(),
+        logged: BTreeSet::new(),
     }
 }
 

@@ -1,7 +1,7 @@
 //! What an operator does to a component that is there: stop it, start it again, remove it.
 
 use crate::bench::*;
-use agent::control::node::{Effect, Input};
+use agent::control::node::{Effect, Input, RunRecord};
 use shared::{Outcome, Phase, Verb};
 
 fn with(seq: u64, verb: Verb) -> Vec<u8> {
@@ -101,6 +101,26 @@ fn a_power_cut_between_removal_and_its_effects_leaves_nothing() {
     let mut bench = Bench::off(after(&removal(2), None), |_| {});
     let effects = bench.give(Input::Booted);
     assert_eq!((forgets(&effects), drops(&effects)), (1, vec![artifact(1).digest]));
+}
+
+#[test]
+fn what_nothing_names_goes_when_the_agent_starts() {
+    let mut restored = after(&push(2, |_| {}), None);
+    let record = RunRecord { intent: held(&push(1, |_| {})).opened.id(), outcomes: vec![Outcome::Completed] };
+    restored.runs = [(name("ran"), record)].into();
+    restored.blobs.insert(artifact(2).digest);
+    restored.strays = [artifact(1).digest, artifact(3).digest].into();
+    restored.logged = [name("hello"), name("spoke")].into();
+    let effects = Bench::off(restored, |_| {}).give(Input::Booted);
+    let mut dropped = [artifact(2).digest, artifact(3).digest];
+    dropped.sort();
+    assert_eq!(drops(&effects), dropped);
+    let forgotten = |effect: &Effect| match effect {
+        Effect::Forget { name, ran } => Some((name.to_string(), *ran)),
+        _ => None,
+    };
+    let forgotten: Vec<_> = effects.iter().filter_map(forgotten).collect();
+    assert_eq!(forgotten, [("ran".to_owned(), true), ("spoke".to_owned(), false)]);
 }
 
 #[test]

@@ -175,6 +175,8 @@ impl Machine {
             runs: self.disk.runs.clone(),
             members: self.disk.members.clone(),
             blobs: self.disk.blobs.clone(),
+            strays: BTreeSet::new(),
+            logged: BTreeSet::new(),
         };
         self.node = Some(Node::with_check(config, restored, remembered));
     }

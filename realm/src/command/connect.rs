@@ -3,7 +3,7 @@
 use super::Context;
 use crate::exit::Failure;
 use crate::home::Home;
-use crate::output::{Terminal, Tone, listed};
+use crate::output::{Terminal, Tone, clean, listed};
 use crate::session::{Event, Places, Reached, Session, WatchId};
 use shared::{NodeId, NodeReport, OwnerKey, RealmId, WatchReply, WatchRequest};
 use smol::{Executor, future};
@@ -106,6 +106,7 @@ pub(super) async fn survey(session: &mut Session, members: &[NodeId], follow: bo
             Failure::new(format!("no node tells what it knows:{lines}")).hint("name another node with `--via ADDR`")
         );
     }
+    survey.silent = faults;
     Ok(survey)
 }
 
@@ -115,9 +116,18 @@ pub(super) struct Survey {
     pub(super) views: Views,
     /// The watches that told everything, and at which node each one is.
     pub(super) watches: Vec<(WatchId, NodeId)>,
+    /// Nodes that were asked and did not tell everything, and why.
+    silent: Vec<(NodeId, String)>,
 }
 
 impl Survey {
+    /// Says who was asked and did not tell what it knows: what only it knows is missing.
+    pub(super) fn warn_of_silent(&self, terminal: &mut Terminal<'_>) {
+        for (node, why) in &self.silent {
+            terminal.say(Tone::Warning, &format!("{} does not tell what it knows: {}", node.short(), clean(why)));
+        }
+    }
+
     /// Of two words of a node the newer one counts; a node is there when anybody hears it.
     fn see(&mut self, report: NodeReport, alive: bool) {
         match self.views.get_mut(&report.node) {

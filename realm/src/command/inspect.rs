@@ -1,13 +1,13 @@
 //! `realm inspect COMPONENT`: what is wanted, under which limits, how it stands on each node, and how its runs ended.
 
 use super::Context;
-use super::connect::{Connected, connect, converse, survey};
+use super::connect::{Connected, Views, connect, converse, survey};
 use super::steer::newest;
 use crate::cli::InspectArgs;
 use crate::exit::{Exit, Failure};
 use crate::output::{InspectObject, Tone, clean, inspect_text};
 use crate::session::{Event, Session, WatchId};
-use shared::{ComponentName, IntentKey, NodeId, NodeRuns, WatchReply, WatchRequest};
+use shared::{ComponentName, IntentKey, NodeId, NodeReport, NodeRuns, WatchReply, WatchRequest};
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
 
@@ -24,8 +24,14 @@ pub(super) fn run(args: &InspectArgs, mut context: Context<'_, '_>) -> Result<Ex
                 Failure::new(format!("nothing is known by the name `{name}`")).hint("`realm ps` lists what there is")
             );
         };
-        let views = survey(&mut session, &reached.members, false).await?.views;
-        let (runs, problems) = collect(&mut session, &reached.members, name).await;
+        let survey = survey(&mut session, &reached.members, false).await?;
+        survey.warn_of_silent(context.terminal);
+        let entries: Vec<NodeId> = survey.watches.iter().map(|(_, entry)| *entry).collect();
+        let views = survey.views;
+        let (runs, mut problems) = collect(&mut session, &entries, name).await;
+        for node in silent(&views, name, &runs) {
+            problems.entry(node).or_insert_with(|| "it says nothing of them".into());
+        }
         match InspectObject::of(&held, &views, &runs) {
             Some(object) => Ok((object, problems)),
             None => Err(Failure::new(format!("`{name}` was removed")).hint("`realm push` brings it back")),
@@ -41,6 +47,13 @@ pub(super) fn run(args: &InspectArgs, mut context: Context<'_, '_>) -> Result<Ex
         context.terminal.say(Tone::Warning, &format!("no runs from {}: {}", node.short(), clean(&reason)));
     }
     Ok(Exit::Done)
+}
+
+/// Live nodes that have the component by their own word, and told of no runs.
+fn silent<'a>(views: &'a Views, name: &'a ComponentName, runs: &'a Runs) -> impl Iterator<Item = NodeId> + 'a {
+    let has = |report: &NodeReport| report.components.iter().any(|component| component.name == *name);
+    let silent = views.iter().filter(move |(node, (report, alive))| *alive && has(report) && !runs.contains_key(node));
+    silent.map(|(node, _)| *node)
 }
 
 type Runs = BTreeMap<NodeId, NodeRuns>;
@@ -69,4 +82,23 @@ async fn collect(
     }
     problems.retain(|node, _| !runs.contains_key(node));
     (runs, problems)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::rollout::tests::{component, intent, report};
+    use shared::Phase;
+
+    #[test]
+    fn who_should_have_told_of_runs_and_did_not() {
+        let has = || vec![component(intent(1), Phase::Running)];
+        let nodes = [(report(1, 1, has()), true), (report(2, 1, has()), true), (report(3, 1, has()), false)];
+        let idle = (report(4, 1, Vec::new()), true);
+        let views: Views = nodes.into_iter().chain([idle]).map(|view| (view.0.node, view)).collect();
+        let told = report(1, 1, Vec::new()).node;
+        let runs = [(told, NodeRuns { node: told, live: Vec::new(), omitted: 0, ended: Vec::new() })].into();
+        let name = "hello".parse().unwrap();
+        assert_eq!(silent(&views, &name, &runs).collect::<Vec<_>>(), [report(2, 1, Vec::new()).node]);
+    }
 }

@@ -164,13 +164,13 @@ pub(super) async fn collect(
     let mut open: BTreeSet<WatchId> = entries.iter().map(|entry| session.watch(*entry, request.clone())).collect();
     let mut tells: BTreeMap<NodeId, WatchId> = BTreeMap::new();
     let until = Instant::now() + patience;
-    let mut lines = Lines::default();
+    let (mut lines, mut problems) = (Lines::default(), Vec::new());
     while !open.is_empty() {
         match session.next(Some(until)).await {
             None | Some(Event::Stopped) => break,
             Some(Event::Watched { watch, reply }) if open.contains(&watch) => match reply {
                 WatchReply::Log(line) if *tells.entry(line.node).or_insert(watch) == watch => lines.push(line),
-                WatchReply::Problem { node, reason } => lines.problems.push((node, reason)),
+                WatchReply::Problem { node, reason } => problems.push((node, reason, watch)),
                 _ => {}
             },
             Some(Event::WatchEnded { watch, fault }) => {
@@ -182,8 +182,9 @@ pub(super) async fn collect(
     }
     // Stable: lines of one node at the same millisecond stay in their order.
     lines.lines.sort_by_key(|line| line.at);
-    // One entry node may not reach what another one does.
-    lines.problems.retain(|(node, _)| !tells.contains_key(node));
+    // One entry node may not reach what another one does; but a node that was not told to its end is named.
+    problems.retain(|(node, _, watch)| tells.get(node).is_none_or(|teller| teller == watch));
+    lines.problems = problems.into_iter().map(|(node, reason, _)| (node, reason)).collect();
     lines.problems.sort();
     lines.problems.dedup_by_key(|(node, _)| *node);
     lines

@@ -9,7 +9,9 @@ use crate::output::{PS_HEADS, PsObject, Tone, ps_objects, ps_rows, table};
 pub(super) fn run(args: &PsArgs, mut context: Context<'_, '_>) -> Result<Exit, Failure> {
     let object = converse(async |executor| {
         let Connected { mut session, reached, .. } = connect(&mut context, executor, false).await?;
-        let views = survey(&mut session, &reached.members, false).await?.views;
+        let survey = survey(&mut session, &reached.members, false).await?;
+        survey.warn_of_silent(context.terminal);
+        let views = survey.views;
         Ok::<_, Failure>(PsObject { schema: 1, realm: *session.realm(), components: ps_objects(views.values()) })
     })?;
     if args.json {

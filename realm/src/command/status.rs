@@ -9,7 +9,9 @@ use crate::output::{NodeObject, STATUS_HEADS, StatusObject, Tone, UnclaimedObjec
 pub(super) fn run(args: &StatusArgs, mut context: Context<'_, '_>) -> Result<Exit, Failure> {
     let status = converse(async |executor| {
         let Connected { mut session, reached, .. } = connect(&mut context, executor, true).await?;
-        let views = survey(&mut session, &reached.members, false).await?.views;
+        let survey = survey(&mut session, &reached.members, false).await?;
+        survey.warn_of_silent(context.terminal);
+        let views = survey.views;
         let unclaimed = reached.unclaimed.iter().filter_map(|node| {
             session.peers().get(node).map(|peer| UnclaimedObject {
                 peer: *node,

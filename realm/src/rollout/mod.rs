@@ -4,7 +4,7 @@
 mod matching;
 mod target;
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 
 pub use matching::{Known, Matched, NoMatch, match_nodes};
 pub use target::{Result, State, Target};

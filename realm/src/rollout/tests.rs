@@ -10,7 +10,7 @@ fn node(byte: u8) -> NodeId {
     NodeId::of_seed(&[byte; 32])
 }
 
-fn intent(byte: u8) -> IntentId {
+pub(crate) fn intent(byte: u8) -> IntentId {
     IntentId::from_bytes([byte; 32])
 }
 
@@ -26,7 +26,7 @@ fn rollout(goal: Goal, nodes: &[(u8, bool)]) -> Rollout {
     Rollout::new(goal, nodes.iter().map(|(byte, alive)| (node(*byte), Vec::new(), *alive)))
 }
 
-fn component(intent: IntentId, phase: Phase) -> ComponentReport {
+pub(crate) fn component(intent: IntentId, phase: Phase) -> ComponentReport {
     ComponentReport {
         name: name("hello"),
         intent,
@@ -42,7 +42,7 @@ fn component(intent: IntentId, phase: Phase) -> ComponentReport {
 }
 
 /// A report of node `byte`; `count` orders the reports of a test.
-fn report(byte: u8, count: u64, components: Vec<ComponentReport>) -> NodeReport {
+pub(crate) fn report(byte: u8, count: u64, components: Vec<ComponentReport>) -> NodeReport {
     NodeReport {
         node: node(byte),
         realm: RealmId::from_bytes([9; 32]),

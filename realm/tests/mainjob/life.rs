@@ -5,6 +5,7 @@ use crate::support::{Agent, eventually};
 use serde_json::Value;
 use std::collections::BTreeMap;
 use std::io::{BufRead, BufReader};
+use std::path::Path;
 use std::process::Stdio;
 
 fn phases(agents: &[Agent], name: &str) -> Vec<String> {
@@ -78,6 +79,54 @@ fn a_node_that_was_off_drops_what_was_removed_meanwhile() {
         Value::Null => Ok(()),
         component => Err(component.to_string()),
     });
+}
+
+/// The files below a directory, by their names.
+fn files(dir: &Path) -> Vec<String> {
+    let entries = std::fs::read_dir(dir).into_iter().flatten().flatten();
+    let mut names = Vec::new();
+    for entry in entries {
+        match entry.path() {
+            path if path.is_dir() => names.extend(files(&path)),
+            _ => names.push(entry.file_name().into_string().unwrap()),
+        }
+    }
+    names.sort();
+    names
+}
+
+#[test]
+fn a_removal_leaves_nothing_but_its_intent_and_a_start_removes_what_a_crash_left() {
+    let (shell, mut agents) = realm(&[&[]]);
+    let data = agents[0].data_dir();
+    let kept = || ["blobs", "cwasm", "logs", "runs"].map(|dir| files(&data.join(dir)));
+    let nothing: [Vec<String>; 4] = Default::default();
+    assert_eq!(shell.push("hello", "hello", &[]).0, Some(0));
+    eventually("all of it to be kept", || match kept() {
+        kept if kept.iter().all(|files| !files.is_empty()) => Ok(()),
+        kept => Err(format!("{kept:?}")),
+    });
+    shell.good(&["rm", "hello"]);
+    let until_gone = || {
+        eventually("all of it to go", || match kept() {
+            kept if kept == nothing => Ok(()),
+            kept => Err(format!("{kept:?}")),
+        });
+    };
+    until_gone();
+    assert_eq!(files(&data.join("intents")).len(), 1);
+
+    agents[0].terminate();
+    let digest = shared::Digest::of(b"what was replaced when the power went").hex();
+    let blobs = data.join("blobs/sha256").join(&digest[..2]);
+    let code = data.join("cwasm").join("0123456789abcdef");
+    for (dir, names) in [(&blobs, ["", ".part", ".torn"]), (&code, ["", ".seal", ".seal"])] {
+        std::fs::create_dir_all(dir).unwrap();
+        names.iter().for_each(|end| std::fs::write(dir.join(format!("{digest}{end}")), b"left").unwrap());
+    }
+    std::fs::write(data.join("logs/former.log"), b"1 O hello\n").unwrap();
+    agents[0].start_again(&[]);
+    until_gone();
 }
 
 #[test]

@@ -19,3 +19,4 @@ mod rollout;
 mod shell;
 mod support;
 mod thousand;
+mod watch;

@@ -32,6 +32,7 @@ pub(crate) struct Operator {
     key: OwnerKey,
     realm: RealmId,
     mesh: Mesh,
+    addrs: Vec<String>,
     met: Receiver<(NodeId, bool)>,
     listened: Receiver<()>,
     shelf: Shelf,
@@ -67,7 +68,11 @@ impl Operator {
             highest_seq: 0,
         };
         let seed = *ed25519_compact::Seed::generate();
-        let config = MeshConfig { seed, hello, listen: vec![], lan: false, limits: MeshLimits::default() };
+        let listen = match role {
+            Role::Node => vec!["/ip4/127.0.0.1/udp/0/quic-v1".to_owned()],
+            Role::Operator => vec![],
+        };
+        let config = MeshConfig { seed, hello, listen, lan: false, limits: MeshLimits::default() };
         let shelf = Shelf::default();
         let (end, ended) = bounded::<()>(1);
         let (mesh_sender, mesh) = bounded(1);
@@ -77,8 +82,8 @@ impl Operator {
             let executor = Arc::new(Executor::new());
             smol::block_on(executor.run(async {
                 let (sender, events) = bounded(64);
-                let (mesh, _, task) = Mesh::start(config, Arc::clone(&executor), sender).await.unwrap();
-                mesh_sender.send(mesh).await.unwrap();
+                let (mesh, addrs, task) = Mesh::start(config, Arc::clone(&executor), sender).await.unwrap();
+                mesh_sender.send((mesh, addrs)).await.unwrap();
                 let pump = executor.spawn(pump(Arc::clone(&executor), events, meet, listen, serve_from));
                 // Closed when the operator goes.
                 let _ = ended.recv().await;
@@ -86,11 +91,12 @@ impl Operator {
                 drop(pump);
             }));
         });
-        let mesh = mesh.recv_blocking().unwrap();
+        let (mesh, addrs) = mesh.recv_blocking().unwrap();
         Operator {
             key: key.clone(),
             realm,
             mesh,
+            addrs,
             met,
             listened,
             shelf,
@@ -98,6 +104,16 @@ impl Operator {
             end,
             thread: Some(thread),
         }
+    }
+
+    /// Who it is.
+    pub(crate) fn id(&self) -> NodeId {
+        self.mesh.local()
+    }
+
+    /// Where a member listens.
+    pub(crate) fn addr(&self) -> &str {
+        &self.addrs[0]
     }
 
     /// Connects, and waits for the hello: whether the node counts us as one of its realm.
@@ -181,6 +197,16 @@ impl Operator {
         bytes
     }
 
+    /// Opens a stream with a question on it.
+    pub(crate) fn ask(&self, node: NodeId, request: &WatchRequest) -> MeshStream {
+        let opened = patiently("stream", async {
+            let mut stream = self.mesh.open(node, Protocol::Watch).await?;
+            stream.write_frame(request, MAX_WATCH_FRAME).await?;
+            Ok::<_, MeshError>(stream)
+        });
+        opened.unwrap()
+    }
+
     /// The realm as a node sees it: the report of each node, signed by that node, and whether it is alive.
     pub(crate) fn watch(&self, node: NodeId) -> BTreeMap<NodeId, (NodeReport, bool)> {
         let seen = patiently("status", async {
@@ -219,6 +245,11 @@ pub(crate) fn code(verdict: &Verdict) -> &str {
     }
 }
 
+/// The next word of an answer.
+pub(crate) fn next(stream: &mut MeshStream) -> WatchReply {
+    patiently("answer", stream.read_frame(MAX_WATCH_FRAME)).unwrap()
+}
+
 fn patiently<T>(what: &str, wait: impl Future<Output = T>) -> T {
     let late = async {
         Timer::after(PATIENCE).await;
@@ -234,7 +265,7 @@ async fn pump(
     listen: Sender<()>,
     shelf: Shelf,
 ) {
-    let mut serving = Vec::new();
+    let (mut serving, mut silent) = (Vec::new(), Vec::new());
     while let Ok(event) = events.recv().await {
         match event {
             MeshEvent::Met { peer, admitted, .. } => {
@@ -246,6 +277,8 @@ async fn pump(
             MeshEvent::Stream { protocol: Protocol::Blob, stream, .. } => {
                 serving.push(executor.spawn(serve(stream, Arc::clone(&shelf))));
             }
+            // Whoever asks waits in vain.
+            MeshEvent::Stream { protocol: Protocol::Watch, stream, .. } => silent.push(stream),
             _ => {}
         }
     }

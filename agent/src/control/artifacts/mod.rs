@@ -21,7 +21,7 @@ use shared::{Artifact, Digest, NodeId, Role};
 use smol::channel::{Sender, bounded};
 use smol::lock::Semaphore;
 use smol::{Executor, Task};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -160,6 +160,12 @@ impl Artifacts {
     #[must_use]
     pub fn holds(&self, artifact: &Artifact) -> bool {
         self.store.size(&artifact.digest).is_ok_and(|size| size == Some(artifact.size))
+    }
+
+    /// Artifacts that something lies here of and that nothing names, `most` of them.
+    #[must_use]
+    pub fn unnamed(&self, is_named: impl Fn(&Digest) -> bool, most: usize) -> BTreeSet<Digest> {
+        self.store.unnamed(is_named, most)
     }
 
     /// Where an artifact is, or would be.

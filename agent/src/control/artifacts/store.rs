@@ -2,6 +2,7 @@
 //! not what its name says. Everything here blocks.
 
 use shared::{Artifact, CHUNK_BYTES, ChunkList, Digest, Hasher, files};
+use std::collections::BTreeSet;
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read, Seek};
 use std::os::unix::fs::{FileExt, OpenOptionsExt};
@@ -86,10 +87,19 @@ impl Store {
         files::remove(&self.part(digest))
     }
 
-    /// Removes an artifact, whole or in part.
+    /// Removes an artifact, whole or in part, and what was set aside of it.
     pub(super) fn remove(&self, digest: &Digest) -> io::Result<()> {
         self.remove_part(digest)?;
+        files::remove(&self.torn(digest))?;
         files::remove(&self.path(digest))
+    }
+
+    /// What lies here of artifacts that nothing names, whole, in part or set aside; `most` of them.
+    pub(super) fn unnamed(&self, is_named: impl Fn(&Digest) -> bool, most: usize) -> BTreeSet<Digest> {
+        let Ok(dirs) = fs::read_dir(&self.root) else { return BTreeSet::new() };
+        let files = dirs.flatten().filter_map(|dir| fs::read_dir(dir.path()).ok()).flatten().flatten();
+        let digests = files.filter_map(|file| Digest::from_hex(file.path().file_stem()?.to_str()?));
+        digests.filter(|digest| !is_named(digest)).take(most).collect()
     }
 }
 

@@ -68,17 +68,13 @@ impl Daemon {
                 }
             }
             Effect::Drop(digest) => {
-                // What is not removed now is removed when the name is dropped again, or stays: it harms nobody.
+                // What is not removed now is removed at the next start.
                 let _ = self.artifacts.remove(digest);
                 let _ = self.host.order(HostOrder::Forget(digest));
             }
             Effect::Prepare { digest, fuel } => self.prepare(digest, fuel),
             Effect::Start { instance, spec, memory_max_bytes } => self.start_run(instance, spec, memory_max_bytes),
-            Effect::Stop(instance) => {
-                if self.host.order(HostOrder::Stop(instance)).is_err() {
-                    log(Level::Warn, &format!("instance {instance} could not be told to stop"));
-                }
-            }
+            Effect::Stop(instance) => self.host.stop(instance),
             Effect::Dial(addrs) => self.dial(&addrs),
             Effect::SetHello(hello) => {
                 let _ = self.mesh.set_hello(hello);

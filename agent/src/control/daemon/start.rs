@@ -5,9 +5,9 @@ use super::journal::log;
 use super::{Crew, Daemon, Inboxes, MAX_EVENTS, listen};
 use crate::args::{AgentArgs, check_addrs};
 use crate::control::artifacts::Artifacts;
-use crate::control::host::{Host, HostConfig, HostOrder};
+use crate::control::host::{self, Host, HostConfig, HostOrder};
 use crate::control::http::Http;
-use crate::control::logs::Logs;
+use crate::control::logs::{self, Logs};
 use crate::control::node::{Config, Held, Input, Level, Node, Restored};
 use crate::control::store::{Loaded, Store, StorePaths, endpoint_file, load, set_aside};
 use crate::machine;
@@ -24,6 +24,10 @@ use std::time::Instant;
 /// Of the machine's memory, what all components may take together.
 const BUDGET_PERCENT: u64 = 80;
 
+/// Artifacts that nothing names and that are removed at one start: the queues of the edges have room for as many. The next
+/// start removes more.
+const MAX_STRAYS: usize = 128;
+
 pub(super) async fn start(
     args: &AgentArgs,
     paths: &StorePaths,
@@ -35,8 +39,8 @@ pub(super) async fn start(
     let (bootstrap, wanted) = addresses(args, paths, &loaded)?;
     let (store_events, store) = bounded(MAX_EVENTS);
     let store_edge = Store::start(paths.clone(), store_events).map_err(no_thread)?;
-    let logs = Logs::open(&paths.logs()).map_err(|error| format!("cannot open the logs: {error}"))?;
-    let (host_events, host) = bounded(MAX_EVENTS);
+    let logs_edge = Logs::open(&paths.logs()).map_err(|error| format!("cannot open the logs: {error}"))?;
+    let (host_events, host_inbox) = bounded(MAX_EVENTS);
     let host_config = HostConfig { cwasm: paths.cwasm(), seed: loaded.seed };
     let host_edge = Host::start(guard, host_config, host_events).map_err(no_thread)?;
 
@@ -75,7 +79,7 @@ pub(super) async fn start(
         mesh: mesh_edge,
         mesh_task,
         host: host_edge,
-        logs: Arc::new(logs),
+        logs: Arc::new(logs_edge),
         store: store_edge,
         node,
         words: word_sender,
@@ -98,7 +102,7 @@ pub(super) async fn start(
     }
     announce(args, &bound, http_addr);
     let _ = daemon.host.order(HostOrder::Ready);
-    Ok((daemon, Inboxes { mesh, artifacts, host, store, http, words }))
+    Ok((daemon, Inboxes { mesh, artifacts, host: host_inbox, store, http, words }))
 }
 
 fn no_thread(error: std::io::Error) -> String {
@@ -181,9 +185,15 @@ fn restore(paths: &StorePaths, trust: Trust, loaded: &mut Loaded, here: &Artifac
     let artifacts = intents.iter().filter_map(|held| held.opened.component()).map(|component| component.artifact);
     let blobs: BTreeSet<_> =
         artifacts.filter(|artifact| here.holds(artifact)).map(|artifact| artifact.digest).collect();
+    let named: BTreeSet<_> =
+        intents.iter().filter_map(|held| held.opened.component()).map(|it| it.artifact.digest).collect();
+    let is_named = |digest: &shared::Digest| named.contains(digest);
+    let mut strays = here.unnamed(is_named, MAX_STRAYS);
+    strays.extend(host::unnamed(&paths.cwasm(), is_named, MAX_STRAYS - strays.len()));
+    let logged = logs::kept(&paths.logs()).unwrap_or_default();
     let runs = std::mem::take(&mut loaded.runs);
     let members = std::mem::take(&mut loaded.members.members);
-    Restored { trust, intents, runs, members, blobs }
+    Restored { trust, intents, runs, members, blobs, strays, logged }
 }
 
 /// Tells the world, in this order: where the mesh listens, where HTTP is, that everything is up.

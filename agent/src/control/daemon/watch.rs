@@ -1,6 +1,7 @@
 //! What operators ask for: the realm as this node sees it, changes as they come, and log lines of every node.
 
 mod follow;
+mod relay;
 
 use super::streams::in_time;
 use super::{Word, usage};
@@ -89,10 +90,7 @@ async fn logs(stream: &mut MeshStream, watching: &Watching, query: LogQuery) -> 
             tell(stream, &WatchReply::Log(line_of(watching.me, entry))).await?;
         }
     }
-    let request = local(&query);
-    for node in neighbours {
-        relay(stream, &watching.mesh, node, &request, query.tail as usize).await?;
-    }
+    relay::relay(stream, &watching.mesh, neighbours, &local(&query), query.tail as usize).await?;
     tell(stream, &WatchReply::End).await
 }
 
@@ -120,9 +118,8 @@ async fn runs(
     }
     if !local {
         let request = WatchRequest::Runs { component, local: true };
-        for node in others(stream, watching, |_| true).await? {
-            relay(stream, &watching.mesh, node, &request, 1).await?;
-        }
+        let neighbours = others(stream, watching, |_| true).await?;
+        relay::relay(stream, &watching.mesh, neighbours, &request, 1).await?;
     }
     tell(stream, &WatchReply::End).await
 }
@@ -150,31 +147,6 @@ pub(super) async fn own_tail(logs: &Logs, query: &LogQuery) -> Vec<LogEntry> {
         Ok(()) => answer.recv().await.unwrap_or_default(),
         Err(_) => Vec::new(),
     }
-}
-
-/// Passes on what another node says of itself, at most `most` frames of it; where it cannot be had, the operator is told.
-/// An error is the operator's stream.
-async fn relay(
-    to: &mut MeshStream,
-    mesh: &Mesh,
-    node: NodeId,
-    request: &WatchRequest,
-    most: usize,
-) -> Result<(), MeshError> {
-    let problem = |error: MeshError| WatchReply::Problem { node, reason: error.to_string() };
-    let mut from = match ask(mesh, node, request).await {
-        Ok(from) => from,
-        Err(error) => return tell(to, &problem(error)).await,
-    };
-    for _ in 0..=most {
-        match in_time(from.read_frame::<WatchReply>(MAX_WATCH_FRAME)).await {
-            Ok(WatchReply::End) => break,
-            Ok(reply) if is_of(&reply, node) => tell(to, &reply).await?,
-            Ok(_) => return tell(to, &problem(MeshError::Malformed("not a word of its own"))).await,
-            Err(error) => return tell(to, &problem(error)).await,
-        }
-    }
-    Ok(())
 }
 
 async fn ask(mesh: &Mesh, node: NodeId, request: &WatchRequest) -> Result<MeshStream, MeshError> {

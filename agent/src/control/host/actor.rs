@@ -2,8 +2,8 @@
 
 use super::cwasm::{self, Code};
 use super::link;
-use super::wishes::Wish;
-use super::{HostConfig, HostEvent, HostOrder, PrepareFailed};
+use super::wishes::{Job, Wish};
+use super::{HostConfig, HostEvent, HostOrder, PrepareFailed, Stops};
 use crate::ipc::{self, Flood, FromGuard, FromRunner, OutputStream, RunSpec, ToGuard, ToRunner};
 use shared::RunUsage;
 use shared::{ComponentSpec, Digest, Outcome, Stream};
@@ -11,7 +11,6 @@ use smol::channel::Sender;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixStream;
-use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, SyncSender};
 
@@ -20,6 +19,8 @@ pub(super) enum Message {
     Order(HostOrder),
     Guard(FromGuard, Option<OwnedFd>),
     Runner(u64, FromRunner),
+    /// Somebody is to be stopped.
+    Stops,
     End,
 }
 
@@ -51,10 +52,13 @@ pub(super) struct Actor {
     pub(super) compat: Option<(String, String)>,
     pub(super) ready: BTreeMap<(Digest, bool), Code>,
     pub(super) wishes: VecDeque<Wish>,
-    pub(super) compiling: Option<(u64, Wish, PathBuf)>,
+    pub(super) compiling: Option<Job>,
     pub(super) next_job: u64,
     waiting: Vec<Run>,
     live: BTreeSet<u64>,
+    /// The newest run that was ordered to start; they come in the order of their numbers.
+    newest: u64,
+    stops: Arc<Stops>,
     shutting_down: bool,
 }
 
@@ -64,6 +68,7 @@ impl Actor {
         config: HostConfig,
         events: Sender<HostEvent>,
         messages: SyncSender<Message>,
+        stops: Arc<Stops>,
     ) -> Actor {
         Actor {
             guard,
@@ -79,6 +84,8 @@ impl Actor {
             next_job: 0,
             waiting: Vec::new(),
             live: BTreeSet::new(),
+            newest: 0,
+            stops,
             shutting_down: false,
         }
     }
@@ -89,9 +96,10 @@ impl Actor {
                 Message::Order(order) => self.obey(order),
                 Message::Guard(word, fd) => self.guard_said(word, fd),
                 Message::Runner(number, word) if number == self.runner_number => self.runner_said(word),
-                Message::Runner(..) => {}
+                Message::Runner(..) | Message::Stops => {}
                 Message::End => return,
             }
+            self.stop_those();
         }
     }
 
@@ -113,15 +121,12 @@ impl Actor {
             }
             HostOrder::Start { instance, spec, memory_max_bytes } => {
                 self.live.insert(instance);
+                self.newest = self.newest.max(instance);
                 self.waiting.push(Run { instance, spec, memory_max_bytes });
                 self.start_waiting();
             }
-            HostOrder::Stop(instance) => self.stop(instance),
             HostOrder::AskUsage => self.ask_usage(),
-            HostOrder::Forget(digest) => {
-                self.ready.retain(|(other, _), _| *other != digest);
-                cwasm::forget(&self.config.cwasm, &digest);
-            }
+            HostOrder::Forget(digest) => self.forget(&digest),
             HostOrder::Ready => self.ask_guard(&ToGuard::Ready),
             HostOrder::Shutdown => {
                 self.shutting_down = true;
@@ -132,6 +137,18 @@ impl Actor {
                     Runner::Asked => {}
                     Runner::None => self.send(HostEvent::Drained),
                 }
+            }
+        }
+    }
+
+    /// Stops whoever is to be stopped. Orders that wait may start some of them: they are kept until then, and those that
+    /// have ended are dropped.
+    fn stop_those(&mut self) {
+        let newest = self.newest;
+        let known: Vec<u64> = self.stops.change(|stops| stops.extract_if(..=newest, |_| true).collect());
+        for instance in known {
+            if self.live.contains(&instance) {
+                self.stop(instance);
             }
         }
     }
@@ -257,6 +274,7 @@ impl Actor {
     fn runner_said(&mut self, word: FromRunner) {
         match word {
             FromRunner::Ready { compat, compat_fuel } => {
+                cwasm::keep_only(&self.config.cwasm, &[&compat, &compat_fuel]);
                 self.compat = Some((compat, compat_fuel));
                 if let Runner::Greeting(orders) = std::mem::take(&mut self.runner) {
                     self.runner = Runner::Up(orders);

@@ -3,12 +3,16 @@
 
 use serde::{Deserialize, Serialize};
 use shared::{Digest, NodeId, OwnerKey, Signature, frame};
+use std::collections::BTreeSet;
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
 /// The type string inside the signature.
 const SEAL_TYPE: &str = "realm/cwasm/v1";
+
+/// The extension of code that is being compiled.
+pub(super) const UNFINISHED: &str = "compiling";
 
 /// The largest seal file.
 const MAX_SEAL: usize = 512;
@@ -65,6 +69,37 @@ pub(super) fn keep(
     let seal = frame::to_bytes(&Seal { sha256, sig }, MAX_SEAL).map_err(io::Error::other)?;
     shared::files::replace(&seal_path(&path), &seal, 0o600)?;
     Ok(Code { path, sha256 })
+}
+
+/// Removes what compile children have left that were killed with the agent. None runs when the edge starts.
+pub(super) fn remove_unfinished(dir: &Path) {
+    let Ok(entries) = fs::read_dir(dir) else { return };
+    let unfinished = |path: &PathBuf| path.extension().is_some_and(|extension| extension == UNFINISHED);
+    entries.flatten().map(|entry| entry.path()).filter(unfinished).for_each(|path| _ = fs::remove_file(path));
+}
+
+/// Removes code for other engines than those of this runner: an agent of another version has left it, and could load it
+/// only after it was put back, when it compiles anew.
+pub(super) fn keep_only(dir: &Path, compat: &[&str; 2]) {
+    let Ok(kinds) = fs::read_dir(dir) else { return };
+    for kind in kinds.flatten() {
+        let name = kind.file_name();
+        let Some(name) = name.to_str() else { continue };
+        // Directories that are not named as ours are left alone.
+        let is_ours = name.len() == compat[0].len() && name.bytes().all(|byte| byte.is_ascii_hexdigit());
+        if is_ours && !compat.contains(&name) {
+            let _ = fs::remove_dir_all(kind.path());
+        }
+    }
+}
+
+/// Artifacts that there is compiled code of in `dir` and that nothing names, `most` of them.
+#[must_use]
+pub fn unnamed(dir: &Path, is_named: impl Fn(&Digest) -> bool, most: usize) -> BTreeSet<Digest> {
+    let Ok(kinds) = fs::read_dir(dir) else { return BTreeSet::new() };
+    let files = kinds.flatten().filter_map(|kind| fs::read_dir(kind.path()).ok()).flatten().flatten();
+    let digests = files.filter_map(|file| Digest::from_hex(file.path().file_stem()?.to_str()?));
+    digests.filter(|digest| !is_named(digest)).take(most).collect()
 }
 
 /// Removes what was compiled of an artifact, for every kind of engine.

@@ -15,7 +15,30 @@ pub(super) struct Wish {
     pub(super) fuel: bool,
 }
 
+/// A wish that a compile child works at.
+pub(super) struct Job {
+    number: u64,
+    wish: Wish,
+    /// Where the child puts the code.
+    output: PathBuf,
+    /// Nobody wants the code any more.
+    given_up: bool,
+}
+
 impl Actor {
+    /// Nobody wants code of this artifact any more: what there is is removed, and what is under way is given up. Whoever
+    /// wants it later asks anew.
+    pub(super) fn forget(&mut self, digest: &Digest) {
+        self.ready.retain(|(other, _), _| other != digest);
+        self.wishes.retain(|wish| wish.digest != *digest);
+        if let Some(job) = self.compiling.as_mut().filter(|job| job.wish.digest == *digest && !job.given_up) {
+            job.given_up = true;
+            let job = job.number;
+            self.ask_guard(&ToGuard::StopCompile { job });
+        }
+        cwasm::forget(&self.config.cwasm, digest);
+    }
+
     /// Serves the next wish: from what is at hand, from the disk, or by a compile child, one at a time.
     pub(super) fn next_wish(&mut self) {
         while self.compiling.is_none() {
@@ -41,7 +64,7 @@ impl Actor {
 
     fn compile(&mut self, wish: Wish) {
         self.next_job += 1;
-        let output = self.config.cwasm.join(format!("{}.compiling", self.next_job));
+        let output = self.config.cwasm.join(format!("{}.{}", self.next_job, cwasm::UNFINISHED));
         self.ask_guard(&ToGuard::Compile {
             job: self.next_job,
             input: wish.input.clone(),
@@ -49,11 +72,18 @@ impl Actor {
             fuel: wish.fuel,
             sha256: *wish.digest.as_bytes(),
         });
-        self.compiling = Some((self.next_job, wish, output));
+        self.compiling = Some(Job { number: self.next_job, wish, output, given_up: false });
     }
 
     pub(super) fn compiled(&mut self, job: u64, status: &str, stdout: &[u8]) {
-        let Some((_, wish, output)) = self.compiling.take_if(|(number, ..)| *number == job) else { return };
+        let Some(Job { wish, output, given_up, .. }) = self.compiling.take_if(|other| other.number == job) else {
+            return;
+        };
+        if given_up {
+            // It may have been done when it was to be ended.
+            let _ = std::fs::remove_file(&output);
+            return self.next_wish();
+        }
         let result = match ipc::read_frame(&mut &*stdout) {
             Ok(Some(CompileReport::Ok { compat, sha256, .. })) => {
                 let sha256 = Digest::from_bytes(sha256);

@@ -15,6 +15,7 @@ pub use follow::{Followed, Follower};
 use limits::{QUEUE_BYTES, QUEUE_MESSAGES};
 use shared::{ComponentName, LogMaxKb, Stream};
 use smol::channel::Sender;
+use std::collections::BTreeSet;
 use std::fmt;
 use std::io;
 use std::path::Path;
@@ -85,6 +86,14 @@ struct Load {
     queued: AtomicUsize,
     dropped: AtomicU64,
     followers: AtomicUsize,
+}
+
+/// Components that there are logs of in `dir`, as many as there can be.
+///
+/// # Errors
+/// When the directory cannot be read.
+pub fn kept(dir: &Path) -> io::Result<BTreeSet<ComponentName>> {
+    Files::open(dir)?.components(limits::MAX_TAIL_COMPONENTS)
 }
 
 impl Logs {

@@ -175,10 +175,15 @@ impl Node {
         let held = self.ledger.held().get(&IntentKey::Component(name.clone()));
         let removed = held.is_some_and(|held| held.opened.kind() == Kind::Remove);
         if removed && !self.orphans.contains_key(name) {
-            self.history.forget(name);
-            let ran = self.runs.remove(name).is_some();
-            self.out.push(Effect::Forget { name: name.clone(), ran });
+            self.forget(name);
         }
+    }
+
+    /// Removes what is kept of a component.
+    pub(super) fn forget(&mut self, name: &ComponentName) {
+        self.history.forget(name);
+        let ran = self.runs.remove(name).is_some();
+        self.out.push(Effect::Forget { name: name.clone(), ran });
     }
 
     fn begin(&mut self, name: ComponentName, mut work: Workload, hints: &[NodeId], now: Now) {

@@ -38,7 +38,7 @@ use neighbours::Neighbours;
 use random::Random;
 use reporting::Reporting;
 use roster::Roster;
-use shared::{ComponentName, Digest, Hello, NodeId, RealmId, Role, SignedReport, Tag, Trust};
+use shared::{ComponentName, Digest, Hello, IntentKey, NodeId, RealmId, Role, SignedReport, Tag, Trust};
 use std::collections::{BTreeMap, BTreeSet};
 use workload::Workload;
 
@@ -78,6 +78,10 @@ pub struct Restored {
     pub members: Vec<Member>,
     /// Artifacts that are complete.
     pub blobs: BTreeSet<Digest>,
+    /// Artifacts that there is anything else of: a part, or compiled code.
+    pub strays: BTreeSet<Digest>,
+    /// Components that there is output of.
+    pub logged: BTreeSet<ComponentName>,
 }
 
 /// See the module.
@@ -87,6 +91,9 @@ pub struct Node {
     ledger: Ledger,
     runs: BTreeMap<ComponentName, RunRecord>,
     blobs: BTreeSet<Digest>,
+    /// What the last run may have left, until `Booted`.
+    strays: BTreeSet<Digest>,
+    logged: BTreeSet<ComponentName>,
     works: BTreeMap<ComponentName, Workload>,
     /// Instances of components that were moved to other nodes, until they have ended.
     orphans: BTreeMap<ComponentName, BTreeSet<Instance>>,
@@ -142,6 +149,8 @@ impl Node {
             ledger: Ledger::new(restored.trust, restored.intents),
             runs: restored.runs,
             blobs: restored.blobs,
+            strays: restored.strays,
+            logged: restored.logged,
             works: BTreeMap::new(),
             orphans: BTreeMap::new(),
             errands: BTreeMap::new(),
@@ -235,12 +244,21 @@ impl Node {
         for (_, key) in keys {
             self.act_on(&key, &[], now);
         }
-        // What was replaced when the agent was killed.
-        for digest in self.blobs.clone() {
-            self.drop_unused(digest);
-        }
+        self.tidy_up();
         self.say_hello();
         self.dial_due(now);
+    }
+
+    /// Drops what nothing names any more: what was replaced or removed when the agent was killed or an edge was busy, and
+    /// what belonged to another owner.
+    fn tidy_up(&mut self) {
+        for digest in self.blobs.iter().chain(&std::mem::take(&mut self.strays)).copied().collect::<BTreeSet<_>>() {
+            self.drop_unused(digest);
+        }
+        let mut kept = std::mem::take(&mut self.logged);
+        kept.extend(self.runs.keys().cloned());
+        kept.retain(|name| !self.ledger.held().contains_key(&IntentKey::Component(name.clone())));
+        kept.iter().for_each(|name| self.forget(name));
     }
 
     fn woke(&mut self, now: Now) {

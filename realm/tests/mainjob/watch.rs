@@ -1,0 +1,108 @@
+//! What operators ask one node about all others: who is silent holds up nobody, and few may read along at once.
+
+use crate::operator::{Operator, next};
+use crate::shell::realm;
+use crate::support::{Agent, eventually, owner};
+use shared::{LogQuery, NodeId, OwnerKey, RealmId, WatchReply, WatchRequest};
+use std::collections::BTreeMap;
+use std::time::{Duration, Instant};
+
+/// Members that take every question and answer none.
+fn silent_members(key: &OwnerKey, of: &Agent, count: usize) -> Vec<Operator> {
+    let member = |_| {
+        let member = Operator::member(key, RealmId::of_owner(&key.id()));
+        assert!(member.meet(of.addr()).1);
+        member
+    };
+    (0..count).map(member).collect()
+}
+
+#[test]
+fn members_that_are_silent_hold_up_nobody() {
+    const SILENT: usize = 4;
+    let key = owner(1);
+    let agents = Agent::realm(&key, &[&[], &[]]);
+    let members = silent_members(&key, &agents[0], SILENT);
+    eventually("all to be connected", || match agents[0].metric("realm_peers") {
+        seen if seen == SILENT as u64 + 1 => Ok(()),
+        seen => Err(seen.to_string()),
+    });
+    let operator = Operator::of(&key);
+    let (entry, _) = operator.meet(agents[0].addr());
+    operator.push(entry, "hello", "hello", |_| {});
+    agents.iter().for_each(|agent| _ = agent.until("hello", "completed"));
+    let component = "hello".parse().unwrap();
+    let query = LogQuery { component: Some("hello".parse().unwrap()), tail: 10, ..LogQuery::default() };
+    for request in [WatchRequest::Runs { component, local: false }, WatchRequest::Logs(query)] {
+        let asked = Instant::now();
+        let mut answer = operator.ask(entry, &request);
+        let (mut told, mut problems): (Vec<NodeId>, BTreeMap<NodeId, String>) = Default::default();
+        loop {
+            match next(&mut answer) {
+                WatchReply::Runs(runs) => told.push(runs.node),
+                WatchReply::Log(line) => told.push(line.node),
+                WatchReply::Problem { node, reason } => _ = problems.insert(node, reason),
+                WatchReply::End => break,
+                other => panic!("{other:?}"),
+            }
+        }
+        assert!(agents.iter().all(|agent| told.contains(&agent.id())), "{told:?}");
+        assert_eq!(problems.len(), SILENT, "{problems:?}");
+        // One after another they would take ten seconds each, longer than an operator waits.
+        assert!(asked.elapsed() < Duration::from_secs(18), "{:?}", asked.elapsed());
+    }
+    drop(members);
+}
+
+#[test]
+fn a_member_that_does_not_tell_what_it_knows_is_named() {
+    let (shell, agents) = realm(&[&[]]);
+    assert_eq!(shell.push("hello", "hello", &[]).0, Some(0));
+    let member = Operator::member(&owner(1), RealmId::of_owner(&shell.key().parse().unwrap()));
+    member.meet(agents[0].addr());
+    let both = format!("{},{}", agents[0].addr(), member.addr());
+    let warning = format!("{} does not tell what it knows", member.id().short());
+    for words in [&["ps"][..], &["inspect", "hello"]] {
+        let (code, out, err) = shell.realm(&[words, &["--via", &both]].concat());
+        assert!(code == Some(0) && out.contains("hello") && err.contains(&warning), "{words:?}: {code:?} {out} {err}");
+    }
+}
+
+#[test]
+fn so_many_read_along_through_a_node_and_no_more() {
+    const MOST: usize = 8;
+    let key = owner(1);
+    let agents = Agent::realm(&key, &[&[], &[]]);
+    let operator = Operator::of(&key);
+    let (entry, _) = operator.meet(agents[0].addr());
+    operator.push(entry, "ticker", "ticker", |_| {});
+    agents.iter().for_each(|agent| _ = agent.until("ticker", "running"));
+    let component = Some("ticker".parse().unwrap());
+    let query = LogQuery { component, tail: 1, follow: true, ..LogQuery::default() };
+    let follow = || operator.ask(entry, &WatchRequest::Logs(query.clone()));
+    let line_of = |answer: &mut _, agent: &Agent| loop {
+        match next(answer) {
+            WatchReply::Log(line) if line.node == agent.id() => return,
+            WatchReply::Log(_) => {}
+            other => panic!("{other:?}"),
+        }
+    };
+    let mut reading: Vec<_> = (0..MOST).map(|_| follow()).collect();
+    reading.iter_mut().for_each(|answer| line_of(answer, &agents[1]));
+    // One more reads along with this node alone, and is told so.
+    let mut more = follow();
+    match next(&mut more) {
+        WatchReply::Problem { node, reason } => {
+            assert_eq!(node, agents[1].id());
+            assert!(reason.contains("too many read along"), "{reason}");
+        }
+        other => panic!("{other:?}"),
+    }
+    line_of(&mut more, &agents[0]);
+    // A place that is given back can be had again.
+    drop(reading.pop());
+    eventually("a place", || match next(&mut follow()) {
+        WatchReply::Problem { reason, .. } => Err(reason),
+        _ => Ok(()),
+    });
+}
