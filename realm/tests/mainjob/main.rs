@@ -13,6 +13,8 @@ mod life;
 mod load;
 mod operator;
 mod outcomes;
+#[cfg(target_os = "linux")]
+mod output;
 mod process;
 mod restart;
 mod rollout;
