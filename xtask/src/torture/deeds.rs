@@ -98,10 +98,13 @@ impl Doer {
                     self.signed(step, intent)?;
                     return Ok(format!("{code}{}", lost.concat()));
                 }
-                Told::Unchanged(_) => {
+                Told::Unchanged { known } => {
                     self.count("commands that had nothing to change");
                     if !lost.is_empty() {
                         self.adopt(&step.name, None)?;
+                    } else if !self.is_disturbed(step) && !self.asked.is_so(&step.name, &step.order, known) {
+                        let (wish, said) = (self.asked.wish(&step.name), done.stderr.trim_end());
+                        return Err(format!("there was nothing to change, where {wish:?} is asked for: {said}"));
                     }
                     return Ok(format!("{code}, nothing to change{}", lost.concat()));
                 }
@@ -116,6 +119,11 @@ impl Doer {
         }
     }
 
+    /// Whether what was asked for last may be held by none but an agent that does not answer.
+    fn is_disturbed(&self, step: &Step) -> bool {
+        step.blow.is_some() || self.away.contains(&true) || self.recovering.contains(&true)
+    }
+
     fn signed(&mut self, step: &Step, intent: String) -> Result<(), Failure> {
         self.count("commands taken in");
         match &step.order {
@@ -123,7 +131,7 @@ impl Doer {
             Order::Steer(verb) => {
                 self.asked.steered(&step.name, *verb, intent.clone());
                 // Whoever held the last push may be gone, and what another one holds was signed again.
-                if *verb != Verb::Remove && (step.blow.is_some() || self.away.contains(&true)) {
+                if *verb != Verb::Remove && self.is_disturbed(step) {
                     self.adopt(&step.name, Some(&intent))?;
                 }
             }
