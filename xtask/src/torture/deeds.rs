@@ -110,7 +110,11 @@ impl Doer {
                 }
                 Told::Unknown(why) if lost.len() + 1 < TRIES => {
                     self.count("commands given again");
-                    lost.push(format!("; given again after: {}", why.lines().next().unwrap_or_default()));
+                    let said = format!("{}{}", done.stderr, done.stdout);
+                    lost.push(format!(
+                        "; given again after: {why}\n      {}",
+                        said.trim_end().replace('\n', "\n      ")
+                    ));
                 }
                 Told::Unknown(why) => return Err(format!("given {TRIES} times, and still {why}{}", lost.concat())),
             }

@@ -27,7 +27,7 @@ impl Told {
             (Some(1), _) if said.contains("nothing is known by the name") || said.contains("` was removed") => {
                 Told::Unchanged { known: false }
             }
-            (code, _) => Told::Unknown(format!("exit code {code:?}: {said}")),
+            (code, _) => Told::Unknown(format!("exit code {code:?}")),
         }
     }
 
