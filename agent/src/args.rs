@@ -6,6 +6,7 @@ pub use adhoc::AdhocArgs;
 
 use argh::{EarlyExit, FromArgs};
 use shared::args::{Flag, Table};
+use shared::mesh;
 use shared::{DeadlineMs, EnvPair, EpochMs, Fuel, Mebibytes, OwnerId, Tag};
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -161,11 +162,14 @@ fn asked(mut typed: Words, words: &[String], env: &dyn Fn(&str) -> Option<String
 
 /// An error of usage, or a text to print, is an early exit.
 fn read(words: &[String], env: &dyn Fn(&str) -> Option<String>) -> Result<Words, EarlyExit> {
-    let words = shared::args::prepare(&FLAGS, words, env).map_err(|error| error.to_string())?;
-    let words: Vec<&str> = words.args.iter().map(String::as_str).collect();
+    let prepared = shared::args::prepare(&FLAGS, words, env).map_err(|error| error.to_string())?;
+    let words: Vec<&str> = prepared.args.iter().map(String::as_str).collect();
     Words::from_args(&["realm-agent"], &words).map_err(|exit| match exit.status {
         Ok(()) => exit,
-        Err(()) => format!("{}\nhint: `realm-agent --help` lists the flags", exit.output.trim_end()).into(),
+        Err(()) => {
+            let fault = prepared.readable(exit.output.trim_end());
+            format!("{fault}\nhint: `realm-agent --help` lists the flags").into()
+        }
     })
 }
 
@@ -173,10 +177,7 @@ fn node(words: Words, env: &dyn Fn(&str) -> Option<String>) -> Result<AgentArgs,
     if words.role.len() > shared::MAX_NODE_TAGS {
         return Err(format!("{} roles, at most {} are allowed", words.role.len(), shared::MAX_NODE_TAGS));
     }
-    for addr in words.bootstrap.iter().chain(&words.listen) {
-        shared::mesh::check_addr(addr)
-            .map_err(|error| format!("{error}\nhint: an address looks like `/ip4/127.0.0.1/udp/4001/quic-v1`"))?;
-    }
+    check_addrs(&words.bootstrap, &words.listen)?;
     let data_dir = words.data_dir.or_else(|| shared::files::agent_data_dir(env));
     let data_dir = data_dir.ok_or("no data directory: neither `--data-dir`, REALM_AGENT_DATA nor HOME is set")?;
     let http = match words.http {
@@ -193,6 +194,15 @@ fn node(words: Words, env: &dyn Fn(&str) -> Option<String>) -> Result<AgentArgs,
         no_tofu: words.no_tofu,
         no_mdns: words.no_mdns,
     })
+}
+
+/// Checks addresses of the command line or of `config.toml`.
+///
+/// # Errors
+/// What is wrong with one of them, and the next step.
+pub(crate) fn check_addrs(bootstrap: &[String], listen: &[String]) -> Result<(), String> {
+    bootstrap.iter().try_for_each(|addr| mesh::check_addr(addr)).map_err(|error| error.to_string())?;
+    listen.iter().try_for_each(|addr| mesh::check_listen_addr(addr)).map_err(|error| error.to_string())
 }
 
 impl AgentArgs {

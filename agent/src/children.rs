@@ -3,6 +3,7 @@
 
 use crate::args::AgentArgs;
 use rustix::process::{Pid, WaitId, WaitIdOptions, waitid};
+use shared::Digest;
 use std::cell::RefCell;
 use std::io::{self, Read};
 use std::os::fd::OwnedFd;
@@ -85,11 +86,13 @@ fn watched(child: Child, ended: impl FnOnce(u32, String) + Send + 'static) -> io
     Ok(child)
 }
 
-/// Starts a compile child; `ended` hears its process id, how it ended, and what it said.
+/// Starts a compile child; `ended` hears its process id, how it ended, and what it said. With a digest, no other file is
+/// compiled.
 pub(crate) fn spawn_compile(
     input: &Path,
     output: &Path,
     fuel: bool,
+    sha256: Option<Digest>,
     ended: impl FnOnce(u32, String, Vec<u8>) + Send + 'static,
 ) -> io::Result<Compile> {
     let mut command = this_binary("compile")?;
@@ -97,6 +100,7 @@ pub(crate) fn spawn_compile(
     if fuel {
         command.arg("--fuel");
     }
+    command.args(sha256.iter().flat_map(|sha256| ["--sha256".to_owned(), sha256.to_string()]));
     let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).env_clear().spawn()?;
     let (stdin, stdout) = (child.stdin.take(), child.stdout.take());
     let child = Spawned(RefCell::new(child));

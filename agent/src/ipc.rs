@@ -155,6 +155,8 @@ pub enum ToGuard {
         output: PathBuf,
         /// Whether it shall count fuel.
         fuel: bool,
+        /// SHA-256 of the component; another file is not compiled.
+        sha256: [u8; 32],
     },
     /// End a compile child, at once; `Compiled` follows as ever.
     StopCompile {
@@ -220,5 +222,12 @@ pub enum CompileReport {
         reason: String,
         /// What to do about it; may be empty.
         hint: String,
+    },
+    /// The file is not the one that was meant: the disk has changed it.
+    Torn,
+    /// The machine failed, as one does whose disk is full: another time the same may work.
+    Failed {
+        /// What failed.
+        reason: String,
     },
 }

@@ -324,6 +324,22 @@ fn a_slow_disk_makes_it_busy_and_what_is_lost_is_counted() {
     assert!(written.starts_with(b"0 O xx") && written.ends_with(b"xx\n"));
 }
 
+#[cfg(target_os = "linux")]
+#[test]
+fn a_full_disk_loses_lines_that_are_counted_and_later_ones_are_kept() {
+    let dir = TempDir::new().unwrap();
+    let logs = open(&dir);
+    let file = dir.path().join("hello.log");
+    std::os::unix::fs::symlink("/dev/full", &file).unwrap();
+    out(&logs, "hello", 1, "lost\n");
+    out(&logs, "other", 1, "kept\n");
+    assert_eq!(texts(&logs, Some("other")), ["kept"]);
+    assert!(logs.dropped_bytes() > 0);
+    fs::remove_file(file).unwrap();
+    out(&logs, "hello", 2, "kept too\n");
+    assert_eq!(texts(&logs, Some("hello")), ["kept too"]);
+}
+
 fn mkfifo(path: &Path) {
     let made = std::process::Command::new("mkfifo").arg(path).status().unwrap();
     assert!(made.success());

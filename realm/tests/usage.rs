@@ -73,6 +73,28 @@ fn what_cannot_be_used_ends_with_2_and_a_hint() {
 }
 
 #[test]
+fn what_is_no_name_is_refused_and_quoted_in_part() {
+    let desk = Desk::new();
+    desk.write("hello.wat", "(component)");
+    let long = "x".repeat(10 << 20);
+    for name in ["", "../up", "..", "a/b", "a\0b", "🙂", "Ünï", "-x", "\x1b[31mred", "two\nlines", &long] {
+        for words in [
+            &["push", "hello.wat", "--name", name][..],
+            &["push", "hello.wat", "--tag", name],
+            &["logs", "--", name],
+            &["stop", "--", name],
+            &["inspect", "--", name],
+        ] {
+            let ended = desk.run_words(words).assert(2);
+            let said = &ended.err;
+            assert!(said.contains("names are 1 to 63") && said.contains("\nhint: "), "{said}");
+            assert!(said.len() < 600 && !said.contains(['\x1b', '\0']) && said.lines().count() == 2, "{said:?}");
+            assert!(ended.out.is_empty());
+        }
+    }
+}
+
+#[test]
 fn variables_stand_in_for_flags_and_are_blamed() {
     let mut desk = Desk::new();
     desk.set("REALM_TIMEOUT", "soon");

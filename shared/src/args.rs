@@ -1,6 +1,7 @@
 //! A pass over the command line before `argh` sees it, for both programs: argh neither splits `--flag=value`, nor
 //! reads the environment, nor takes a program-wide flag after the verb. Pure: the environment is a function.
 
+use crate::text::excerpt;
 use std::fmt;
 
 /// How often a flag can be given, and whether it has a value.
@@ -83,6 +84,16 @@ pub struct Prepared {
     pub args: Vec<String>,
     /// Flags whose value comes from the environment: flag and variable. For the hint of an error.
     pub from_env: Vec<(&'static str, &'static str)>,
+}
+
+impl Prepared {
+    /// What argh says of a fault: it quotes values as they were typed, of any length, control characters and all.
+    #[must_use]
+    pub fn readable(&self, fault: &str) -> String {
+        let unreadable = |word: &&String| excerpt(word) != **word;
+        let values = self.args.iter().filter(unreadable);
+        values.fold(fault.to_owned(), |text, value| text.replace(value.as_str(), &excerpt(value)))
+    }
 }
 
 /// Why a command line cannot be used: exit code 2.
@@ -226,7 +237,7 @@ fn is_yes(variable: &str, value: &str) -> Result<bool, UsageError> {
         "1" | "true" | "yes" => Ok(true),
         "0" | "false" | "no" => Ok(false),
         other => {
-            let other = crate::text::excerpt(other);
+            let other = excerpt(other);
             Err(UsageError(format!("`{variable}` is `{other}`; expected `1` or `0`, `true` or `false`, `yes` or `no`")))
         }
     }

@@ -14,8 +14,6 @@ mod idle;
 mod instances;
 mod lan;
 mod memory;
-mod payload;
-mod proc;
 mod pushes;
 mod raw;
 mod samples;

@@ -4,7 +4,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
-use std::time::{Duration, Instant, SystemTime};
+use std::time::{Duration, SystemTime};
 
 use crate::Failure;
 use crate::command::{self, Echo, Finished};
@@ -13,16 +13,14 @@ use crate::workspace::Programs;
 
 mod place;
 mod process;
+mod rough;
+mod status;
 
 pub(crate) use place::Place;
 pub(crate) use process::Agent;
 
 /// How long an agent may take to end after SIGTERM: its own grace period for guests is shorter.
 const STOPPED_WITHIN: Duration = Duration::from_secs(20);
-/// How long news may take from one node to the others: gossip is a matter of milliseconds, a missed one of a sync.
-const SETTLED_WITHIN: Duration = Duration::from_secs(30);
-/// Pause between two questions that were answered too early.
-const ASK_AGAIN_AFTER: Duration = Duration::from_millis(100);
 /// How long one `realm` command may take; it bounds itself to five minutes at most.
 const COMMAND_WITHIN: Duration = Duration::from_secs(330);
 
@@ -98,28 +96,41 @@ impl Cluster {
         self.add_at(&Place::here(), owner, echo)
     }
 
-    /// Agents that are started from now on run this program.
+    /// As [`Cluster::add`], with further tags.
+    pub(crate) fn add_tagged(&mut self, owner: &str, tags: &[&str]) -> Result<(), Failure> {
+        self.start(&Place::here(), owner, tags, Echo::Quiet)
+    }
+
+    /// As [`Cluster::add`], elsewhere.
+    pub(crate) fn add_at(&mut self, place: &Place, owner: &str, echo: Echo) -> Result<(), Failure> {
+        self.start(place, owner, &[], echo)
+    }
+
+    /// The agent that is started next runs this program, and so do those after it.
     pub(crate) fn run_agent(&mut self, program: PathBuf) {
         self.programs.agent = program;
     }
 
-    /// Ends the agent that was started last; the next one gets its data directory.
-    pub(crate) fn stop_last(&mut self) -> Result<(), Failure> {
-        let Some(agent) = self.agents.pop() else { return Ok(()) };
-        command::signal("TERM", agent.pid)?;
-        match ended_badly(&agent) {
-            None => Ok(()),
-            Some(why) => Err(format!("{why}{}", agent.log_tail())),
-        }
+    /// The same with a copy of the program that nobody else runs.
+    pub(crate) fn run_own_copy(&mut self) -> Result<(), Failure> {
+        let copy = self.folder.join("realm-agent");
+        fs::copy(&self.programs.agent, &copy).map_err(|error| format!("cannot write `{}`: {error}", copy.display()))?;
+        self.run_agent(copy);
+        Ok(())
     }
 
-    /// The same elsewhere.
-    pub(crate) fn add_at(&mut self, place: &Place, owner: &str, echo: Echo) -> Result<(), Failure> {
+    /// What the agent that is started next runs.
+    pub(crate) fn program(&self) -> &Path {
+        &self.programs.agent
+    }
+
+    fn start(&mut self, place: &Place, owner: &str, tags: &[&str], echo: Echo) -> Result<(), Failure> {
         let number = self.agents.len() + 1;
         let data_dir = self.folder.join(format!("node-{number}"));
         let mut agent = place.command(&self.programs.agent);
         agent.args(["--listen", &format!("/ip4/{}/udp/0/quic-v1", place.ip()), "--http", "127.0.0.1:0"]);
         agent.args(["--role", "dev", "--owner", owner, "--data-dir"]).arg(&data_dir);
+        agent.args(tags.iter().flat_map(|tag| ["--role", tag]));
         if let (Meet::Told, Some(first)) = (self.meet, self.agents.first()) {
             agent.args(["--bootstrap", &first.address]);
         }
@@ -166,55 +177,6 @@ impl Cluster {
         let ended = done.code.map_or("a signal".to_owned(), |code| format!("exit code {code}"));
         let said = if echo == Echo::Shown { String::new() } else { format!("\n{}{}", done.stdout, done.stderr) };
         Err(format!("`{shown}` ended with {ended} instead of {code}{said}{}", self.log_tails()))
-    }
-
-    /// `realm status --json` without spaces between its tokens, so that a member can be found as text.
-    pub(crate) fn status_json(&self) -> Result<String, Failure> {
-        self.status_json_by(&[])
-    }
-
-    fn status_json_by(&self, words: &[&str]) -> Result<String, Failure> {
-        let json = self.expect(&[&["status", "--json"], words].concat(), 0, Echo::Quiet)?.stdout;
-        Ok(compact(&json))
-    }
-
-    /// Asks for the status until it is as wished; `what` says in words what was waited for.
-    ///
-    /// What one node knows reaches the next a moment later, and any of them may answer. Nothing tells an operator when all
-    /// know it, so this asks again, as one would by hand.
-    pub(crate) fn await_status(&self, what: &str, wished: impl Fn(&str) -> bool) -> Result<String, Failure> {
-        self.await_status_by(&[], what, wished)
-    }
-
-    fn await_status_by(&self, words: &[&str], what: &str, wished: impl Fn(&str) -> bool) -> Result<String, Failure> {
-        let deadline = Instant::now() + SETTLED_WITHIN;
-        loop {
-            let status = self.status_json_by(words)?;
-            if wished(&status) {
-                return Ok(status);
-            }
-            if Instant::now() > deadline {
-                let seconds = SETTLED_WITHIN.as_secs();
-                return Err(format!("{what}: not within {seconds} s\n{status}{}", self.log_tails()));
-            }
-            std::thread::sleep(ASK_AGAIN_AFTER);
-        }
-    }
-
-    /// Waits until any node knows all of them.
-    pub(crate) fn formed(&self) -> Result<(), Failure> {
-        self.await_nodes(&[])
-    }
-
-    /// Waits until the node at `address` knows all of them.
-    pub(crate) fn formed_at(&self, address: &str) -> Result<(), Failure> {
-        self.await_nodes(&["--via", address])
-    }
-
-    fn await_nodes(&self, words: &[&str]) -> Result<(), Failure> {
-        let nodes = self.agents.len();
-        let all = |status: &str| status.matches("\"alive\":true").count() == nodes;
-        self.await_status_by(words, &format!("a realm of {nodes} live nodes"), all).map(drop)
     }
 
     /// Ends every agent with SIGTERM, insists that each ends well, and removes the folder.
@@ -274,20 +236,6 @@ fn ended_badly(agent: &Agent) -> Option<String> {
     }
 }
 
-fn compact(json: &str) -> String {
-    let (mut inside, mut escaped) = (false, false);
-    let keep = |letter: &char| {
-        match letter {
-            '"' if !escaped => inside = !inside,
-            _ if !inside && letter.is_whitespace() => return false,
-            _ => {}
-        }
-        escaped = inside && *letter == '\\' && !escaped;
-        true
-    };
-    json.chars().filter(keep).collect()
-}
-
 /// Processes whose command line names the folder; only Linux can tell.
 fn left_behind(folder: &Path) -> Vec<String> {
     let folder = folder.to_string_lossy();
@@ -304,12 +252,6 @@ mod tests {
     use std::process::Stdio;
 
     use super::*;
-
-    #[test]
-    fn compact_json_loses_spaces_outside_of_strings_only() {
-        assert_eq!(compact("{ \"a\" : \"b \\\" c\",\n \"d\": [ 1 ] }"), "{\"a\":\"b \\\" c\",\"d\":[1]}");
-        assert_eq!(compact(r#"{"a\\": "b"}"#), r#"{"a\\":"b"}"#);
-    }
 
     #[test]
     fn finds_processes_that_name_the_folder() {

@@ -1,4 +1,4 @@
-//! `cargo xtask`: builds, tests, demonstrates and measures the project.
+//! `cargo xtask`: builds, tests, demonstrates, measures and tortures the project.
 //! Knows the two programs by their command lines alone and imports no crate of the workspace, so that it is built in seconds
 //! and what it shows is what a user would see.
 #![allow(clippy::print_stdout, reason = "talking to a terminal is what this program is for")]
@@ -15,13 +15,17 @@ mod command;
 mod demo;
 mod guests;
 mod network;
+mod payload;
+mod proc;
 mod skips;
+mod stress;
 mod sweeper;
 mod test;
 mod tidy;
+mod torture;
 mod workspace;
 
-/// Build, test, demonstrate and measure realm.
+/// Build, test, demonstrate, measure and torture realm.
 #[derive(FromArgs)]
 struct TopLevel {
     #[argh(subcommand)]
@@ -38,6 +42,7 @@ enum Verb {
     Guests(guests::Args),
     Build(build::Args),
     Bench(bench::Args),
+    Torture(torture::Args),
 }
 
 /// Why a task failed, in words for the person at the terminal.
@@ -65,6 +70,7 @@ fn main() -> ExitCode {
         Verb::Guests(args) => guests::run(&args),
         Verb::Build(args) => build::run(&args),
         Verb::Bench(args) => bench::run(&args),
+        Verb::Torture(args) => torture::run(&args),
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,

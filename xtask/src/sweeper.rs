@@ -8,7 +8,7 @@ use std::process::{Child, ChildStdin, Command, Stdio};
 
 use crate::Failure;
 
-/// Reads `pid N` and `net NAMESPACE` lines; at `done` it leaves everything alone. At the end of input it sweeps: the pids were ours, and their
+/// Reads `pid N`, `gone N` and `net NAMESPACE` lines; at `done` it leaves everything alone. At the end of input it sweeps: the pids were ours, and their
 /// parent is gone, so nobody else will. Agents get ten seconds to end by themselves before they are killed; a shell can
 /// only ask whether a process that is not its child still lives, hence the loop.
 const SCRIPT: &str = r#"
@@ -17,6 +17,7 @@ pids= nets=
 while read -r verb what; do
     case $verb in
         pid) pids="$pids $what" ;;
+        gone) left=; for pid in $pids; do [ "$pid" = "$what" ] || left="$left $pid"; done; pids=$left ;;
         net) nets="$nets $what" ;;
         done) exit 0 ;;
     esac
@@ -52,6 +53,11 @@ impl Sweeper {
     /// Has one more process ended when we are gone.
     pub(crate) fn watch(&mut self, pid: u32) -> Result<(), Failure> {
         self.say(&format!("pid {pid}\n"))
+    }
+
+    /// A process has ended: by the time that we are gone, its number may be that of another one.
+    pub(crate) fn forget(&mut self, pid: u32) -> Result<(), Failure> {
+        self.say(&format!("gone {pid}\n"))
     }
 
     /// Has a network namespace removed when we are gone.
@@ -102,6 +108,19 @@ mod tests {
         drop(sweeper);
         assert!(!waiter.join().unwrap().success());
         assert!(!folder.exists());
+    }
+
+    #[test]
+    fn leaves_alone_whose_number_is_that_of_one_that_has_ended() {
+        let folder = folder("forgotten");
+        let mut spared = Command::new("sleep").arg("600").spawn().unwrap();
+        let mut sweeper = Sweeper::start(&folder).unwrap();
+        sweeper.watch(spared.id()).unwrap();
+        sweeper.forget(spared.id()).unwrap();
+        drop(sweeper);
+        assert!(spared.try_wait().unwrap().is_none());
+        spared.kill().unwrap();
+        spared.wait().unwrap();
     }
 
     #[test]

@@ -103,7 +103,7 @@ impl Adhoc {
     /// Compiles to `code` and gives the SHA-256 of that. When it returns, the compile child has ended.
     fn compile(&self, code: &Path) -> Result<[u8; 32], Verdict> {
         let events = self.events.clone();
-        let child = spawn_compile(&self.args.file, code, self.args.fuel.is_some(), move |_, status, stdout| {
+        let child = spawn_compile(&self.args.file, code, self.args.fuel.is_some(), None, move |_, status, stdout| {
             let _ = events.send(Event::Compiled { status, stdout });
         });
         let _child = child.map_err(|error| Verdict::fault(format!("cannot start to compile it: {error}")))?;
@@ -206,8 +206,9 @@ fn compiled(status: &str, stdout: &[u8]) -> Result<[u8; 32], Verdict> {
     match ipc::read_frame(&mut &*stdout) {
         Ok(Some(CompileReport::Ok { sha256, .. })) => Ok(sha256),
         Ok(Some(CompileReport::Refused { reason, hint })) => Err(Verdict::fault(reason).hint(&hint)),
+        Ok(Some(CompileReport::Failed { reason })) => Err(Verdict::fault(format!("compiling failed: {reason}"))),
         // When it could, it has said more on the standard error output, which is ours.
-        Ok(None) | Err(_) => Err(Verdict::fault(format!("compiling failed: {status}"))),
+        Ok(None | Some(CompileReport::Torn)) | Err(_) => Err(Verdict::fault(format!("compiling failed: {status}"))),
     }
 }
 

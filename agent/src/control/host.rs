@@ -74,6 +74,11 @@ pub enum HostEvent {
         /// At hand, refused for good (`Ok(Err)` is not used: the flag tells), or not possible this time.
         result: Result<(), PrepareFailed>,
     },
+    /// An artifact that was to be compiled is not what its name says. The wish for code ends with `Prepared` as well.
+    Torn {
+        /// Which artifact.
+        digest: Digest,
+    },
     /// An instance runs.
     Started {
         /// Which.

@@ -1,23 +1,28 @@
 //! What a node must not forget, on disk: key, trust, accepted intents, how runs ended, who is known. One thread
 //! writes, in the order of the orders, each file replaced whole and durably before the answer.
 
-mod files;
 mod load;
+mod paths;
 
-pub use files::{StorePaths, endpoint_file};
 pub use load::{Loaded, StoreError, load, set_aside};
+pub use paths::{StorePaths, endpoint_file};
 
 use crate::control::disk::{MemberFile, RunRecord};
-use shared::files::{TrustFile, replace};
+use shared::files::{self, TrustFile, replace};
 use shared::{ComponentName, IntentKey, OwnerId};
 use smol::channel::Sender;
+use std::collections::BTreeMap;
 use std::io;
 use std::sync::Arc;
-use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, TrySendError, sync_channel};
 use std::thread::{self, JoinHandle};
+use std::time::Duration;
 
 /// Orders that may wait for the disk. A full queue is answered at once: the intent counts as not stored.
 const MAX_ORDERS: usize = 512;
+
+/// What the disk has refused is tried again after this time, and with each further order.
+const RETRY: Duration = Duration::from_secs(10);
 
 /// Something to write.
 pub enum StoreOrder {
@@ -104,26 +109,83 @@ impl Drop for Store {
     }
 }
 
-fn write(paths: &StorePaths, queue: &Receiver<StoreOrder>, events: &Sender<StoreEvent>) {
-    for order in queue {
-        let event = match order {
-            StoreOrder::Persist { ticket, key, bytes, claim } => {
-                let result = persist(paths, &key, &bytes, claim).map_err(|error| error.to_string());
-                Some(StoreEvent::Persisted { ticket, result })
+/// What is to be written and has no answer. What the disk refuses stays here until it has room: without the record of its
+/// end, a component that has completed would be run again after a restart.
+#[derive(Default)]
+struct Owed {
+    /// The newest of each component, `None` to remove it: as many as there are entries in the state map at the most.
+    runs: BTreeMap<ComponentName, Option<RunRecord>>,
+    members: Option<MemberFile>,
+    /// Whether the disk has refused the last attempt, which is told once: a full disk stays so for a while.
+    refused: bool,
+}
+
+impl Owed {
+    fn is_empty(&self) -> bool {
+        self.runs.is_empty() && self.members.is_none()
+    }
+
+    /// Writes as much as the disk takes. Gives what has to be told of it.
+    fn write(&mut self, paths: &StorePaths) -> Option<StoreEvent> {
+        let refused = self.try_write(paths).err();
+        let told = std::mem::replace(&mut self.refused, refused.is_some());
+        let (what, error) = refused.filter(|_| !told)?;
+        let reason = format!("could not write {what}: {}; it is tried again", files::fault(&error));
+        Some(StoreEvent::Failed { reason })
+    }
+
+    fn try_write(&mut self, paths: &StorePaths) -> Result<(), (&'static str, io::Error)> {
+        while let Some(entry) = self.runs.first_entry() {
+            let path = paths.run(entry.key());
+            match entry.get() {
+                Some(run) => write_cbor(&path, run).map_err(|error| ("how a component ended", error))?,
+                None => remove(&path).map_err(|error| ("that a component was removed", error))?,
             }
-            StoreOrder::SaveRun { name, run } => failed("how a component ended", write_cbor(&paths.run(&name), &run)),
-            StoreOrder::ForgetRun(name) => failed("that a component was removed", remove(&paths.run(&name))),
-            StoreOrder::SaveMembers(members) => failed("who is known", write_cbor(&paths.peers(), &members)),
-        };
-        // After the loop has ended nobody wants the answer, but the rest is still written.
-        if let Some(event) = event {
-            let _ = events.send_blocking(event);
+            entry.remove();
         }
+        if let Some(members) = &self.members {
+            write_cbor(&paths.peers(), members).map_err(|error| ("who is known", error))?;
+            self.members = None;
+        }
+        Ok(())
     }
 }
 
-fn failed(what: &str, result: io::Result<()>) -> Option<StoreEvent> {
-    result.err().map(|error| StoreEvent::Failed { reason: format!("could not write {what}: {error}") })
+fn write(paths: &StorePaths, queue: &Receiver<StoreOrder>, events: &Sender<StoreEvent>) {
+    let mut owed = Owed::default();
+    loop {
+        let order = match owed.is_empty() {
+            true => queue.recv().map_err(|_| RecvTimeoutError::Disconnected),
+            false => queue.recv_timeout(RETRY),
+        };
+        let ended = matches!(order, Err(RecvTimeoutError::Disconnected));
+        let answer = match order {
+            Ok(StoreOrder::Persist { ticket, key, bytes, claim }) => {
+                let result = persist(paths, &key, &bytes, claim);
+                Some(StoreEvent::Persisted { ticket, result })
+            }
+            Ok(StoreOrder::SaveRun { name, run }) => {
+                owed.runs.insert(name, Some(run));
+                None
+            }
+            Ok(StoreOrder::ForgetRun(name)) => {
+                owed.runs.insert(name, None);
+                None
+            }
+            Ok(StoreOrder::SaveMembers(members)) => {
+                owed.members = Some(members);
+                None
+            }
+            Err(_) => None,
+        };
+        // After the loop has ended nobody wants the answer, but the rest is still written.
+        for event in answer.into_iter().chain(owed.write(paths)) {
+            let _ = events.send_blocking(event);
+        }
+        if ended {
+            return;
+        }
+    }
 }
 
 /// Not synchronised: a record that comes back belongs to an intent that is not held any more, and means nothing.
@@ -135,12 +197,31 @@ fn remove(path: &std::path::Path) -> io::Result<()> {
 }
 
 /// The owner is bound before the intent: a crash between the two leaves a node that obeys its owner and lacks one
-/// intent, never one that holds an intent and obeys anybody.
-fn persist(paths: &StorePaths, key: &IntentKey, bytes: &[u8], claim: Option<OwnerId>) -> io::Result<()> {
+/// intent, never one that holds an intent and obeys anybody. A claim whose intent was refused by the disk is undone, for
+/// the node tells so; one that is there stays.
+fn persist(paths: &StorePaths, key: &IntentKey, bytes: &[u8], claim: Option<OwnerId>) -> Result<(), String> {
+    let trust = paths.trust();
+    let mut binds = false;
     if let Some(owner) = claim {
-        replace(&paths.trust(), TrustFile { owner }.to_text().as_bytes(), 0o600)?;
+        let text = TrustFile { owner }.to_text();
+        match std::fs::read(&trust) {
+            Ok(there) if there == text.as_bytes() => {}
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                replace(&trust, text.as_bytes(), 0o600).map_err(|error| files::fault(&error))?;
+                binds = true;
+            }
+            // An operator has configured it while the agent runs. Who that is counts once it is started again.
+            Ok(_) => return Err(format!("`{}` names another owner; the agent has to be restarted", trust.display())),
+            Err(error) => return Err(files::fault(&error)),
+        }
     }
-    replace(&paths.intent(key), bytes, 0o600)
+    replace(&paths.intent(key), bytes, 0o600).map_err(|error| {
+        if binds {
+            // If it stays, it binds the node to who was first, when it is started again.
+            let _ = files::remove(&trust);
+        }
+        files::fault(&error)
+    })
 }
 
 /// The largest of these files; ten thousand members with their reports stay below it.

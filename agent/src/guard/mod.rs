@@ -5,6 +5,7 @@ use crate::args::AgentArgs;
 use crate::children::{Compile, Spawned, spawn_compile, spawn_control, spawn_runner};
 use crate::ipc::{self, FromGuard, ToGuard};
 use crate::{lock, signals};
+use shared::Digest;
 use std::collections::BTreeMap;
 use std::io;
 use std::os::fd::AsFd;
@@ -223,14 +224,20 @@ impl Guard {
                     compile.child.kill();
                 }
             }
-            ToGuard::Compile { job, input, output, fuel } => {
+            ToGuard::Compile { job, input, output, fuel, sha256 } => {
                 let started = if self.compiles.len() >= MAX_COMPILES {
                     Err(io::Error::other("too many are running"))
                 } else {
                     let events = self.events.clone();
-                    spawn_compile(&input, &output, fuel, move |pid, status, stdout| {
-                        let _ = events.send(Event::CompileEnded { pid, status, stdout });
-                    })
+                    spawn_compile(
+                        &input,
+                        &output,
+                        fuel,
+                        Some(Digest::from_bytes(sha256)),
+                        move |pid, status, stdout| {
+                            let _ = events.send(Event::CompileEnded { pid, status, stdout });
+                        },
+                    )
                 };
                 match started {
                     Ok(compile) => {

@@ -183,6 +183,7 @@ mod tests {
             input: PathBuf::from("x".repeat(FRAME_CAP)),
             output: PathBuf::new(),
             fuel: false,
+            sha256: [1; 32],
         };
         assert!(matches!(write_frame(&mut ours, &job), Err(IpcError::Frame(FrameError::TooLong { .. }))));
         ours.write_all(&u32::MAX.to_be_bytes()).unwrap();

@@ -125,6 +125,23 @@ fn what_the_disk_has_lost_is_fetched_again() {
 }
 
 #[test]
+fn what_is_found_to_be_torn_when_it_is_to_be_compiled_is_fetched_first() {
+    for failed in [false, true] {
+        let mut bench = Bench::new();
+        let digest = artifact(1).digest;
+        bench.accept(&push(1, |_| {}));
+        bench.give(Input::Stored { digest });
+        if failed {
+            let result = Err(PrepareError::Unable("the disk has changed its artifact".into()));
+            bench.give(Input::Prepared { digest, fuel: false, result });
+        }
+        assert_eq!(fetches(&bench.give(Input::Torn { digest })), [digest]);
+        assert_eq!(bench.component("hello").phase, Phase::Fetching);
+        assert_eq!(prepares(&bench.give(Input::Stored { digest })).len(), 1);
+    }
+}
+
+#[test]
 fn the_latest_usage_of_each_running_instance_is_kept() {
     let mut bench = Bench::new();
     let twice = push(1, |body| body.payload.component.replicas = Replicas::try_from(2).unwrap());

@@ -15,11 +15,12 @@ fn agent() -> Command {
 }
 
 fn compile(input: &Path, output: &Path, fuel: bool) -> Child {
+    compile_with(input, output, if fuel { &["--fuel"] } else { &[] })
+}
+
+fn compile_with(input: &Path, output: &Path, more: &[&str]) -> Child {
     let mut command = agent();
-    command.arg("compile").arg("--input").arg(input).arg("--output").arg(output);
-    if fuel {
-        command.arg("--fuel");
-    }
+    command.arg("compile").arg("--input").arg(input).arg("--output").arg(output).args(more);
     command.spawn().unwrap()
 }
 
@@ -52,12 +53,38 @@ fn a_refusal_is_a_report_and_a_missing_file_is_a_failure() {
     let dir = tempfile::tempdir().unwrap();
     let (input, output) = (dir.path().join("in.wasm"), dir.path().join("out.cwasm"));
     let (said, success) = report(compile(&input, &output, false));
-    assert!(said.is_none() && !success);
+    let Some(CompileReport::Failed { reason }) = said else { panic!("{said:?}") };
+    assert!(!success && reason.contains("No such file"), "{reason}");
     std::fs::write(&input, wasm("(module)")).unwrap();
     let (said, success) = report(compile(&input, &output, false));
     let Some(CompileReport::Refused { reason, hint }) = said else { panic!("{said:?}") };
     assert!(success && reason.contains("core module") && hint.contains("wasm-tools component new"));
     assert!(!output.exists());
+}
+
+#[test]
+fn another_file_than_the_one_that_is_meant_is_not_compiled() {
+    let dir = tempfile::tempdir().unwrap();
+    let (input, output) = (dir.path().join("in.wasm"), dir.path().join("out.cwasm"));
+    let bytes = wasm(&spinner());
+    std::fs::write(&input, &bytes).unwrap();
+    for (meant, is_it) in [(Digest::of(&bytes), true), (Digest::of(b"another"), false)] {
+        let _ = std::fs::remove_file(&output);
+        let (said, success) = report(compile_with(&input, &output, &["--sha256", &meant.to_string()]));
+        assert!(success && matches!(said, Some(CompileReport::Ok { .. })) == is_it, "{said:?}");
+        assert!(is_it || said == Some(CompileReport::Torn), "{said:?}");
+        assert_eq!(output.exists(), is_it);
+    }
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn a_full_disk_is_a_failure_and_no_refusal() {
+    let dir = tempfile::tempdir().unwrap();
+    let input = dir.path().join("in.wasm");
+    std::fs::write(&input, wasm(&spinner())).unwrap();
+    let (said, success) = report(compile(&input, Path::new("/dev/full"), false));
+    assert_eq!((said, success), (Some(CompileReport::Failed { reason: "the disk is full".into() }), false));
 }
 
 #[cfg(target_os = "linux")]

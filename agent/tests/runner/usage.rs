@@ -40,10 +40,10 @@ fn time_and_fuel_of_a_guest_that_only_computes_are_told_while_it_does() {
     let plain = runner.begin(&spinner(), forever.clone());
     let first = runner.until_uses(plain, |usage| usage.cpu_ms >= COMPUTED_MS);
     let second = runner.until_uses(plain, |usage| usage.cpu_ms >= first.cpu_ms + COMPUTED_MS);
-    assert!(u128::from(second.cpu_ms) <= began.elapsed().as_millis(), "{second:?}");
+    assert!(was_once(second.cpu_ms, began), "{second:?}");
     runner.tell(&ToRunner::Stop { instance: plain });
     let end = runner.end(plain).usage();
-    assert!(end.cpu_ms >= second.cpu_ms && u128::from(end.cpu_ms) <= began.elapsed().as_millis(), "{end:?}");
+    assert!(end.cpu_ms >= second.cpu_ms && was_once(end.cpu_ms, began), "{end:?}");
 
     let metered = runner.begin(&spinner(), RunSpec { fuel: Some(u64::MAX), ..forever });
     let first = runner.until_uses(metered, |usage| usage.fuel_used >= 10 * FUEL_STEP);
@@ -53,6 +53,12 @@ fn time_and_fuel_of_a_guest_that_only_computes_are_told_while_it_does() {
     let seen = runner.end(metered);
     assert_eq!(seen.outcome(), &Outcome::Stopped);
     assert!(seen.usage().fuel_used >= second.fuel_used, "{:?}", seen.usage());
+}
+
+/// Whether one thread can have computed for so long since then, and was not counted twice: by half as much again at most,
+/// since the clocks of a virtual machine are not of one mind.
+fn was_once(cpu_ms: u64, since: Instant) -> bool {
+    2 * u128::from(cpu_ms) <= 3 * since.elapsed().as_millis()
 }
 
 #[test]

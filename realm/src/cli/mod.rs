@@ -6,7 +6,7 @@ mod values;
 mod verbs;
 
 pub use steer::{RestartArgs, RmArgs, StartArgs, Steer, SteerArgs, StopArgs};
-pub use values::{Color, PeerRef, ReachAddr, Since, Timeout};
+pub use values::{Color, PeerRef, ReachAddr, Timeout};
 pub use verbs::{
     CompletionsArgs, ConfigureArgs, InitArgs, InspectArgs, KeyArgs, KeyShowArgs, KeyVerb, LogsArgs, PsArgs, PushArgs,
     Shell, StatusArgs, Verb, WhoamiArgs,
@@ -98,7 +98,7 @@ fn help_text() -> String {
 
 /// argh's words for a fault, in the form of ours.
 fn usage(output: &str, prepared: &Prepared) -> Failure {
-    let text = output.trim();
+    let text = prepared.readable(output.trim());
     let mut message = text.lines().map(str::trim_end).collect::<Vec<_>>().join("\n");
     if let Some(first) = message.get(..1).map(str::to_lowercase) {
         message.replace_range(..1, &first);

@@ -8,6 +8,7 @@ mod command_line;
 mod entry;
 mod first_use;
 mod hostile;
+mod http;
 mod life;
 mod load;
 mod operator;
@@ -19,6 +20,7 @@ mod restart;
 mod rollout;
 #[allow(dead_code, reason = "tests on other hosts share it")]
 mod shell;
+mod slow_clients;
 mod support;
 mod thousand;
 mod watch;

@@ -141,6 +141,7 @@ fn what_is_not_understood_is_a_usage_error() {
         &["--unknown"][..],
         &["--owner", "ed25519:xyz"],
         &["--listen", "127.0.0.1:80"],
+        &["--listen", "/dns/localhost/tcp/1"],
         &["--bootstrap", "nowhere"],
         &["--role", "NOT A TAG"],
         &["--http"],

@@ -25,6 +25,22 @@ pub fn replace(path: &Path, bytes: &[u8], mode: u32) -> io::Result<()> {
     sync_dir(path.parent().unwrap_or(Path::new(".")))
 }
 
+/// Whether the disk has no room left.
+#[must_use]
+pub fn is_full(error: &io::Error) -> bool {
+    matches!(error.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded)
+}
+
+/// Why a file could not be read or written, in words that say what to do about it.
+#[must_use]
+pub fn fault(error: &io::Error) -> String {
+    match error.kind() {
+        _ if is_full(error) => "the disk is full".into(),
+        io::ErrorKind::ReadOnlyFilesystem => "the disk is read-only".into(),
+        _ => format!("the disk failed: {error}"),
+    }
+}
+
 /// Removes `path` durably; a file that is not there is no error.
 ///
 /// # Errors

@@ -47,12 +47,20 @@ use smol::{Executor, Timer};
 use std::fmt;
 use std::sync::Arc;
 
-/// Whether a text is an address that can be dialled or listened on.
+/// Whether a text is an address that can be dialled.
 ///
 /// # Errors
 /// [`MeshError::BadAddr`] says what is wrong.
 pub fn check_addr(text: &str) -> Result<(), MeshError> {
     Addr::parse(text).map(drop)
+}
+
+/// Whether a text is an address that can be listened on.
+///
+/// # Errors
+/// [`MeshError::BadAddr`] says what is wrong.
+pub fn check_listen_addr(text: &str) -> Result<(), MeshError> {
+    Addr::for_listening(text).map(drop)
 }
 
 /// What a mesh is started with.

@@ -4,11 +4,12 @@ use std::thread;
 use std::time::Duration;
 
 use super::idle::{Usage, formed_with_own_copy};
-use super::proc::{family, guests_kib, kind};
-use super::{AGENTS, Figures, payload, verdict};
+use super::{AGENTS, Figures, verdict};
 use crate::Failure;
 use crate::cluster::Cluster;
 use crate::command::Echo;
+use crate::payload;
+use crate::proc::{family, guests_kib, kind};
 use crate::workspace::Programs;
 
 /// Instances that are added.

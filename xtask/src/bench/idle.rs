@@ -1,14 +1,13 @@
 //! What an agent costs when nothing happens, alone and with peers: memory of its processes, their CPU, what they write.
 //! Read from /proc, hence on Linux only. PSS, because processes of one binary share pages.
 
-use std::fs;
 use std::time::{Duration, Instant};
 
-use super::proc::{computed_ns, family, kind, pss_kib, written};
 use super::{Figures, verdict};
 use crate::Failure;
 use crate::cluster::Cluster;
 use crate::command::Echo;
+use crate::proc::{computed_ns, family, kind, pss_kib, written};
 use crate::workspace::Programs;
 
 /// Peers of the agent that is watched; the promise is about two.
@@ -87,12 +86,11 @@ pub(super) fn measure(programs: &Programs) -> Result<Figures, Failure> {
 /// So many agents that know one another, of which the first runs a copy of the program that nobody else runs.
 pub(super) fn formed_with_own_copy(agents: usize, programs: &Programs) -> Result<Cluster, Failure> {
     let mut cluster = Cluster::new(programs.clone())?;
-    let copy = cluster.folder.join("realm-agent");
-    fs::copy(&programs.agent, &copy).map_err(|error| format!("cannot write `{}`: {error}", copy.display()))?;
     let owner = cluster.init(Echo::Quiet)?;
-    for number in 0..agents {
-        cluster.run_agent(if number == 0 { copy.clone() } else { programs.agent.clone() });
+    cluster.run_own_copy()?;
+    for _ in 0..agents {
         cluster.add(&owner, Echo::Quiet)?;
+        cluster.run_agent(programs.agent.clone());
     }
     cluster.formed()?;
     Ok(cluster)

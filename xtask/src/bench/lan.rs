@@ -5,11 +5,12 @@ use std::env;
 use std::time::{Duration, Instant};
 
 use super::samples::Samples;
-use super::{Figures, payload, verdict};
+use super::{Figures, verdict};
 use crate::Failure;
 use crate::cluster::{Cluster, Meet};
 use crate::command::Echo;
 use crate::network::Network;
+use crate::payload;
 use crate::workspace::Programs;
 
 /// A developer's machine and the boards on the shelf.

@@ -3,9 +3,11 @@
 
 use std::env;
 
-use super::{AGENTS, Figures, payload, proc, stored, verdict};
+use super::{AGENTS, Figures, stored, verdict};
 use crate::Failure;
 use crate::cluster::Cluster;
+use crate::payload;
+use crate::proc;
 use crate::workspace::Programs;
 
 /// Ten times what a large component has.

@@ -7,11 +7,12 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use super::samples::Samples;
-use super::{Figures, payload, verdict};
+use super::{Figures, verdict};
 use crate::Failure;
 use crate::cluster::Cluster;
 use crate::command::Echo;
 use crate::guests::sha256;
+use crate::payload;
 use crate::workspace::Programs;
 
 /// So many agents, and what is promised of the median in milliseconds: compiled anew, and compiled before.

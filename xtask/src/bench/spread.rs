@@ -4,13 +4,13 @@
 use std::env;
 use std::time::Duration;
 
-use super::payload::{self, Payload};
 use super::samples::Samples;
 use super::{Figures, stored, verdict};
 use crate::Failure;
 use crate::cluster::Cluster;
 use crate::command::Echo;
 use crate::network::Network;
+use crate::payload::{self, Payload};
 use crate::workspace::Programs;
 
 /// As many as the operator's uplink would take half a minute for, one by one.

@@ -5,10 +5,11 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use super::samples::Samples;
-use super::{Figures, payload, verdict};
+use super::{Figures, verdict};
 use crate::Failure;
 use crate::cluster::{Agent, Cluster};
 use crate::command::{self, Echo};
+use crate::payload;
 use crate::workspace::Programs;
 
 /// Starts with each number of components.

@@ -6,10 +6,10 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use super::payload::Payload;
 use crate::Failure;
 use crate::cluster::Cluster;
 use crate::command::Echo;
+use crate::payload::Payload;
 
 /// Pause between two looks: a fraction of what is measured, and a few system calls.
 const LOOK_EVERY: Duration = Duration::from_millis(1);

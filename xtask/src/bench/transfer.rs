@@ -9,9 +9,10 @@ use std::time::{Duration, Instant};
 
 use super::samples::Samples;
 use super::stored::{self, Times};
-use super::{AGENTS, Figures, payload, raw, verdict};
+use super::{AGENTS, Figures, raw, verdict};
 use crate::Failure;
 use crate::cluster::Cluster;
+use crate::payload;
 use crate::workspace::Programs;
 
 /// The size that is spoken of: as large as a component in an interpreted language gets.

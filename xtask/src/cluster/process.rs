@@ -1,7 +1,8 @@
 //! One agent as a process: started, understood by the lines it prints, asked over HTTP.
 //! Nothing is guessed: it is up when it has printed `ready`.
 
-use std::fs::{self, File};
+use std::ffi::OsString;
+use std::fs::{self, OpenOptions};
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpStream;
 use std::path::{Path, PathBuf};
@@ -29,9 +30,13 @@ pub(crate) struct Agent {
     pub(crate) address: String,
     /// `HOST:PORT` of its HTTP edge.
     pub(crate) http: String,
-    data_dir: PathBuf,
+    pub(crate) data_dir: PathBuf,
     /// The file that its log goes to.
     pub(super) log: PathBuf,
+    /// What it was started with.
+    pub(super) words: (OsString, Vec<OsString>),
+    /// What it prints.
+    lines: Receiver<String>,
     /// Tells once how it ended.
     pub(super) ended: Receiver<std::io::Result<ExitStatus>>,
 }
@@ -45,7 +50,10 @@ impl Agent {
         meet: Meet,
         sweeper: &mut Sweeper,
     ) -> Result<Self, Failure> {
-        let file = File::create(log).map_err(|error| format!("cannot write `{}`: {error}", log.display()))?;
+        // What it said before it was ended stays.
+        let file = OpenOptions::new().create(true).append(true).open(log);
+        let file = file.map_err(|error| format!("cannot write `{}`: {error}", log.display()))?;
+        let words = (agent.get_program().to_owned(), agent.get_args().map(OsString::from).collect());
         without_own_settings(&mut agent);
         match meet {
             // Nobody on this machine's network has to hear of them.
@@ -59,12 +67,28 @@ impl Agent {
         let lines = read_lines(&mut child);
         let (tell, ended) = mpsc::channel();
         thread::spawn(move || tell.send(child.wait()).is_ok());
+        let mut agent = Agent {
+            pid,
+            address: String::new(),
+            http: String::new(),
+            data_dir,
+            log: log.to_path_buf(),
+            words,
+            lines,
+            ended,
+        };
+        agent.until_ready()?;
+        Ok(agent)
+    }
+
+    /// Waits until it says that it is ready: once it was started, and again whenever its control process was.
+    pub(crate) fn until_ready(&mut self) -> Result<(), Failure> {
         let (mut address, mut http) = (None, None);
         let deadline = Instant::now() + READY_WITHIN;
         loop {
             let left = deadline.saturating_duration_since(Instant::now());
-            let Ok(line) = lines.recv_timeout(left) else {
-                return Err(format!("an agent did not print `ready`{}", tail(log)));
+            let Ok(line) = self.lines.recv_timeout(left) else {
+                return Err(format!("an agent did not print `ready`{}", self.log_tail()));
             };
             match line.split_once(' ') {
                 Some(("listening", rest)) => drop(address.get_or_insert_with(|| rest.to_owned())),
@@ -73,10 +97,11 @@ impl Agent {
                 _ => return Err(format!("an agent printed an unknown line: `{line}`")),
             }
         }
-        match (address, http) {
-            (Some(address), Some(http)) => Ok(Agent { pid, address, http, data_dir, log: log.to_path_buf(), ended }),
-            _ => Err(format!("an agent was ready without having said `listening` and `http`{}", tail(log))),
-        }
+        let (Some(address), Some(http)) = (address, http) else {
+            return Err(format!("an agent was ready without having said `listening` and `http`{}", self.log_tail()));
+        };
+        (self.address, self.http) = (address, http);
+        Ok(())
     }
 
     /// The body of a GET at its HTTP edge; anything but 200 is a failure.
@@ -103,8 +128,13 @@ impl Agent {
         self.data_dir.join("blobs/sha256").join(folder).join(digest)
     }
 
+    /// All that its processes have said since it was first started.
+    pub(crate) fn said(&self) -> String {
+        fs::read_to_string(&self.log).unwrap_or_default()
+    }
+
     /// The last lines of its log, with a heading.
-    pub(super) fn log_tail(&self) -> String {
+    pub(crate) fn log_tail(&self) -> String {
         tail(&self.log)
     }
 }

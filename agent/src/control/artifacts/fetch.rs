@@ -7,7 +7,7 @@ use super::partial::{Partial, Unfinished, random};
 use super::slots::Slots;
 use super::source::{self, End, Note};
 use super::{ArtifactEvent, Context};
-use shared::{ChunkList, Digest, NodeId};
+use shared::{ChunkList, Digest, NodeId, files};
 use smol::channel::{Receiver, Sender, bounded};
 use smol::future::or;
 use smol::lock::SemaphoreGuardArc;
@@ -135,7 +135,7 @@ impl Fetch {
                 self.context.lists.remember(self.partial.artifact, list);
                 Outcome::Stored
             }
-            Err(Unfinished::Disk(error)) => Outcome::Failed(disk_reason(&error)),
+            Err(Unfinished::Disk(error)) => Outcome::Failed(files::fault(&error)),
             Err(Unfinished::GivenUp) => Outcome::GivenUp,
         }
     }
@@ -148,7 +148,7 @@ impl Fetch {
             Some(size) => Ok(Some(Err((size, store.set_aside(&artifact.digest)?)))),
             None => io::Result::Ok(None),
         });
-        match looked.await.map_err(|error| disk_reason(&error))? {
+        match looked.await.map_err(|error| files::fault(&error))? {
             Some(Ok(())) => return Ok(true),
             Some(Err((size, path))) => {
                 self.context.lists.forget(&artifact.digest);
@@ -161,7 +161,7 @@ impl Fetch {
         if artifact.size == 0 {
             // Its list is empty too: there is nothing to ask anybody for.
             let list = ChunkList::check(&artifact, &[]).map_err(|error| error.to_string())?;
-            self.partial.adopt(list).await.map_err(|error| disk_reason(&error))?;
+            self.partial.adopt(list).await.map_err(|error| files::fault(&error))?;
         }
         Ok(false)
     }
@@ -280,7 +280,7 @@ impl Fetch {
                         let event = ArtifactEvent::Misbehaved { digest: self.digest(), peer, reason: what };
                         self.context.tell(event).await;
                     }
-                    End::Disk(error) => return Err(disk_reason(&error)),
+                    End::Disk(error) => return Err(files::fault(&error)),
                     End::Mistaken(error) => return Err(error.to_string()),
                 }
             }
@@ -310,12 +310,5 @@ impl Drop for Fetch {
     fn drop(&mut self) {
         // Peers that wait for chunks here are told that they wait in vain, unless everything is here.
         self.partial.end();
-    }
-}
-
-fn disk_reason(error: &io::Error) -> String {
-    match error.kind() {
-        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => "the disk is full".into(),
-        _ => format!("the disk failed: {error}"),
     }
 }

@@ -97,6 +97,7 @@ pub struct Artifacts {
 enum Message {
     Fetch { artifact: Artifact, hints: Vec<NodeId> },
     Cancel(Digest),
+    Examine(Digest),
     Remove(Digest),
     PeerJoined(NodeId, Role),
     PeerGone(NodeId),
@@ -191,6 +192,14 @@ impl Artifacts {
         self.send(Message::Cancel(digest))
     }
 
+    /// Reads an artifact that somebody found to be something else. If it is, it is set aside, and [`ArtifactEvent::Torn`] comes.
+    ///
+    /// # Errors
+    /// [`Busy`].
+    pub fn examine(&self, digest: Digest) -> Result<(), Busy> {
+        self.send(Message::Examine(digest))
+    }
+
     /// Ends a fetch and removes the artifact, whole or in part.
     ///
     /// # Errors
@@ -233,6 +242,11 @@ impl Context {
     async fn tell(&self, event: ArtifactEvent) {
         // A daemon that is gone takes this edge with it.
         let _ = self.events.send(event).await;
+    }
+
+    async fn tell_torn(&self, digest: Digest, path: &Path) {
+        let reason = format!("it is not what its name says: set aside as `{}`", path.display());
+        self.tell(ArtifactEvent::Torn { digest, reason }).await;
     }
 
     /// `None` when the executor is gone: everything ends.

@@ -2,6 +2,7 @@
 
 use super::fetch::{Fetch, Hints, Outcome};
 use super::limits::{MAX_PEERS, MAX_SERVED, MAX_SERVED_PER_PEER, MAX_WANTED};
+use super::lists::Look;
 use super::partial::Partial;
 use super::{ArtifactEvent, Context, Message, serve};
 use shared::mesh::MeshStream;
@@ -13,7 +14,8 @@ use std::sync::{Arc, PoisonError};
 
 /// Runs until it is dropped.
 pub(super) async fn run(context: Arc<Context>, inbox: Receiver<Message>, queue: Sender<Message>) {
-    let mut edge = Edge { context, queue, fetches: BTreeMap::new(), served: Vec::new(), last_number: 0 };
+    let mut edge =
+        Edge { context, queue, fetches: BTreeMap::new(), served: Vec::new(), examining: None, last_number: 0 };
     while let Ok(message) = inbox.recv().await {
         edge.handle(message).await;
     }
@@ -25,6 +27,8 @@ struct Edge {
     queue: Sender<Message>,
     fetches: BTreeMap<Digest, Running>,
     served: Vec<(NodeId, Task<()>)>,
+    /// The look at an artifact that somebody found to be torn. What it cannot tell is found again.
+    examining: Option<Task<()>>,
     /// Counts orders, to tell runs of the same fetch, and connections of the same peer, apart.
     last_number: u64,
 }
@@ -44,6 +48,7 @@ impl Edge {
         match message {
             Message::Fetch { artifact, hints } => self.fetch(artifact, hints).await,
             Message::Cancel(digest) => self.cancel(&digest).await,
+            Message::Examine(digest) => self.examine(digest),
             Message::Remove(digest) => self.remove(digest).await,
             Message::PeerJoined(peer, role) => self.peer_joined(peer, role),
             Message::PeerGone(peer) => {
@@ -110,6 +115,17 @@ impl Edge {
         if let Some(running) = self.forget(digest) {
             running.partial.give_up().await;
         }
+    }
+
+    /// What is known of it may be older than the damage: it is read anew. One at a time, as they are compiled.
+    fn examine(&mut self, digest: Digest) {
+        self.context.lists.forget(&digest);
+        let context = Arc::clone(&self.context);
+        self.examining = self.context.spawn(async move {
+            if let Ok(Look::Torn(path)) = context.lists.open(digest).await {
+                context.tell_torn(digest, &path).await;
+            }
+        });
     }
 
     async fn remove(&mut self, digest: Digest) {

@@ -1,5 +1,6 @@
 //! The other side: answers peers that fetch from us, from artifacts that are whole and from those that are being fetched.
 
+use super::Context;
 use super::limits::{
     CHUNK_WAIT, MAX_SENDING, MAX_SENDING_PER_PEER, NEWS_EVERY, NEWS_WAIT, SEND_MOST, SEND_TIMEOUT, SENDING_WAIT,
     SERVE_IDLE,
@@ -7,7 +8,6 @@ use super::limits::{
 use super::lists::{Look, Whole};
 use super::partial::Partial;
 use super::store;
-use super::{ArtifactEvent, Context};
 use shared::mesh::MeshStream;
 use shared::{Artifact, BlobReply, BlobRequest, NodeId};
 use smol::Timer;
@@ -133,8 +133,7 @@ async fn look_up(context: &Arc<Context>, artifact: &Artifact) -> Option<Supply> 
         Ok(Look::Whole(whole)) => (whole.artifact == *artifact).then_some(Supply::Whole(whole)),
         Ok(Look::Absent) => None,
         Ok(Look::Torn(path)) => {
-            let reason = format!("it is not what its name says: set aside as `{}`", path.display());
-            context.tell(ArtifactEvent::Torn { digest: artifact.digest, reason }).await;
+            context.tell_torn(artifact.digest, &path).await;
             None
         }
         // A disk that fails while reading has nothing for anybody.

@@ -158,6 +158,10 @@ impl Daemon {
                 });
                 self.feed(Input::Prepared { digest, fuel, result });
             }
+            HostEvent::Torn { digest } => {
+                // An edge without room looks at it when the same is found again.
+                let _ = self.artifacts.examine(digest);
+            }
             HostEvent::Started { instance } => self.feed(Input::Started { instance }),
             HostEvent::Output { instance, stream, bytes } => self.output(instance, stream, bytes),
             HostEvent::Dropped { instance, bytes } => {
@@ -232,13 +236,18 @@ impl Daemon {
                     let _ = words.send(Word::Metrics(request)).await;
                 });
             }
-            HttpKind::Logs { component, tail } => {
+            HttpKind::Logs { component, tail, since, follow } => {
                 let logs = Arc::clone(&self.logs);
+                let since = since.map(|since| since.unix_ms(self.now().unix_ms));
+                let tail = u32::try_from(tail).unwrap_or(u32::MAX);
+                let query = LogQuery { component, tail, since, follow, ..LogQuery::default() };
                 self.crew.spawn(async move {
-                    let tail = u32::try_from(tail).unwrap_or(u32::MAX);
-                    let query = LogQuery { component, tail, ..LogQuery::default() };
-                    let entries = watch::own_tail(&logs, &query).await;
-                    request.reply.send(200, TEXT, pages::logs(&entries));
+                    if follow {
+                        pages::follow(&logs, query, request.reply).await;
+                    } else {
+                        let entries = watch::own_tail(&logs, &query).await;
+                        request.reply.send(200, TEXT, pages::logs(&entries));
+                    }
                 });
             }
         }

@@ -13,6 +13,9 @@ use std::sync::Arc;
 /// Without any flag: every interface, over QUIC and over TCP for networks that drop UDP.
 const DEFAULT_LISTEN: [&str; 2] = ["/ip4/0.0.0.0/udp/0/quic-v1", "/ip4/0.0.0.0/tcp/0"];
 
+/// Lines of the file of ports that are read.
+const MAX_PORTS: usize = 64;
+
 /// The port of an address that leaves it to the system; the rest of the address before and behind it.
 fn split_port(addr: &str) -> Option<(&str, &str, &str)> {
     let at = addr.find("/udp/").or_else(|| addr.find("/tcp/"))? + "/udp/".len();
@@ -74,15 +77,20 @@ pub(super) async fn start(
     Err("cannot start the mesh: no address could be had".into())
 }
 
-/// Lines of `WANTED PORT`. What is not readable is as good as not there: the system then chooses again.
+/// Lines of `WANTED PORT`. What is not readable is named and as good as not there: the system then chooses again.
 fn remembered(file: &Path) -> BTreeMap<String, String> {
-    let text = std::fs::read_to_string(file).unwrap_or_default();
+    let text = std::fs::read(file).unwrap_or_default();
+    let text = String::from_utf8_lossy(&text);
     let line = |line: &str| {
         let (wanted, port) = line.split_once(' ')?;
         let chosen_by_system = split_port(wanted).is_some_and(|(_, wanted, _)| wanted == "0");
         (chosen_by_system && port.parse::<u16>().is_ok()).then(|| (wanted.to_owned(), port.to_owned()))
     };
-    text.lines().take(64).filter_map(line).collect()
+    let lines: Vec<_> = text.lines().take(MAX_PORTS).map(line).collect();
+    if lines.contains(&None) {
+        log(Level::Warn, &format!("`{}` is unreadable in part; other ports may be used", file.display()));
+    }
+    lines.into_iter().flatten().collect()
 }
 
 /// Writes which port the system chose for each address, when that is news.

@@ -3,7 +3,7 @@
 
 use super::journal::log;
 use super::{Crew, Daemon, Inboxes, MAX_EVENTS, listen};
-use crate::args::AgentArgs;
+use crate::args::{AgentArgs, check_addrs};
 use crate::control::artifacts::Artifacts;
 use crate::control::host::{self, Host, HostConfig, HostOrder};
 use crate::control::http::Http;
@@ -35,7 +35,8 @@ pub(super) async fn start(
     executor: &Arc<Executor<'static>>,
 ) -> Result<(Daemon, Inboxes), String> {
     let mut loaded = load(paths).map_err(|error| error.to_string())?;
-    let trust = trust(args, &loaded)?;
+    let trust = trust(args, paths, &loaded)?;
+    let (bootstrap, wanted) = addresses(args, paths, &loaded)?;
     let (store_events, store) = bounded(MAX_EVENTS);
     let store_edge = Store::start(paths.clone(), store_events).map_err(no_thread)?;
     let logs_edge = Logs::open(&paths.logs()).map_err(|error| format!("cannot open the logs: {error}"))?;
@@ -43,7 +44,6 @@ pub(super) async fn start(
     let host_config = HostConfig { cwasm: paths.cwasm(), seed: loaded.seed };
     let host_edge = Host::start(guard, host_config, host_events).map_err(no_thread)?;
 
-    let (bootstrap, wanted) = addresses(args, &loaded);
     let config = node_config(args, loaded.seed, loaded.boot, bootstrap);
     let (mesh_events, mesh) = bounded(MAX_EVENTS);
     let hello = first_hello(&config, &trust);
@@ -100,7 +100,7 @@ pub(super) async fn start(
     for addr in &bound {
         daemon.feed(Input::Listening { addr: addr.clone() });
     }
-    announce(args, &bound, http_addr)?;
+    announce(args, &bound, http_addr);
     let _ = daemon.host.order(HostOrder::Ready);
     Ok((daemon, Inboxes { mesh, artifacts, host: host_inbox, store, http, words }))
 }
@@ -109,14 +109,20 @@ fn no_thread(error: std::io::Error) -> String {
     format!("cannot start a thread: {error}")
 }
 
-/// The flag says whom to obey, or the disk does; both must agree.
-fn trust(args: &AgentArgs, loaded: &Loaded) -> Result<Trust, String> {
+/// The flag says whom to obey, or the disk does; both must agree. Where somebody was obeyed before, nobody else becomes the
+/// owner because a file or a flag is gone.
+fn trust(args: &AgentArgs, paths: &StorePaths, loaded: &Loaded) -> Result<Trust, String> {
     match (args.owner, loaded.owner) {
         (Some(flag), Some(bound)) if flag != bound => Err(format!(
             "this node belongs to `{bound}`, and `--owner` names `{flag}`\n\
              hint: `realm configure --owner KEY --force` gives it to another owner"
         )),
         (Some(owner), _) | (None, Some(owner)) => Ok(Trust::Owner(owner)),
+        (None, None) if !loaded.intents.is_empty() => Err(format!(
+            "nothing says whom this node obeys, and there are intents of an owner: `{}` is lost, or `--owner` was left out\n\
+             hint: `realm configure --owner KEY`, or the flag",
+            paths.trust().display()
+        )),
         (None, None) if args.no_tofu => {
             log(Level::Warn, "this node has no owner and obeys nobody: set one with `realm configure --owner KEY`");
             Ok(Trust::Nobody)
@@ -128,10 +134,13 @@ fn trust(args: &AgentArgs, loaded: &Loaded) -> Result<Trust, String> {
     }
 }
 
-fn addresses(args: &AgentArgs, loaded: &Loaded) -> (Vec<String>, Vec<String>) {
+/// What to dial and where to listen. Those of the flags have been checked.
+fn addresses(args: &AgentArgs, paths: &StorePaths, loaded: &Loaded) -> Result<(Vec<String>, Vec<String>), String> {
+    check_addrs(&loaded.config.bootstrap, &loaded.config.listen)
+        .map_err(|error| format!("`{}`: {error}", paths.config().display()))?;
     let bootstrap = args.bootstrap.iter().chain(&loaded.config.bootstrap).cloned().collect();
     let wanted = if args.listen.is_empty() { loaded.config.listen.clone() } else { args.listen.clone() };
-    (bootstrap, wanted)
+    Ok((bootstrap, wanted))
 }
 
 fn node_config(args: &AgentArgs, seed: [u8; 32], boot: u64, bootstrap: Vec<String>) -> Config {
@@ -188,14 +197,15 @@ fn restore(paths: &StorePaths, trust: Trust, loaded: &mut Loaded, here: &Artifac
 }
 
 /// Tells the world, in this order: where the mesh listens, where HTTP is, that everything is up.
-fn announce(args: &AgentArgs, bound: &[String], http: std::net::SocketAddr) -> Result<(), String> {
+fn announce(args: &AgentArgs, bound: &[String], http: std::net::SocketAddr) {
     let endpoint: String = bound.iter().map(|addr| format!("{addr}\n")).collect();
     let path = endpoint_file(&args.data_dir);
-    shared::files::replace(&path, endpoint.as_bytes(), 0o644)
-        .map_err(|error| format!("cannot write `{}`: {error}", path.display()))?;
+    if let Err(error) = shared::files::replace(&path, endpoint.as_bytes(), 0o644) {
+        let text = format!("cannot write `{}`: {error}; on this machine, `realm` needs `--via ADDR`", path.display());
+        log(Level::Warn, &text);
+    }
     let mut text: String = bound.iter().map(|addr| format!("listening {addr}\n")).collect();
     text.push_str(&format!("http {http}\nready\n"));
     // Nobody may be reading; the agent serves all the same.
     let _ = std::io::stdout().write_all(text.as_bytes()).and_then(|()| std::io::stdout().flush());
-    Ok(())
 }

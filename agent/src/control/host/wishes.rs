@@ -70,6 +70,7 @@ impl Actor {
             input: wish.input.clone(),
             output: output.clone(),
             fuel: wish.fuel,
+            sha256: *wish.digest.as_bytes(),
         });
         self.compiling = Some(Job { number: self.next_job, wish, output, given_up: false });
     }
@@ -89,12 +90,19 @@ impl Actor {
                 let kept = cwasm::keep(&self.config.cwasm, &self.config.seed, &compat, &wish.digest, &output, sha256);
                 kept.map_err(|error| PrepareFailed {
                     for_good: false,
-                    reason: format!("cannot keep the code: {error}"),
+                    reason: format!("cannot keep the code: {}", shared::files::fault(&error)),
                 })
             }
             Ok(Some(CompileReport::Refused { reason, hint })) => {
                 let reason = if hint.is_empty() { reason } else { format!("{reason} (hint: {hint})") };
                 Err(PrepareFailed { for_good: true, reason })
+            }
+            Ok(Some(CompileReport::Failed { reason })) => {
+                Err(PrepareFailed { for_good: false, reason: format!("compiling failed: {reason}") })
+            }
+            Ok(Some(CompileReport::Torn)) => {
+                self.send(HostEvent::Torn { digest: wish.digest });
+                Err(PrepareFailed { for_good: false, reason: "the disk has changed its artifact".into() })
             }
             // Killed by its own limits, most likely: the same bytes would end the same way.
             Ok(None) | Err(_) => Err(PrepareFailed {

@@ -12,7 +12,14 @@ use std::sync::mpsc::Receiver;
 
 /// Runs until the handle is dropped.
 pub(super) fn run(files: Files, load: &Load, messages: &Receiver<Message>) {
-    let mut writer = Writer { files, load, caps: BTreeMap::new(), unfinished: BTreeMap::new(), followers: Vec::new() };
+    let mut writer = Writer {
+        files,
+        load,
+        caps: BTreeMap::new(),
+        unfinished: BTreeMap::new(),
+        followers: Vec::new(),
+        failing: false,
+    };
     while let Ok(message) = messages.recv() {
         let size = message.size();
         writer.handle(message);
@@ -48,6 +55,8 @@ struct Writer<'a> {
     unfinished: BTreeMap<Source, Unfinished>,
     /// As many as [`Load`] lets in, and those that have gone since the last line.
     followers: Vec<Listener>,
+    /// Whether the disk has refused the last lines.
+    failing: bool,
 }
 
 impl Writer<'_> {
@@ -145,10 +154,22 @@ impl Writer<'_> {
         // They are shown what a full disk refuses, too.
         self.followers.iter().for_each(|follower| follower.push(component, lines));
         let bytes: Vec<Vec<u8>> = lines.iter().map(tail::format).collect();
-        let Err((lost, error)) = self.files.append(component, self.half(component), &bytes) else { return };
-        if self.load.dropped.fetch_add(lost, Ordering::Relaxed) == 0 {
-            // Once only: a full disk would be told of with every line.
-            eprintln!("cannot write the log of `{component}`: {error}; further lines that are lost are only counted");
+        match self.files.append(component, self.half(component), &bytes) {
+            Ok(()) if self.failing => {
+                self.failing = false;
+                eprintln!("logs are written again");
+            }
+            Ok(()) => {}
+            Err((lost, error)) => {
+                self.load.dropped.fetch_add(lost, Ordering::Relaxed);
+                // Once only: a full disk would be told of with every line.
+                if !std::mem::replace(&mut self.failing, true) {
+                    let fault = shared::files::fault(&error);
+                    eprintln!(
+                        "cannot write the log of `{component}`: {fault}; lines that are lost are counted from now on"
+                    );
+                }
+            }
         }
     }
 

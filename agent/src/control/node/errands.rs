@@ -59,6 +59,9 @@ impl Node {
     /// agent without a network would, and so would a node that fetches it here.
     pub(super) fn torn(&mut self, digest: &Digest) {
         self.blobs.remove(digest);
+        for work in self.works.values_mut().filter(|work| work.spec.artifact.digest == *digest) {
+            work.fetch_anew(&mut self.out);
+        }
         let mut artifacts = self.works.values().map(|work| work.spec.artifact);
         // Whoever waits for it anyway fetches it itself.
         if let Some(artifact) = artifacts.find(|artifact| artifact.digest == *digest)

@@ -194,6 +194,14 @@ impl Workload {
         self.start_due(around);
     }
 
+    /// What was to be compiled is not here any more.
+    pub fn fetch_anew(&mut self, out: &mut Vec<Effect>) {
+        if matches!(self.stage, Stage::Preparing | Stage::Retrying { .. }) {
+            self.stage = Stage::Fetching { bytes: 0, reason: None };
+            out.push(Effect::Fetch { artifact: self.spec.artifact, hints: Vec::new() });
+        }
+    }
+
     /// Compiled code could not be had this time; tried again after a pause.
     pub fn unable(&mut self, reason: String, around: &mut Surroundings<'_>) {
         if self.stage == Stage::Preparing {

@@ -1,13 +1,14 @@
 //! Reading a data directory at start. What is torn or foreign is named and set aside; a torn trust file or key ends
 //! the agent instead, because going on without would mean a node that obeys the next stranger.
 
-use super::files::{INTENT, RUN, StorePaths};
+use super::paths::{INTENT, RUN, StorePaths};
 use crate::control::disk::{MemberFile, RunRecord};
-use shared::files::{AgentConfig, TrustFile, make_private_dir, replace, sync_dir};
-use shared::{ComponentName, MAX_SEALED_BYTES, OwnerId};
+use shared::files::{AgentConfig, TrustFile, is_full, make_private_dir, replace, sync_dir};
+use shared::{BUILD_FLOOR_UNIX_MS, ComponentName, MAX_SEALED_BYTES, OwnerId};
 use std::collections::BTreeMap;
 use std::fs;
 use std::io::{self, Read};
+use std::os::unix::fs::{FileExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
 /// The largest file that is read whole; the list of members is the only one that comes near.
@@ -54,10 +55,10 @@ pub fn load(paths: &StorePaths) -> Result<Loaded, StoreError> {
         make_private_dir(&dir).map_err(|error| cannot("make", &dir, &error))?;
     }
     let mut warnings = Vec::new();
-    let seed = load_key(&paths.key())?;
+    let (seed, is_new) = load_key(&paths.key())?;
     let owner = load_trust(&paths.trust())?;
     let config = load_config(&paths.config())?;
-    let boot = next_boot(paths, &mut warnings)?;
+    let boot = next_boot(paths, is_new, &mut warnings)?;
     let intents = load_intents(paths, &mut warnings)?;
     let runs = load_runs(paths, &mut warnings)?;
     let members = load_cbor(paths, &paths.peers(), &mut warnings)?.unwrap_or_default();
@@ -103,11 +104,13 @@ fn read_text(path: &Path) -> Result<Option<String>, StoreError> {
     Ok(read(path)?.map(|bytes| String::from_utf8_lossy(&bytes).into_owned()))
 }
 
-fn load_key(path: &Path) -> Result<[u8; 32], StoreError> {
+/// The seed of the node's key, and whether it was made just now.
+fn load_key(path: &Path) -> Result<([u8; 32], bool), StoreError> {
     if let Some(bytes) = read(path)? {
+        check_mode(path)?;
         // A power cut on a file system without journal can leave a file of the right length full of zeros.
         let seed = <[u8; 32]>::try_from(bytes).ok().filter(|seed| *seed != [0; 32]);
-        return seed.ok_or_else(|| {
+        return seed.map(|seed| (seed, false)).ok_or_else(|| {
             StoreError(format!(
                 "`{}` does not hold a key of 32 bytes\nhint: restore it from a backup, or remove it: \
                  the node then gets a new identity",
@@ -120,7 +123,20 @@ fn load_key(path: &Path) -> Result<[u8; 32], StoreError> {
         .and_then(|mut source| source.read_exact(&mut seed))
         .map_err(|error| cannot("read", Path::new("/dev/urandom"), &error))?;
     replace(path, &seed, 0o600).map_err(|error| cannot("write", path, &error))?;
-    Ok(seed)
+    Ok((seed, true))
+}
+
+/// Whoever can read the key can be this node. It may have been read already, so that this is not put right silently.
+fn check_mode(path: &Path) -> Result<(), StoreError> {
+    let mode = fs::metadata(path).map_err(|error| cannot("look at", path, &error))?.permissions().mode() & 0o777;
+    if mode & 0o077 == 0 {
+        return Ok(());
+    }
+    let shown = path.display();
+    Err(StoreError(format!(
+        "the node's key `{shown}` is open to others (mode {mode:04o})\n\
+         hint: `chmod 600 '{shown}'`; when others use this machine, remove it: the node then gets a new identity"
+    )))
 }
 
 fn load_trust(path: &Path) -> Result<Option<OwnerId>, StoreError> {
@@ -143,20 +159,54 @@ fn load_config(path: &Path) -> Result<AgentConfig, StoreError> {
 
 /// Counts this start. Of two reports of a node the one of the later start is newer, so the number never goes back:
 /// when it was lost, seconds since 1970 are more than any count.
-fn next_boot(paths: &StorePaths, warnings: &mut Vec<String>) -> Result<u64, StoreError> {
+fn next_boot(paths: &StorePaths, is_new: bool, warnings: &mut Vec<String>) -> Result<u64, StoreError> {
     let path = paths.boot();
-    let boot = match read_text(&path)? {
-        None => 1,
-        Some(text) => match text.trim().parse::<u64>() {
-            Ok(boot) => boot.saturating_add(1),
-            Err(error) => {
-                warnings.push(set_aside(paths, &path, &error.to_string()));
-                std::time::SystemTime::UNIX_EPOCH.elapsed().map_or(1 << 32, |since| since.as_secs())
+    let counted = match read_text(&path)? {
+        None if is_new => Some(0),
+        None => {
+            let shown = path.display();
+            warnings.push(format!("`{shown}` is not there, though the node's key is: starts are counted anew"));
+            None
+        }
+        Some(text) => {
+            let count = parse_boot(&text);
+            if let Err(why) = &count {
+                warnings.push(set_aside(paths, &path, why));
             }
-        },
+            count.ok()
+        }
     };
-    replace(&path, format!("{boot}\n").as_bytes(), 0o600).map_err(|error| cannot("write", &path, &error))?;
+    let boot = counted.map_or_else(seconds_since_1970, |count| count.saturating_add(1));
+    write_boot(&path, boot, warnings).map_err(|error| cannot("write", &path, &error))?;
     Ok(boot)
+}
+
+/// A number without the end of its line may be the beginning of another one.
+fn parse_boot(text: &str) -> Result<u64, String> {
+    let line = text.strip_suffix('\n').ok_or("it ends early")?;
+    line.parse().map_err(|error: std::num::ParseIntError| error.to_string())
+}
+
+/// By a clock that may have no battery.
+fn seconds_since_1970() -> u64 {
+    let seconds = std::time::SystemTime::UNIX_EPOCH.elapsed().map_or(0, |since| since.as_secs());
+    seconds.max(BUILD_FLOOR_UNIX_MS / 1000)
+}
+
+/// A full disk must not keep a node from its components after a reboot. It has room for these few bytes where they were
+/// before, and a number that is torn there is set aside at the next start.
+fn write_boot(path: &Path, boot: u64, warnings: &mut Vec<String>) -> io::Result<()> {
+    let text = format!("{boot}\n");
+    match replace(path, text.as_bytes(), 0o600) {
+        Err(error) if is_full(&error) && path.exists() => {
+            let file = fs::OpenOptions::new().write(true).open(path)?;
+            file.write_all_at(text.as_bytes(), 0)?;
+            file.sync_all()?;
+            warnings.push("the disk is full: nothing new can be accepted or kept until there is space".into());
+            Ok(())
+        }
+        other => other,
+    }
 }
 
 /// Files of a directory with an extension, in the order of their names. What a crash left half written is removed.

@@ -35,6 +35,9 @@ pub struct CompileArgs {
     /// count fuel
     #[argh(switch)]
     pub fuel: bool,
+    /// what the component has to be
+    #[argh(option)]
+    pub sha256: Option<Digest>,
 }
 
 /// A compiled component.
@@ -52,11 +55,16 @@ impl fmt::Debug for Compiled {
 }
 
 /// The process `realm-agent compile`. Its standard input is held open by the guard, and it ends with it; its standard
-/// output gets one frame with a [`CompileReport`]. A refusal is a report; exit code 1 is a failure of the machine.
+/// output gets one frame with a [`CompileReport`]. Exit code 1 is a failure of the machine.
 #[must_use]
 pub fn run(args: &CompileArgs) -> ExitCode {
-    match size(&args.input).and_then(limits::confine).and_then(|()| end_with_stdin()).and_then(|()| report(args)) {
-        Ok(()) => ExitCode::SUCCESS,
+    let made = size(&args.input).and_then(limits::confine).and_then(|()| end_with_stdin()).and_then(|()| report(args));
+    let (report, code) = match made {
+        Ok(report) => (report, ExitCode::SUCCESS),
+        Err(error) => (CompileReport::Failed { reason: shared::files::fault(&error) }, ExitCode::FAILURE),
+    };
+    match ipc::write_frame(&mut io::stdout().lock(), &report) {
+        Ok(()) => code,
         Err(error) => {
             eprintln!("compile: {error}");
             ExitCode::FAILURE
@@ -83,18 +91,16 @@ pub fn compile(wasm: &[u8], fuel: bool) -> Result<Compiled, Refusal> {
     Ok(Compiled { cwasm, compat: flavour.compat })
 }
 
-fn report(args: &CompileArgs) -> io::Result<()> {
-    let report = match read(&args.input)? {
-        Some(wasm) => match compile(&wasm, args.fuel) {
-            Ok(compiled) => place(&args.output, compiled)?,
-            Err(Refusal { reason, hint }) => CompileReport::Refused { reason, hint },
-        },
-        None => {
-            let Refusal { reason, hint } = Refusal::too_large(MAX_WASM_BYTES);
-            CompileReport::Refused { reason, hint }
-        }
+fn report(args: &CompileArgs) -> io::Result<CompileReport> {
+    let compiled = match read(&args.input)? {
+        Some(wasm) if args.sha256.is_some_and(|meant| meant != Digest::of(&wasm)) => return Ok(CompileReport::Torn),
+        Some(wasm) => compile(&wasm, args.fuel),
+        None => Err(Refusal::too_large(MAX_WASM_BYTES)),
     };
-    ipc::write_frame(&mut io::stdout().lock(), &report).map_err(io::Error::other)
+    match compiled {
+        Ok(compiled) => place(&args.output, compiled),
+        Err(Refusal { reason, hint }) => Ok(CompileReport::Refused { reason, hint }),
+    }
 }
 
 /// Of the file, in bytes. It is asked before anything of it is read, because the limits depend on it.

@@ -1,11 +1,12 @@
 //! What Linux tells of processes in /proc: who started whom, the memory they have and had, the time they have used.
 
 use std::fs;
+use std::path::Path;
 
 use crate::Failure;
 
 /// A process and all that descend from it.
-pub(super) fn family(root: u32) -> Vec<u32> {
+pub(crate) fn family(root: u32) -> Vec<u32> {
     descent(root, &parents())
 }
 
@@ -20,15 +21,18 @@ fn descent(root: u32, parents: &[(u32, u32)]) -> Vec<u32> {
     members
 }
 
-fn parents() -> Vec<(u32, u32)> {
+fn pids() -> impl Iterator<Item = u32> {
     let entries = fs::read_dir("/proc").into_iter().flatten().flatten();
-    let pids = entries.filter_map(|entry| entry.file_name().to_string_lossy().parse().ok());
-    pids.filter_map(|pid| Some((pid, u32::try_from(*stat(pid).ok()?.get(1)?).ok()?))).collect()
+    entries.filter_map(|entry| entry.file_name().to_string_lossy().parse().ok())
+}
+
+fn parents() -> Vec<(u32, u32)> {
+    pids().filter_map(|pid| Some((pid, u32::try_from(*stat(pid).ok()?.get(1)?).ok()?))).collect()
 }
 
 /// Nanoseconds that all threads of these processes have computed so far. The clock of /proc/PID/stat has ticks of 10 ms, which
 /// is what an idle agent needs in half a minute. A thread that ends takes its time with it; idle agents start none.
-pub(super) fn computed_ns(pids: &[u32]) -> Result<u64, Failure> {
+pub(crate) fn computed_ns(pids: &[u32]) -> Result<u64, Failure> {
     let mut sum = 0;
     for pid in pids {
         let path = format!("/proc/{pid}/task");
@@ -41,13 +45,13 @@ pub(super) fn computed_ns(pids: &[u32]) -> Result<u64, Failure> {
 }
 
 /// Bytes that these processes have had written to a disk so far.
-pub(super) fn written(pids: &[u32]) -> Result<u64, Failure> {
+pub(crate) fn written(pids: &[u32]) -> Result<u64, Failure> {
     pids.iter().map(|pid| number(*pid, "io", "write_bytes:")).sum()
 }
 
 /// Memory of the guests of a runner, in KiB: what is in use of the linear memories, which lie before some gigabytes of address
 /// space that nobody may touch.
-pub(super) fn guests_kib(pid: u32) -> Result<u64, Failure> {
+pub(crate) fn guests_kib(pid: u32) -> Result<u64, Failure> {
     Ok(linear_kib(&read(pid, "smaps")?))
 }
 
@@ -85,22 +89,22 @@ fn stat(pid: u32) -> Result<Vec<u64>, Failure> {
 }
 
 /// Memory of a process, with its share of what it shares.
-pub(super) fn pss_kib(pid: u32) -> Result<u64, Failure> {
+pub(crate) fn pss_kib(pid: u32) -> Result<u64, Failure> {
     number(pid, "smaps_rollup", "Pss:")
 }
 
 /// Memory of a process that is not swapped out, what it shares included.
-pub(super) fn resident_kib(pid: u32) -> Result<u64, Failure> {
+pub(crate) fn resident_kib(pid: u32) -> Result<u64, Failure> {
     number(pid, "status", "VmRSS:")
 }
 
 /// The most that [`resident_kib`] has ever been since [`forget_peak`]: the system keeps it, so no peak is missed.
-pub(super) fn peak_kib(pid: u32) -> Result<u64, Failure> {
+pub(crate) fn peak_kib(pid: u32) -> Result<u64, Failure> {
     number(pid, "status", "VmHWM:")
 }
 
 /// Begins [`peak_kib`] anew.
-pub(super) fn forget_peak(pid: u32) -> Result<(), Failure> {
+pub(crate) fn forget_peak(pid: u32) -> Result<(), Failure> {
     let path = format!("/proc/{pid}/clear_refs");
     fs::write(&path, "5").map_err(|error| format!("{path}: {error}"))
 }
@@ -112,8 +116,39 @@ fn number(pid: u32, file: &str, key: &str) -> Result<u64, Failure> {
     number.ok_or_else(|| format!("no `{key}` in /proc/{pid}/{file}"))
 }
 
+/// Descriptors that a process has open.
+pub(crate) fn descriptors(pid: u32) -> Result<usize, Failure> {
+    entries(pid, "fd")
+}
+
+/// Threads of a process.
+pub(crate) fn threads(pid: u32) -> Result<usize, Failure> {
+    entries(pid, "task")
+}
+
+fn entries(pid: u32, folder: &str) -> Result<usize, Failure> {
+    let path = format!("/proc/{pid}/{folder}");
+    fs::read_dir(&path).map(Iterator::count).map_err(|error| format!("{path}: {error}"))
+}
+
+/// Every process that runs this program file, whoever started it. One that has ended and was not waited for runs none.
+pub(crate) fn running(program: &Path) -> Vec<u32> {
+    let program = fs::canonicalize(program).unwrap_or_default();
+    let runs = |pid: &u32| fs::read_link(format!("/proc/{pid}/exe")).is_ok_and(|exe| exe == program);
+    pids().filter(runs).collect()
+}
+
+/// Whether it has ended, and nobody has waited for it.
+pub(crate) fn is_zombie(pid: u32) -> bool {
+    read(pid, "stat").is_ok_and(|stat| tells_of_zombie(&stat))
+}
+
+fn tells_of_zombie(stat: &str) -> bool {
+    stat.rsplit_once(')').is_some_and(|(_, fields)| fields.trim_start().starts_with('Z'))
+}
+
 /// `guard`, or the verb that a child was started with.
-pub(super) fn kind(pid: u32) -> String {
+pub(crate) fn kind(pid: u32) -> String {
     let line = read(pid, "cmdline").unwrap_or_default();
     let verb = line.split('\0').nth(1).filter(|word| !word.is_empty() && !word.starts_with('-'));
     verb.unwrap_or("guard").to_owned()
@@ -153,6 +188,22 @@ mod tests {
         }
         assert!(computed_ns(&[own]).unwrap() > before);
         assert!(written(&[own]).is_ok());
+    }
+
+    #[test]
+    #[cfg(target_os = "linux")]
+    fn this_process_has_threads_and_descriptors_and_runs_its_program() {
+        let own = std::process::id();
+        assert!(threads(own).unwrap() > 0 && descriptors(own).unwrap() > 2);
+        assert!(running(&std::env::current_exe().unwrap()).contains(&own));
+        assert!(!running(Path::new("/bin/sh")).contains(&own));
+    }
+
+    #[test]
+    fn a_zombie_is_told_by_its_state() {
+        assert!(tells_of_zombie("7 (realm-agent) Z 1 7 7 0"));
+        assert!(tells_of_zombie("7 (odd) name) Z 1 7 7 0"));
+        assert!(!tells_of_zombie("7 (Z) S 1 7 7 0") && !tells_of_zombie(""));
     }
 
     #[test]

@@ -32,11 +32,15 @@ impl StorePaths {
         self.root.join("node.key")
     }
 
-    pub(super) fn trust(&self) -> PathBuf {
+    /// Whom the node obeys.
+    #[must_use]
+    pub fn trust(&self) -> PathBuf {
         self.root.join("trust.toml")
     }
 
-    pub(super) fn config(&self) -> PathBuf {
+    /// How the agent is configured.
+    #[must_use]
+    pub fn config(&self) -> PathBuf {
         self.root.join("config.toml")
     }
 

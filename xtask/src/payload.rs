@@ -16,31 +16,31 @@ const SECTION_BYTES: u64 = 1 << 20;
 const SECTION_NAME: &[u8] = b"bench";
 
 /// A component in a file.
-pub(super) struct Payload {
-    pub(super) file: PathBuf,
-    pub(super) size: u64,
+pub(crate) struct Payload {
+    pub(crate) file: PathBuf,
+    pub(crate) size: u64,
     /// As in `sha256:…`, without that.
-    pub(super) digest: String,
+    pub(crate) digest: String,
 }
 
 /// The sample guest that says hello and ends.
-pub(super) fn hello() -> Result<Vec<u8>, Failure> {
+pub(crate) fn hello() -> Result<Vec<u8>, Failure> {
     let hello = guest("hello")?;
     fs::read(&hello).map_err(|error| format!("cannot read `{}`: {error}", hello.display()))
 }
 
 /// The file of a sample guest.
-pub(super) fn guest(name: &str) -> Result<PathBuf, Failure> {
+pub(crate) fn guest(name: &str) -> Result<PathBuf, Failure> {
     Ok(workspace::root()?.join(format!("guests/{name}.wasm")))
 }
 
 /// The same component with one more custom section: another digest, so it is compiled anew.
-pub(super) fn with_section(component: &[u8], bytes: &[u8]) -> Vec<u8> {
+pub(crate) fn with_section(component: &[u8], bytes: &[u8]) -> Vec<u8> {
     [component, &head(bytes.len()), bytes].concat()
 }
 
 /// Writes a component of `size` bytes, give or take a few; another seed gives other bytes.
-pub(super) fn write(folder: &Path, size: u64, seed: u64) -> Result<Payload, Failure> {
+pub(crate) fn write(folder: &Path, size: u64, seed: u64) -> Result<Payload, Failure> {
     let file = folder.join(format!("payload-{seed}.wasm"));
     let failed = |error: std::io::Error| format!("cannot write `{}`: {error}", file.display());
     let mut out = BufWriter::new(File::create(&file).map_err(failed)?);

@@ -1,0 +1,38 @@
+//! `cargo xtask torture`: real agents, treated badly at random for a while. Then what they run is compared with what was asked
+//! for, and what they hold with what they held before.
+
+use argh::FromArgs;
+
+use crate::Failure;
+
+mod asked;
+mod census;
+mod check;
+mod deeds;
+mod files;
+mod life;
+mod plan;
+mod random;
+mod told;
+mod wares;
+
+/// Treat agents badly at random, then check what runs and whether anything leaks.
+#[derive(FromArgs)]
+#[argh(subcommand, name = "torture")]
+pub(crate) struct Args {
+    #[argh(subcommand)]
+    what: What,
+}
+
+#[derive(FromArgs)]
+#[argh(subcommand)]
+enum What {
+    Life(life::Args),
+}
+
+/// Runs what was named.
+pub(crate) fn run(args: &Args) -> Result<(), Failure> {
+    match &args.what {
+        What::Life(args) => life::run(args),
+    }
+}
