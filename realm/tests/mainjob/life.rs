@@ -139,7 +139,7 @@ fn a_removal_leaves_nothing_but_its_intent_and_a_start_removes_what_a_crash_left
 }
 
 #[test]
-fn what_a_node_has_no_memory_for_is_told_with_the_next_step() {
+fn what_a_node_has_no_memory_for_is_told_with_the_next_step_and_starts_when_there_is_room() {
     let (shell, agents) = realm(&[&[]]);
     let words = ["--replicas", "1000", "--memory-max-mb", "4096"];
     let (code, out, err) = shell.push("large", "hello", &words);
@@ -148,7 +148,18 @@ fn what_a_node_has_no_memory_for_is_told_with_the_next_step() {
     for text in [format!("{out}{err}"), shell.good(&["ps"]), shell.good(&["status"]), status] {
         assert!(text.contains("needs 4096000 MiB") && text.contains("hint: "), "{text}");
     }
-    assert!(ps(&shell)[0]["reason"].as_str().is_some_and(|reason| reason.starts_with("needs ")));
+    let reason = ps(&shell)[0]["reason"].as_str().unwrap().to_owned();
+    let words = reason.split_once("together may have ").unwrap().1;
+    // Twice this does not fit.
+    let most = words.split(' ').next().unwrap().parse::<u64>().unwrap() * 3 / 5;
+    let each = most.min(1_024);
+    let (replicas, each) = ((most / each).to_string(), each.to_string());
+    let words = ["--replicas", &replicas, "--memory-max-mb", &each];
+    assert_eq!(shell.push("first", "ticker", &words).0, Some(0));
+    let (code, _, err) = shell.push("second", "ticker", &words);
+    assert!(code == Some(3) && err.contains("hint: it starts when there is room"), "{err}");
+    shell.good(&["rm", "first"]);
+    agents[0].until("second", "running");
 }
 
 #[test]

@@ -5,8 +5,7 @@ use super::input::{Now, Source, Ticket};
 use super::ledger::{Settled, Word};
 use super::{Node, Workload};
 use shared::{
-    ComponentName, Digest, IntentKey, Kind, NodeFacts, NodeId, Payload, Push, RealmId, Receipt, Refused, Verb,
-    Verdict as Given,
+    ComponentName, IntentKey, Kind, NodeFacts, NodeId, Payload, Push, RealmId, Receipt, Refused, Verb, Verdict as Given,
 };
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -180,22 +179,6 @@ impl Node {
         self.make_room(now);
     }
 
-    /// Removes what is kept of a component that was removed, once no instance can add to it any more.
-    pub(super) fn forget_if_removed(&mut self, name: &ComponentName) {
-        let held = self.ledger.held().get(&IntentKey::Component(name.clone()));
-        let removed = held.is_some_and(|held| held.opened.kind() == Kind::Remove);
-        if removed && !self.orphans.contains_key(name) {
-            self.forget(name);
-        }
-    }
-
-    /// Removes what is kept of a component.
-    pub(super) fn forget(&mut self, name: &ComponentName) {
-        self.history.forget(name);
-        let ran = self.runs.remove(name).is_some();
-        self.out.push(Effect::Forget { name: name.clone(), ran });
-    }
-
     fn begin(&mut self, name: ComponentName, mut work: Workload, hints: &[NodeId], now: Now) {
         let record = self.runs.get(&name).filter(|record| record.intent == work.intent);
         if let Some(record) = record.filter(|record| Workload::stays_ended(&work.spec, record)) {
@@ -217,20 +200,5 @@ impl Node {
             }
         }
         self.works.insert(name, work);
-    }
-
-    /// Whether an intent that is held names an artifact.
-    pub(super) fn is_named(&self, digest: &Digest) -> bool {
-        let mut components = self.ledger.held().values().filter_map(|held| held.opened.component());
-        components.any(|component| component.artifact.digest == *digest)
-    }
-
-    /// Removes an artifact that no held intent names.
-    pub(super) fn drop_unused(&mut self, digest: Digest) {
-        if !self.is_named(&digest) {
-            self.blobs.remove(&digest);
-            self.errands.remove(&digest);
-            self.out.push(Effect::Drop(digest));
-        }
     }
 }

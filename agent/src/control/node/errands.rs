@@ -45,16 +45,6 @@ impl Node {
         }
     }
 
-    /// A component waits no longer for its artifact: it was stopped, removed, moved or replaced. When nobody else does, it is
-    /// fetched no further.
-    pub(super) fn stop_fetching(&mut self, digest: Digest) {
-        let is_awaited = self.works.values().any(|work| work.spec.artifact.digest == digest && work.is_fetching());
-        // What nothing names is dropped with all that has come.
-        if !is_awaited && !self.errands.contains_key(&digest) && self.is_named(&digest) {
-            self.out.push(Effect::Cancel(digest));
-        }
-    }
-
     /// What the disk had of an artifact was something else. Components that run do not notice, but a start of the
     /// agent without a network would, and so would a node that fetches it here.
     pub(super) fn torn(&mut self, digest: &Digest) {

@@ -10,6 +10,7 @@ mod history;
 mod input;
 mod lan;
 mod ledger;
+mod leftovers;
 mod neighbours;
 mod random;
 mod reporting;
@@ -251,18 +252,6 @@ impl Node {
         self.tidy_up();
         self.say_hello();
         self.dial_due(now);
-    }
-
-    /// Drops what nothing names any more: what was replaced or removed when the agent was killed or an edge was busy, and
-    /// what belonged to another owner.
-    fn tidy_up(&mut self) {
-        for digest in self.blobs.iter().chain(&std::mem::take(&mut self.strays)).copied().collect::<BTreeSet<_>>() {
-            self.drop_unused(digest);
-        }
-        let mut kept = std::mem::take(&mut self.logged);
-        kept.extend(self.runs.keys().cloned());
-        kept.retain(|name| !self.ledger.held().contains_key(&IntentKey::Component(name.clone())));
-        kept.iter().for_each(|name| self.forget(name));
     }
 
     fn woke(&mut self, now: Now) {

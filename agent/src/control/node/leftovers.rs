@@ -1,0 +1,62 @@
+//! What is left of a component that was removed or replaced, and of artifacts that nothing names any more: it goes at once,
+//! or at the next start.
+
+use super::Node;
+use super::effect::Effect;
+use shared::{ComponentName, Digest, IntentKey, Kind};
+use std::collections::BTreeSet;
+
+impl Node {
+    /// Drops what nothing names any more: what was replaced or removed when the agent was killed or an edge was busy, and
+    /// what belonged to another owner.
+    pub(super) fn tidy_up(&mut self) {
+        for digest in self.blobs.iter().chain(&std::mem::take(&mut self.strays)).copied().collect::<BTreeSet<_>>() {
+            self.drop_unused(digest);
+        }
+        let mut kept = std::mem::take(&mut self.logged);
+        kept.extend(self.runs.keys().cloned());
+        kept.retain(|name| !self.ledger.held().contains_key(&IntentKey::Component(name.clone())));
+        kept.iter().for_each(|name| self.forget(name));
+    }
+
+    /// Removes what is kept of a component that was removed, once no instance can add to it any more.
+    pub(super) fn forget_if_removed(&mut self, name: &ComponentName) {
+        let held = self.ledger.held().get(&IntentKey::Component(name.clone()));
+        let removed = held.is_some_and(|held| held.opened.kind() == Kind::Remove);
+        if removed && !self.orphans.contains_key(name) {
+            self.forget(name);
+        }
+    }
+
+    /// Removes what is kept of a component.
+    fn forget(&mut self, name: &ComponentName) {
+        self.history.forget(name);
+        let ran = self.runs.remove(name).is_some();
+        self.out.push(Effect::Forget { name: name.clone(), ran });
+    }
+
+    /// A component waits no longer for its artifact: it was stopped, removed, moved or replaced. When nobody else does, it is
+    /// fetched no further.
+    pub(super) fn stop_fetching(&mut self, digest: Digest) {
+        let is_awaited = self.works.values().any(|work| work.spec.artifact.digest == digest && work.is_fetching());
+        // What nothing names is dropped with all that has come.
+        if !is_awaited && !self.errands.contains_key(&digest) && self.is_named(&digest) {
+            self.out.push(Effect::Cancel(digest));
+        }
+    }
+
+    /// Whether an intent that is held names an artifact.
+    pub(super) fn is_named(&self, digest: &Digest) -> bool {
+        let mut components = self.ledger.held().values().filter_map(|held| held.opened.component());
+        components.any(|component| component.artifact.digest == *digest)
+    }
+
+    /// Removes an artifact that no held intent names.
+    pub(super) fn drop_unused(&mut self, digest: Digest) {
+        if !self.is_named(&digest) {
+            self.blobs.remove(&digest);
+            self.errands.remove(&digest);
+            self.out.push(Effect::Drop(digest));
+        }
+    }
+}
