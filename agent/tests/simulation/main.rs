@@ -94,6 +94,12 @@ fn many_small_realms_do() {
 }
 
 #[test]
+fn what_ends_counts_until_it_has_ended_where_memory_is_scarce() {
+    // So many pushes that what begins meets what has yet to end.
+    (50..58).for_each(|seed| drop(suffer(seed, 2 * TIGHT, 80)));
+}
+
+#[test]
 fn the_same_seed_gives_the_same_run() {
     let runs = [7, 7, 8].map(|seed| suffer(seed, 20, 8).trace);
     assert_eq!(runs[0], runs[1]);
