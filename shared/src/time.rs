@@ -1,4 +1,55 @@
-//! Times as people and logs read them: UTC, sortable as text. Computed, for nothing here looks at a clock.
+//! Times as people read and write them: UTC, sortable as text, and spans such as `10m`. Computed, for nothing here looks at
+//! a clock.
+
+use std::str::FromStr;
+use std::time::Duration;
+
+/// A whole number with its unit: `300ms`, `90s`, `5m`, `1h`, `3d`; none for another text.
+#[must_use]
+pub fn duration(text: &str) -> Option<Duration> {
+    let (number, unit) = text.split_at(text.find(|c: char| !c.is_ascii_digit())?);
+    let factor_ms = match unit {
+        "ms" => 1,
+        "s" => 1000,
+        "m" => 60_000,
+        "h" => 3_600_000,
+        "d" => 24 * 3_600_000,
+        _ => return None,
+    };
+    number.parse::<u64>().ok()?.checked_mul(factor_ms).map(Duration::from_millis)
+}
+
+/// A time to look back to: so long ago, or a moment of UTC.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Since {
+    /// So long ago.
+    Ago(Duration),
+    /// Unix milliseconds.
+    At(u64),
+}
+
+impl Since {
+    /// The moment in Unix milliseconds, when it is `now`.
+    #[must_use]
+    pub fn unix_ms(self, now: u64) -> u64 {
+        match self {
+            Since::Ago(ago) => now.saturating_sub(u64::try_from(ago.as_millis()).unwrap_or(u64::MAX)),
+            Since::At(at) => at,
+        }
+    }
+}
+
+impl FromStr for Since {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Since, String> {
+        let ago = duration(text).map(Since::Ago);
+        let at = || parse_utc_millis(text).map(Since::At);
+        ago.or_else(at).ok_or_else(|| {
+            "expected how long ago (`90s`, `10m`, `2h`, `3d`) or a time of UTC (`2026-11-25T07:00:00Z`)".to_owned()
+        })
+    }
+}
 
 /// `2026-11-23T09:47:05Z` for seconds since 1970. Days by Howard Hinnant's `civil_from_days`.
 #[must_use]
@@ -93,5 +144,15 @@ mod tests {
         assert_eq!(utc(1_709_251_199), "2024-02-29T23:59:59Z");
         // No time that a node can name makes it overflow.
         assert!(utc(u64::MAX).ends_with('Z') && utc_millis(u64::MAX).ends_with('Z'));
+    }
+
+    #[test]
+    fn looking_back() {
+        assert_eq!("10m".parse::<Since>().map(|since| since.unix_ms(600_001)), Ok(1));
+        assert_eq!("3d".parse::<Since>().map(|since| since.unix_ms(5)), Ok(0), "not before 1970");
+        assert_eq!("2026-11-01T00:00:00Z".parse(), Ok(Since::At(1_793_491_200_000)));
+        for wrong in ["", "10", "m", "-1m", "1.5h", "5M", "99999999999999999999d", "yesterday", "2026-11-01"] {
+            assert!(wrong.parse::<Since>().is_err(), "{wrong}");
+        }
     }
 }

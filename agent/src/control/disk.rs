@@ -4,13 +4,16 @@
 use serde::{Deserialize, Serialize};
 use shared::{IntentId, Outcome, SignedReport};
 
-/// How the runs of a component ended for good.
+/// How the runs of a component ended for good, or that there is no room for them.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RunRecord {
     /// The intent that wanted the runs.
     pub intent: IntentId,
-    /// How each instance ended.
+    /// How each instance ended; none when they have not all.
     pub outcomes: Vec<Outcome>,
+    /// Whether it waits until the node has memory for it.
+    #[serde(default)]
+    pub no_room: bool,
 }
 
 /// Other nodes: newest report and addresses of each.

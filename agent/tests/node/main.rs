@@ -10,6 +10,7 @@ mod remove;
 mod replace;
 mod report;
 mod restart;
+mod room;
 mod roster;
 mod sync;
 mod work;

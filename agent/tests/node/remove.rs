@@ -106,7 +106,8 @@ fn a_power_cut_between_removal_and_its_effects_leaves_nothing() {
 #[test]
 fn what_nothing_names_goes_when_the_agent_starts() {
     let mut restored = after(&push(2, |_| {}), None);
-    let record = RunRecord { intent: held(&push(1, |_| {})).opened.id(), outcomes: vec![Outcome::Completed] };
+    let record =
+        RunRecord { intent: held(&push(1, |_| {})).opened.id(), outcomes: vec![Outcome::Completed], no_room: false };
     restored.runs = [(name("ran"), record)].into();
     restored.blobs.insert(artifact(2).digest);
     restored.strays = [artifact(1).digest, artifact(3).digest].into();

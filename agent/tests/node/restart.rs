@@ -64,7 +64,8 @@ fn pauses_double_from_a_second_to_five_minutes() {
 
 #[test]
 fn an_end_is_kept_over_a_restart_of_the_agent() {
-    let ended = |bytes: &[u8], outcome| RunRecord { intent: held(bytes).opened.id(), outcomes: vec![outcome] };
+    let ended =
+        |bytes: &[u8], outcome| RunRecord { intent: held(bytes).opened.id(), outcomes: vec![outcome], no_room: false };
     let table = [
         (Restart::OnFailure, Outcome::Completed, Phase::Completed, 0),
         (Restart::Never, Outcome::Exit(3), Phase::Failed, 0),
@@ -93,7 +94,11 @@ fn the_same_digest_pushed_again_is_a_new_run() {
     let effects = bench.give(Input::Prepared { digest: artifact(1).digest, fuel: false, result: Ok(()) });
     assert_eq!(starts(&effects).len(), 1);
     // The record of the first run says nothing about the second.
-    let record = RunRecord { intent: held(&policy(Restart::Never)).opened.id(), outcomes: vec![Outcome::Completed] };
+    let record = RunRecord {
+        intent: held(&policy(Restart::Never)).opened.id(),
+        outcomes: vec![Outcome::Completed],
+        no_room: false,
+    };
     let mut bench = Bench::off(after(&push(2, |_| {}), Some(record)), |_| {});
     assert_eq!(prepares(&bench.give(Input::Booted)).len(), 1);
 }

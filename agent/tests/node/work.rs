@@ -18,10 +18,8 @@ fn what_does_not_fit_is_refused_with_numbers() {
     bench.run(&with_memory("first", 1, 1_000));
     let effects = bench.accept(&with_memory("second", 2, 25));
     let reason = bench.component("second").reason.unwrap();
-    assert_eq!(
-        (bench.component("second").phase, reason.as_str()),
-        (Phase::Failed, "needs 25 MiB, the node has 24 MiB left")
-    );
+    assert_eq!(bench.component("second").phase, Phase::Failed);
+    assert!(reason.starts_with("needs 25 MiB, the node has 24 MiB left (hint: "), "{reason}");
     assert_eq!(notes(&effects), [reason]);
     assert!(fetches(&effects).is_empty() && prepares(&effects).is_empty());
     assert_eq!(prepares(&bench.accept(&with_memory("third", 3, 24))).len(), 1);

@@ -1,6 +1,6 @@
 //! What must hold at every step, and what must hold once nothing goes wrong any more.
 
-use crate::machine::Rank;
+use crate::machine::{MEMORY_MB, Rank};
 use crate::pushes::Behaviour;
 use crate::world::World;
 use shared::{
@@ -35,6 +35,8 @@ impl World {
         assert!(machine.disk.blobs.contains(&spec.artifact.digest), "started without its artifact");
         let before = machine.past.started.insert(spec.name.clone(), opened.rank());
         assert!(before.is_none_or(|before| before <= opened.rank()), "{at} started an older `{}` again", spec.name);
+        let taken = (machine.live.len() as u64 + 1) * (u64::from(MEMORY_MB) << 20);
+        assert!(taken <= machine.budget_bytes, "{at} gives {taken} bytes of memory of {}", machine.budget_bytes);
         let old = machine.live.values().any(|live| live.name == spec.name && **live != *spec);
         assert!(!old, "`{}` starts on {at} while an instance of an earlier push lives", spec.name);
     }
@@ -111,6 +113,30 @@ impl World {
         self.pushes.signed[id].0.component().map(|component| component.artifact.digest)
     }
 
+    /// Whether a machine has room for a component beside the others that are to run.
+    fn has_room(&self, at: usize, spec: &ComponentSpec) -> bool {
+        let machine = &self.machines[at];
+        let components = machine.node.as_ref().map(|node| node.components()).unwrap_or_default();
+        let rests = |it: &ComponentReport| match it.phase {
+            Phase::Stopped | Phase::Staged | Phase::Failed => true,
+            // It may be about to begin anew.
+            Phase::Completed => {
+                self.pushes.signed[&it.intent].0.component().is_none_or(|it| it.restart != Restart::Always)
+            }
+            _ => false,
+        };
+        let others = components.iter().filter(|it| it.name != spec.name && !rests(it));
+        let replicas = others.map(|it| u64::from(it.replicas)).sum::<u64>() + u64::from(spec.replicas.get());
+        replicas * (u64::from(MEMORY_MB) << 20) <= machine.budget_bytes
+    }
+
+    /// Names of components that wait for room on a machine.
+    pub fn wait_for_room(&self, at: usize) -> Vec<String> {
+        let components = self.machines[at].node.as_ref().map(|node| node.components()).unwrap_or_default();
+        let waits = |it: &ComponentReport| it.reason.as_ref().is_some_and(|reason| reason.starts_with("needs "));
+        components.into_iter().filter(waits).map(|it| it.name.to_string()).collect()
+    }
+
     /// Whether a component does what its newest push says: runs, or has run and ended as the policy wants.
     fn runs(
         &self,
@@ -134,6 +160,9 @@ impl World {
         if let Some(phase) = at_rest {
             let rests = component.phase == phase && instances.is_empty();
             return if rests { Ok(()) } else { fault(&format!("is not {phase}")) };
+        }
+        if let Some(reason) = component.reason.as_ref().filter(|reason| reason.starts_with("needs ")) {
+            return if self.has_room(at, spec) { fault(&format!("has room, and {reason}")) } else { Ok(()) };
         }
         let replicas = usize::from(spec.replicas.get());
         let ended = instances.is_empty() && matches!(component.phase, Phase::Completed | Phase::Failed);

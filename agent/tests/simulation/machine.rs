@@ -13,6 +13,9 @@ use std::sync::Arc;
 /// When a simulation begins, by a clock that is right.
 pub const EPOCH_UNIX_MS: u64 = BUILD_FLOOR_UNIX_MS + 24 * 3_600_000;
 
+/// What an instance may take: no push says anything else.
+pub const MEMORY_MB: u32 = 64;
+
 /// Place in the order of intents under one key.
 pub type Rank = (u64, IntentId);
 
@@ -92,6 +95,8 @@ pub struct Machine {
     pub clock: Clock,
     /// Configured by hand, where trust on first use is not wanted.
     pub owner: Option<OwnerId>,
+    /// Memory that all instances may take together.
+    pub budget_bytes: u64,
     pub disk: Disk,
     pub past: Past,
     pub node: Option<Node>,
@@ -122,6 +127,7 @@ impl Machine {
             bootstrap: Vec::new(),
             clock: Clock::Off(0),
             owner,
+            budget_bytes: 8 << 30,
             disk: Disk::default(),
             past: Past::default(),
             node: None,
@@ -164,8 +170,8 @@ impl Machine {
             version: "0.1.0".into(),
             platform: "linux/x86_64".into(),
             boot: self.disk.boots,
-            budget_bytes: 8 << 30,
-            default_memory_mb: 64,
+            budget_bytes: self.budget_bytes,
+            default_memory_mb: MEMORY_MB,
             bootstrap: self.bootstrap.clone(),
             random_seed: self.disk.boots ^ u64::from(self.seed[0]) << 8,
         };

@@ -66,6 +66,8 @@ pub struct Figures {
     pub forged: u64,
     pub replayed: u64,
     pub lost_runners: u64,
+    /// Components that waited for memory when all was well.
+    pub waiting: u64,
 }
 
 pub struct World {

@@ -6,7 +6,7 @@ mod values;
 mod verbs;
 
 pub use steer::{RestartArgs, RmArgs, StartArgs, Steer, SteerArgs, StopArgs};
-pub use values::{Color, PeerRef, ReachAddr, Since, Timeout};
+pub use values::{Color, PeerRef, ReachAddr, Timeout};
 pub use verbs::{
     CompletionsArgs, ConfigureArgs, InitArgs, InspectArgs, KeyArgs, KeyShowArgs, KeyVerb, LogsArgs, PsArgs, PushArgs,
     Shell, StatusArgs, Verb, WhoamiArgs,

@@ -1,6 +1,7 @@
 //! Values of flags that check themselves.
 
 use shared::NodeId;
+use shared::time::duration;
 use std::str::FromStr;
 use std::time::Duration;
 
@@ -37,52 +38,6 @@ impl Default for Timeout {
     /// Enough for a slow link and for compiling on a board.
     fn default() -> Timeout {
         Timeout(Duration::from_secs(300))
-    }
-}
-
-/// A whole number with its unit.
-fn duration(text: &str) -> Option<Duration> {
-    let (number, unit) = text.split_at(text.find(|c: char| !c.is_ascii_digit())?);
-    let factor_ms = match unit {
-        "ms" => 1,
-        "s" => 1000,
-        "m" => 60_000,
-        "h" => 3_600_000,
-        "d" => 24 * 3_600_000,
-        _ => return None,
-    };
-    number.parse::<u64>().ok()?.checked_mul(factor_ms).map(Duration::from_millis)
-}
-
-/// A time to look back to: so long ago, or a moment of UTC.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Since {
-    /// So long ago.
-    Ago(Duration),
-    /// Unix milliseconds.
-    At(u64),
-}
-
-impl Since {
-    /// The moment in Unix milliseconds, when it is `now`.
-    #[must_use]
-    pub fn unix_ms(self, now: u64) -> u64 {
-        match self {
-            Since::Ago(ago) => now.saturating_sub(u64::try_from(ago.as_millis()).unwrap_or(u64::MAX)),
-            Since::At(at) => at,
-        }
-    }
-}
-
-impl FromStr for Since {
-    type Err = String;
-
-    fn from_str(text: &str) -> Result<Since, String> {
-        let ago = duration(text).map(Since::Ago);
-        let at = || shared::time::parse_utc_millis(text).map(Since::At);
-        ago.or_else(at).ok_or_else(|| {
-            "expected how long ago (`90s`, `10m`, `2h`, `3d`) or a time of UTC (`2026-11-25T07:00:00Z`)".to_owned()
-        })
     }
 }
 

@@ -1,9 +1,10 @@
 //! The verbs and their flags, as argh reads them. The first sentence of each is its help text.
 
 use super::steer::{RestartArgs, RmArgs, StartArgs, StopArgs};
-use super::values::{Color, PeerRef, ReachAddr, Since, Timeout};
+use super::values::{Color, PeerRef, ReachAddr, Timeout};
 use crate::rollout::Until;
 use argh::{ArgsInfo, FromArgs};
+use shared::time::Since;
 use shared::{ComponentName, DeadlineMs, EnvPair, EpochMs, Fuel, LogMaxKb, Mebibytes, OwnerId, Replicas, Restart, Tag};
 use std::path::PathBuf;
 use std::str::FromStr;

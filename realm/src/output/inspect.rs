@@ -156,7 +156,7 @@ fn node_row(node: &InspectNodeObject) -> Vec<String> {
         component.restarts.to_string(),
         format!("{} / {}", bytes(sum(|usage| usage.memory_bytes)), bytes(peak)),
         lasted(sum(|usage| usage.cpu_ms).saturating_add(ended_cpu)),
-        super::status::last(component),
+        super::status::last_of(component),
     ]
 }
 

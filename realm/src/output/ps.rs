@@ -1,6 +1,6 @@
 //! Components across the realm, for `realm ps`.
 
-use super::clean;
+use super::status::last;
 use serde::Serialize;
 use shared::{ComponentName, ComponentReport, Digest, NodeReport, Phase, RealmId};
 use std::collections::{BTreeMap, BTreeSet};
@@ -39,6 +39,8 @@ pub struct PsComponentObject {
     pub restarts: u64,
     /// The last outcome of the node whose phase is the worst.
     pub last_outcome: Option<String>,
+    /// Why that node is where it is, when that is not plain.
+    pub reason: Option<String>,
     #[serde(skip)]
     worst: Phase,
 }
@@ -69,6 +71,7 @@ fn object(name: &ComponentName, on_nodes: &[(&ComponentReport, bool)]) -> PsComp
         phases,
         restarts: live().map(|component| u64::from(component.restarts)).sum(),
         last_outcome: worst.and_then(|component| component.last_outcome.as_ref()).map(ToString::to_string),
+        reason: worst.and_then(|component| component.reason.clone()),
         worst: worst.map_or(Phase::Stopped, |component| component.phase),
     }
 }
@@ -95,7 +98,7 @@ pub(crate) fn ps_rows(components: &[PsComponentObject]) -> Vec<Vec<String>> {
             format!("{}/{}", component.running, component.replicas),
             phase,
             component.restarts.to_string(),
-            component.last_outcome.as_deref().map_or("-".into(), clean),
+            last(component.last_outcome.as_deref(), component.reason.as_deref()),
         ]
     };
     components.iter().map(row).collect()

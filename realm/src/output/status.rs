@@ -33,7 +33,7 @@ fn node_rows(node: &NodeObject) -> Vec<Vec<String>> {
             component.phase.to_string(),
             format!("{}/{}", component.running, component.replicas),
             component.restarts.to_string(),
-            last(component),
+            last_of(component),
         ]);
         row
     };
@@ -41,13 +41,18 @@ fn node_rows(node: &NodeObject) -> Vec<Vec<String>> {
 }
 
 /// How it ended, and why it is where it is.
-pub(super) fn last(component: &ComponentObject) -> String {
-    let outcome = component.last_outcome.as_ref().map(ToString::to_string);
-    match (outcome, component.reason.clone()) {
+pub(super) fn last(outcome: Option<&str>, reason: Option<&str>) -> String {
+    match (outcome, reason) {
         (Some(outcome), Some(reason)) if outcome != reason => clean(&format!("{outcome} ({reason})")),
-        (Some(text), _) | (None, Some(text)) => clean(&text),
+        (Some(text), _) | (None, Some(text)) => clean(text),
         (None, None) => "-".into(),
     }
+}
+
+/// The same of one component on one node.
+pub(super) fn last_of(component: &ComponentObject) -> String {
+    let outcome = component.last_outcome.as_ref().map(ToString::to_string);
+    last(outcome.as_deref(), component.reason.as_deref())
 }
 
 pub(super) fn tags(tags: &[Tag]) -> String {

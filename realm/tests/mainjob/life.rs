@@ -130,6 +130,19 @@ fn a_removal_leaves_nothing_but_its_intent_and_a_start_removes_what_a_crash_left
 }
 
 #[test]
+fn what_a_node_has_no_memory_for_is_told_with_the_next_step() {
+    let (shell, agents) = realm(&[&[]]);
+    let words = ["--replicas", "1000", "--memory-max-mb", "4096"];
+    let (code, out, err) = shell.push("large", "hello", &words);
+    assert_eq!(code, Some(3), "{err}");
+    let status = agents[0].status()["components"][0]["reason"].as_str().unwrap_or_default().to_owned();
+    for text in [format!("{out}{err}"), shell.good(&["ps"]), shell.good(&["status"]), status] {
+        assert!(text.contains("needs 4096000 MiB") && text.contains("hint: "), "{text}");
+    }
+    assert!(ps(&shell)[0]["reason"].as_str().is_some_and(|reason| reason.starts_with("needs ")));
+}
+
+#[test]
 fn what_nobody_knows_cannot_be_steered() {
     let (shell, _agents) = realm(&[&[]]);
     for verb in ["stop", "start", "restart", "rm"] {

@@ -2,10 +2,10 @@
 //! figures are printed; what is asserted is ten times what an idle machine needs.
 
 use crate::operator::Operator;
-use crate::support::{Agent, eventually, owner};
+use crate::support::{Agent, eventually, owner, signal};
+use rustix::process::Signal;
 use shared::{Body, NodeId, Push};
 use std::fs;
-use std::process::Command;
 use std::time::{Duration, Instant};
 
 /// More than there are threads for guests on any node.
@@ -92,7 +92,7 @@ fn guests_that_never_give_way_slow_nobody_down() {
 
 /// The runner of an agent, if it has one.
 #[cfg(target_os = "linux")]
-fn runner(agent: &Agent) -> Option<u32> {
+pub(crate) fn runner(agent: &Agent) -> Option<u32> {
     children(agent.pid()).into_iter().find(|pid| {
         let words = fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
         words.split(|byte| *byte == 0).any(|word| word == b"runner")
@@ -100,7 +100,7 @@ fn runner(agent: &Agent) -> Option<u32> {
 }
 
 #[cfg(target_os = "linux")]
-fn children(of: u32) -> Vec<u32> {
+pub(crate) fn children(of: u32) -> Vec<u32> {
     let tasks = fs::read_dir(format!("/proc/{of}/task")).unwrap();
     let lists = tasks.filter_map(|task| fs::read_to_string(task.ok()?.path().join("children")).ok());
     lists.flat_map(|list| list.split_whitespace().map(|pid| pid.parse().unwrap()).collect::<Vec<_>>()).collect()
@@ -113,7 +113,7 @@ fn kill_next(agent: &Agent, killed: &mut Vec<u32>) {
         Some(pid) if !killed.contains(&pid) => Ok(pid),
         other => Err(format!("{other:?}")),
     });
-    assert!(Command::new("sh").arg("-c").arg(format!("kill -KILL {pid}")).status().unwrap().success());
+    signal(pid, Signal::KILL);
     killed.push(pid);
 }
 

@@ -8,15 +8,19 @@ mod command_line;
 mod entry;
 mod first_use;
 mod hostile;
+mod http;
 mod life;
 mod load;
 mod operator;
 mod outcomes;
+#[cfg(target_os = "linux")]
+mod output;
 mod process;
 mod restart;
 mod rollout;
 #[allow(dead_code, reason = "tests on other hosts share it")]
 mod shell;
+mod slow_clients;
 mod support;
 mod thousand;
 mod watch;

@@ -24,7 +24,7 @@ fn processes() -> BTreeMap<u32, (u32, String)> {
 
 /// The processes of an agent: its guard, and all below.
 #[cfg(target_os = "linux")]
-fn family(guard: u32) -> Vec<u32> {
+pub(crate) fn family(guard: u32) -> Vec<u32> {
     let all = processes();
     let mut family = vec![guard];
     let mut at = 0;

@@ -2,13 +2,14 @@
 //! own process id.
 
 use crate::child::{Guard, Place, agent_command, lines_of};
+use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 use shared::{NodeId, OwnerKey};
 use std::fs::{self, OpenOptions};
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::path::{Path, PathBuf};
-use std::process::{Command, ExitStatus, Stdio};
+use std::process::{ExitStatus, Stdio};
 use std::sync::mpsc::RecvTimeoutError;
 use std::thread;
 use std::time::{Duration, Instant};
@@ -164,11 +165,25 @@ impl Agent {
     }
 
     /// Asks the agent to end, as a service manager would.
+    pub(crate) fn ask_to_end(&self) {
+        signal(self.pid(), Signal::TERM);
+    }
+
+    /// The same, until it has.
     pub(crate) fn terminate(&mut self) -> ExitStatus {
+        self.ask_to_end();
+        self.until_ended()
+    }
+
+    /// Waits for an end that was asked for.
+    pub(crate) fn until_ended(&mut self) -> ExitStatus {
         let mut running = self.running.take().expect("the agent runs");
-        let killed = Command::new("sh").arg("-c").arg(format!("kill -TERM {}", running.guard.0.id())).status().unwrap();
-        assert!(killed.success());
         running.guard.until_ended(&|| self.stderr())
+    }
+
+    /// A connection to what it serves over HTTP.
+    pub(crate) fn connect(&self) -> TcpStream {
+        connect(&self.place, self.running().http).unwrap()
     }
 
     /// The body of a page; anything but 200 is the error.
@@ -249,9 +264,20 @@ impl Drop for Agent {
     }
 }
 
-fn get(place: &Place, addr: SocketAddr, target: &str) -> std::io::Result<Result<String, String>> {
-    let mut stream = place.inside(|| TcpStream::connect_timeout(&addr, PATIENCE))?;
+/// Sends a signal to a process of the test.
+pub(crate) fn signal(pid: u32, signal: Signal) {
+    let pid = i32::try_from(pid).ok().and_then(Pid::from_raw).expect("a process id");
+    kill_process(pid, signal).unwrap();
+}
+
+fn connect(place: &Place, addr: SocketAddr) -> std::io::Result<TcpStream> {
+    let stream = place.inside(|| TcpStream::connect_timeout(&addr, PATIENCE))?;
     stream.set_read_timeout(Some(PATIENCE))?;
+    Ok(stream)
+}
+
+fn get(place: &Place, addr: SocketAddr, target: &str) -> std::io::Result<Result<String, String>> {
+    let mut stream = connect(place, addr)?;
     write!(stream, "GET {target} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")?;
     let mut answer = String::new();
     stream.read_to_string(&mut answer)?;

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde_json::Value;
 
-use super::plan::{Spec, Verb};
+use super::plan::{Order, Spec, Verb};
 use super::wares::Nature;
 
 /// Part of what a node says of a run that ended with its runner.
@@ -104,6 +104,17 @@ impl Asked {
         Some(())
     }
 
+    /// Whether an order changes nothing; `known` is whether the name was found to be in use.
+    pub(super) fn is_so(&self, name: &str, order: &Order, known: bool) -> bool {
+        match (self.wish(name), order) {
+            (_, Order::Push { .. }) => false,
+            (None, Order::Steer(verb)) => *verb == Verb::Remove || !known,
+            (Some(wish), Order::Steer(Verb::Stop)) => known && wish.verb == Some(Verb::Stop),
+            (Some(wish), Order::Steer(Verb::Start)) => known && wish.verb != Some(Verb::Stop),
+            (Some(_), Order::Steer(Verb::Restart | Verb::Remove)) => false,
+        }
+    }
+
     /// What is asked for under a name.
     pub(super) fn wish(&self, name: &str) -> Option<&Wish> {
         self.names.get(name)?.as_ref()
@@ -190,6 +201,21 @@ mod tests {
         asked.steered("a", Verb::Remove, "four".into());
         assert_eq!(faults(&asked, &status("running", 2, "three")), 1);
         assert_eq!(faults(&asked, &json!({"components": []})), 0);
+    }
+
+    #[test]
+    fn what_changes_nothing_was_so_before() {
+        let mut asked = asked(spec(0, "always"));
+        let is_so = |asked: &Asked, verb, known| asked.is_so("a", &Order::Steer(verb), known);
+        assert!(is_so(&asked, Verb::Start, true) && !is_so(&asked, Verb::Start, false));
+        for verb in [Verb::Stop, Verb::Restart, Verb::Remove] {
+            assert!(!is_so(&asked, verb, true) && !is_so(&asked, verb, false), "{verb:?}");
+        }
+        asked.steered("a", Verb::Stop, "two".into());
+        assert!(is_so(&asked, Verb::Stop, true) && !is_so(&asked, Verb::Start, true));
+        asked.steered("a", Verb::Remove, "three".into());
+        assert!(is_so(&asked, Verb::Remove, true) && is_so(&asked, Verb::Stop, false));
+        assert!(!is_so(&asked, Verb::Stop, true));
     }
 
     #[test]

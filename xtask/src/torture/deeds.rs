@@ -98,22 +98,34 @@ impl Doer {
                     self.signed(step, intent)?;
                     return Ok(format!("{code}{}", lost.concat()));
                 }
-                Told::Unchanged(_) => {
+                Told::Unchanged { known } => {
                     self.count("commands that had nothing to change");
                     if !lost.is_empty() {
                         self.adopt(&step.name, None)?;
+                    } else if !self.is_disturbed(step) && !self.asked.is_so(&step.name, &step.order, known) {
+                        let (wish, said) = (self.asked.wish(&step.name), done.stderr.trim_end());
+                        return Err(format!("there was nothing to change, where {wish:?} is asked for: {said}"));
                     }
                     return Ok(format!("{code}, nothing to change{}", lost.concat()));
                 }
                 Told::Unknown(why) if lost.len() + 1 < TRIES => {
                     self.count("commands given again");
-                    lost.push(format!("; given again after: {}", why.lines().next().unwrap_or_default()));
+                    let said = format!("{}{}", done.stderr, done.stdout);
+                    lost.push(format!(
+                        "; given again after: {why}\n      {}",
+                        said.trim_end().replace('\n', "\n      ")
+                    ));
                 }
                 Told::Unknown(why) => return Err(format!("given {TRIES} times, and still {why}{}", lost.concat())),
             }
             let mut realm = self.cluster.realm(&self.words(step).iter().map(String::as_str).collect::<Vec<_>>());
             done = command::bounded(&mut realm, COMMAND_WITHIN, Echo::Quiet)?;
         }
+    }
+
+    /// Whether what was asked for last may be held by none but an agent that does not answer.
+    fn is_disturbed(&self, step: &Step) -> bool {
+        step.blow.is_some() || self.away.contains(&true) || self.recovering.contains(&true)
     }
 
     fn signed(&mut self, step: &Step, intent: String) -> Result<(), Failure> {
@@ -123,7 +135,7 @@ impl Doer {
             Order::Steer(verb) => {
                 self.asked.steered(&step.name, *verb, intent.clone());
                 // Whoever held the last push may be gone, and what another one holds was signed again.
-                if *verb != Verb::Remove && (step.blow.is_some() || self.away.contains(&true)) {
+                if *verb != Verb::Remove && self.is_disturbed(step) {
                     self.adopt(&step.name, Some(&intent))?;
                 }
             }

@@ -42,14 +42,32 @@ pub(super) struct Args {
     programs: Option<PathBuf>,
 }
 
-/// How long each part takes.
+/// When a part is over.
 #[derive(Clone, Copy)]
-struct Times {
+enum Length {
+    Time(Duration),
+    /// For tests, which have to do the same on a machine that is busy.
+    #[cfg_attr(not(test), allow(dead_code, reason = "by hand, time counts"))]
+    Steps(usize),
+}
+
+impl Length {
+    fn is_over(self, begun: Instant, steps: usize) -> bool {
+        match self {
+            Length::Time(time) => begun.elapsed() >= time,
+            Length::Steps(most) => steps >= most,
+        }
+    }
+}
+
+/// How long each part is.
+#[derive(Clone, Copy)]
+struct Lengths {
     /// So many components are pushed once before all.
     wares: usize,
-    /// Then there is this time of pushes and the like without blows.
-    warm_up: Duration,
-    torture: Duration,
+    /// Then there are pushes and the like without blows.
+    calm: Length,
+    torture: Length,
     /// Left alone before it is counted what agents hold: what was needed for a while is given back by then.
     settle: Duration,
 }
@@ -67,9 +85,10 @@ pub(super) fn run(args: &Args) -> Result<(), Failure> {
     let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
     let seed = args.seed.unwrap_or(u64::from(since.subsec_micros()));
     let torture = Duration::from_secs(60) * args.minutes;
-    let times = Times { wares: WARES.len(), warm_up: torture / WARM_UP_PART, torture, settle: SETTLE_FOR };
+    let calm = Length::Time(torture / WARM_UP_PART);
+    let lengths = Lengths { wares: WARES.len(), calm, torture: Length::Time(torture), settle: SETTLE_FOR };
     let mut doer = Doer::start(&programs)?;
-    let lived = seeded(&mut doer, seed, times);
+    let lived = seeded(&mut doer, seed, lengths);
     if args.keep {
         doer.cluster.keep()?;
     } else if lived.is_ok() {
@@ -78,22 +97,22 @@ pub(super) fn run(args: &Args) -> Result<(), Failure> {
     lived
 }
 
-fn seeded(doer: &mut Doer, seed: u64, times: Times) -> Result<(), Failure> {
+fn seeded(doer: &mut Doer, seed: u64, lengths: Lengths) -> Result<(), Failure> {
     println!("seed {seed}");
-    life(doer, seed, times)
+    life(doer, seed, lengths)
         .map_err(|why| format!("with seed {seed}: {why}\nhint: `--seed {seed}` decides the same steps again"))
 }
 
 /// All of it, on agents that run.
-fn life(doer: &mut Doer, seed: u64, times: Times) -> Result<(), Failure> {
-    println!("warming up: {} components, then {} s without blows", times.wares, times.warm_up.as_secs());
-    warm_up(doer, seed, times)?;
-    empty(doer, CLEANING, times.settle)?;
+fn life(doer: &mut Doer, seed: u64, lengths: Lengths) -> Result<(), Failure> {
+    println!("warming up");
+    warm_up(doer, seed, lengths)?;
+    empty(doer, CLEANING, lengths.settle)?;
     let before = Census::take(&doer.cluster, &explanation(doer)?)?;
 
     let mut plan = Plan::new(seed);
-    println!("torturing for {} s; agent {} is never ended as a whole", times.torture.as_secs(), plan.spared + 1);
-    let steps = torture(doer, &mut plan, times.torture)?;
+    println!("torturing; agent {} is never ended as a whole", plan.spared + 1);
+    let steps = torture(doer, &mut plan, lengths.torture)?;
     doer.all_back(&plan.away())?;
     let took = at_rest(doer)?;
     println!("{steps} steps; {:.1} s after the last, every agent runs what was asked for", took.as_secs_f64());
@@ -101,7 +120,7 @@ fn life(doer: &mut Doer, seed: u64, times: Times) -> Result<(), Failure> {
     explained(doer)?;
     println!("`realm ps`, `status` and `inspect` say the same through every agent, and every file has its reason");
 
-    empty(doer, CLEANING + NAMES, times.settle)?;
+    empty(doer, CLEANING + NAMES, lengths.settle)?;
     // What is about to end ends: a thread without work, a connection without an operator.
     let level = until(|| {
         let now = Census::take(&doer.cluster, &explanation(doer)?)?;
@@ -124,24 +143,24 @@ fn life(doer: &mut Doer, seed: u64, times: Times) -> Result<(), Failure> {
 }
 
 /// Components once, whole; then at random.
-fn warm_up(doer: &mut Doer, seed: u64, times: Times) -> Result<(), Failure> {
-    for (number, ware) in WARES.iter().enumerate().take(times.wares) {
+fn warm_up(doer: &mut Doer, seed: u64, lengths: Lengths) -> Result<(), Failure> {
+    for (number, ware) in WARES.iter().enumerate().take(lengths.wares) {
         let restart = if ware.nature == Nature::Service { "always" } else { "never" };
         let spec = Spec { ware, variant: number % VARIANTS, tag: "dev", replicas: 3, restart, start: true };
         doer.push(WARM_UP + number, name(number % NAMES), spec)?;
     }
-    let begun = Instant::now();
-    let mut plan = Plan::calm(seed.wrapping_add(1), WARM_UP + times.wares);
-    while begun.elapsed() < times.warm_up {
+    let (begun, mut steps) = (Instant::now(), 0);
+    let mut plan = Plan::calm(seed.wrapping_add(1), WARM_UP + lengths.wares);
+    while !lengths.calm.is_over(begun, steps) {
         doer.step(&plan.next())?;
+        steps += 1;
     }
     Ok(())
 }
 
-fn torture(doer: &mut Doer, plan: &mut Plan, time: Duration) -> Result<usize, Failure> {
-    let begun = Instant::now();
-    let mut steps = 0;
-    while begun.elapsed() < time {
+fn torture(doer: &mut Doer, plan: &mut Plan, length: Length) -> Result<usize, Failure> {
+    let (begun, mut steps) = (Instant::now(), 0);
+    while !length.is_over(begun, steps) {
         let step = plan.next();
         let came = doer.step(&step).map_err(|why| format!("in step {step}\n{why}"))?;
         println!("{step} -> {came}");
@@ -166,19 +185,23 @@ fn empty(doer: &mut Doer, first: usize, settle: Duration) -> Result<(), Failure>
 mod tests {
     use super::*;
 
-    /// A quarter of a minute with blows, and as long around it. What takes longer to show, ten minutes by hand show.
+    /// Has a blow of every kind in its first steps.
+    const SEED: u64 = 1222;
+    const STEPS: usize = 24;
+
+    /// What takes longer to show, ten minutes by hand show.
     #[test]
     #[cfg(target_os = "linux")]
     fn half_a_minute_of_it() {
         let programs = workspace::programs(&workspace::target().unwrap()).unwrap();
-        let times = Times {
-            wares: 3,
-            warm_up: Duration::from_secs(5),
-            torture: Duration::from_secs(15),
-            settle: Duration::from_secs(1),
-        };
+        let lengths =
+            Lengths { wares: 3, calm: Length::Steps(5), torture: Length::Steps(STEPS), settle: Duration::from_secs(1) };
         let mut doer = Doer::start(&programs).unwrap();
-        assert_eq!(seeded(&mut doer, 1, times), Ok(()));
-        doer.cluster.stop().unwrap();
+        assert_eq!(seeded(&mut doer, SEED, lengths), Ok(()));
+        let Doer { cluster, counts, .. } = doer;
+        cluster.stop().unwrap();
+        for blow in ["agents killed", "agents told to end", "control processes killed", "runners killed"] {
+            assert!(counts.contains_key(blow), "{blow}: {counts:?}");
+        }
     }
 }

@@ -1,6 +1,7 @@
 //! What is done, step by step, as a seed decides it. Nothing that happens on the way has a say, so that a seed that has found
 //! a fault finds it again, as far as the machine's own timing lets it.
 
+use std::collections::BTreeSet;
 use std::fmt;
 use std::time::Duration;
 
@@ -14,7 +15,9 @@ pub(super) const TAGS: [&[&str]; AGENTS] = [&["left"], &["left", "right"], &["ri
 /// Whom a push can be for.
 const AUDIENCES: [&str; 4] = ["dev", "left", "right", "single"];
 /// Names of components: so few that a name is pushed again and again, with something else.
-pub(super) const NAMES: usize = 10;
+pub(super) const NAMES: usize = 6;
+/// One order in so many is for a component that may not be there.
+const STRANGERS: usize = 10;
 /// One step in so many has a blow.
 const BLOWS: usize = 3;
 /// The longest that a blow waits while the command of its step is under way, in ms: a push takes about that long.
@@ -112,6 +115,8 @@ pub(super) struct Plan {
     random: Random,
     /// Never ended as a whole, so that what leaks in it has all the time to show, and so that somebody always answers.
     pub(super) spared: usize,
+    /// Names that were pushed and not removed, as far as orders are taken in.
+    there: BTreeSet<usize>,
     /// Steps for which each agent is still away.
     away: [usize; AGENTS],
     steps: usize,
@@ -127,7 +132,7 @@ impl Plan {
     pub(super) fn new(seed: u64) -> Plan {
         let mut random = Random::new(seed);
         let spared = random.below(AGENTS);
-        Plan { random, spared, away: [0; AGENTS], steps: 0, blows: true }
+        Plan { random, spared, there: BTreeSet::new(), away: [0; AGENTS], steps: 0, blows: true }
     }
 
     /// The same without blows, in steps of numbers from `first` on.
@@ -145,10 +150,25 @@ impl Plan {
                 back.push(agent);
             }
         }
-        let name = name(self.random.below(NAMES));
         let order = self.order();
+        let number = self.number(&order);
         let blow = if self.blows && self.random.one_in(BLOWS) { self.blow() } else { None };
-        Step { number: self.steps, back, name, order, blow }
+        Step { number: self.steps, back, name: name(number), order, blow }
+    }
+
+    /// Which component is meant: where it has to be there, mostly one that is.
+    fn number(&mut self, order: &Order) -> usize {
+        let any = self.random.below(NAMES);
+        let Order::Steer(verb) = order else {
+            self.there.insert(any);
+            return any;
+        };
+        let known = self.there.iter().nth(self.random.below(self.there.len())).copied();
+        let number = known.filter(|_| !self.random.one_in(STRANGERS)).unwrap_or(any);
+        if *verb == Verb::Remove {
+            self.there.remove(&number);
+        }
+        number
     }
 
     /// Who is away when the steps are over.

@@ -10,8 +10,8 @@ use crate::command::Finished;
 pub(super) enum Told {
     /// A node has it.
     Signed { intent: String },
-    /// There was nothing to change, and nothing was signed.
-    Unchanged(String),
+    /// Nothing was signed: it is so already, or, when not `known`, there is no such component.
+    Unchanged { known: bool },
     /// It may have been taken in, or not.
     Unknown(String),
 }
@@ -23,11 +23,11 @@ impl Told {
         match (done.code, serde_json::from_str::<Value>(done.stdout.trim())) {
             (Some(0 | 3 | 5), Ok(object)) => Told::of_object(order, &object),
             // `stop` of what is stopped, and the like.
-            (Some(0), Err(_)) if matches!(order, Order::Steer(_)) => Told::Unchanged(said.to_owned()),
+            (Some(0), Err(_)) if matches!(order, Order::Steer(_)) => Told::Unchanged { known: true },
             (Some(1), _) if said.contains("nothing is known by the name") || said.contains("` was removed") => {
-                Told::Unchanged(said.to_owned())
+                Told::Unchanged { known: false }
             }
-            (code, _) => Told::Unknown(format!("exit code {code:?}: {said}")),
+            (code, _) => Told::Unknown(format!("exit code {code:?}")),
         }
     }
 
@@ -78,8 +78,9 @@ mod tests {
 
     #[test]
     fn what_is_so_already_is_unchanged() {
-        assert!(matches!(told(Verb::Stop, 0, "", "`a` is stopped already"), Told::Unchanged(_)));
-        assert!(matches!(told(Verb::Stop, 1, "", "error: `a` was removed\nhint: x"), Told::Unchanged(_)));
-        assert!(matches!(told(Verb::Stop, 1, "", "error: nothing is known by the name `a`"), Told::Unchanged(_)));
+        assert_eq!(told(Verb::Stop, 0, "", "`a` is stopped already"), Told::Unchanged { known: true });
+        let unknown = Told::Unchanged { known: false };
+        assert_eq!(told(Verb::Stop, 1, "", "error: `a` was removed\nhint: x"), unknown);
+        assert_eq!(told(Verb::Stop, 1, "", "error: nothing is known by the name `a`"), unknown);
     }
 }

@@ -239,13 +239,18 @@ impl Daemon {
                     let _ = words.send(Word::Metrics(request)).await;
                 });
             }
-            HttpKind::Logs { component, tail } => {
+            HttpKind::Logs { component, tail, since, follow } => {
                 let logs = Arc::clone(&self.logs);
+                let since = since.map(|since| since.unix_ms(self.now().unix_ms));
+                let tail = u32::try_from(tail).unwrap_or(u32::MAX);
+                let query = LogQuery { component, tail, since, follow, ..LogQuery::default() };
                 self.crew.spawn(async move {
-                    let tail = u32::try_from(tail).unwrap_or(u32::MAX);
-                    let query = LogQuery { component, tail, ..LogQuery::default() };
-                    let entries = watch::own_tail(&logs, &query).await;
-                    request.reply.send(200, TEXT, pages::logs(&entries));
+                    if follow {
+                        pages::follow(&logs, query, request.reply).await;
+                    } else {
+                        let entries = watch::own_tail(&logs, &query).await;
+                        request.reply.send(200, TEXT, pages::logs(&entries));
+                    }
                 });
             }
         }

@@ -3,6 +3,7 @@
 
 mod backtrace;
 mod crew;
+mod descriptors;
 mod events;
 mod journal;
 mod listen;
@@ -116,6 +117,7 @@ pub fn main(args: AgentArgs) -> Result<(), String> {
     let guard = guard.map_err(|error| format!("cannot use the socket to the guard: {error}"))?;
     let _lock = crate::lock::wait_for_former_control(&args.data_dir)
         .map_err(|error| format!("cannot lock `{}`: {error}", args.data_dir.display()))?;
+    descriptors::raise_limit();
     let executor = Arc::new(Executor::new());
     let paths = StorePaths::new(&args.data_dir);
     smol::block_on(executor.run(async {

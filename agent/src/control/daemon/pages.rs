@@ -1,12 +1,18 @@
 //! What the HTTP edge serves: one node as JSON, its figures for Prometheus, its logs as text.
 
 use crate::control::http::metrics::{ComponentMetrics, Metrics};
-use crate::control::logs::LogEntry;
+use crate::control::http::{HttpReply, HttpStream, TEXT};
+use crate::control::logs::{Followed, LogEntry, Logs};
 use crate::control::node::Node;
 use serde_json::{Value, json};
 use shared::time::utc;
-use shared::{ComponentReport, Phase, Stream, platform};
+use shared::{ComponentReport, LogQuery, Phase, Stream, platform};
+use smol::future::FutureExt;
 use std::collections::BTreeMap;
+use std::mem;
+
+/// Lines that are sent to a client at once, in bytes: enough for a flood, and the last line makes it a half more at the most.
+const PIECE_BYTES: usize = 16 * 1024;
 
 /// `/status`: a node object of schema 1, and where it listens.
 pub(super) fn status(node: &Node, tags: &[shared::Tag]) -> Vec<u8> {
@@ -78,13 +84,47 @@ pub(super) fn metrics(node: &Node, output_dropped_bytes: u64) -> Vec<u8> {
 
 /// `/logs`: `TIME COMPONENT STREAM | text`, oldest first.
 pub(super) fn logs(entries: &[LogEntry]) -> Vec<u8> {
-    let line = |entry: &LogEntry| {
-        let stream = match entry.stream {
-            Stream::Stdout => "stdout",
-            Stream::Stderr => "stderr",
-            Stream::Agent => "agent",
-        };
-        format!("{} {} {stream} | {}\n", utc(entry.at / 1_000), entry.component, entry.text)
-    };
     entries.iter().map(line).collect::<String>().into_bytes()
+}
+
+fn line(entry: &LogEntry) -> String {
+    let stream = match entry.stream {
+        Stream::Stdout => "stdout",
+        Stream::Stderr => "stderr",
+        Stream::Agent => "agent",
+    };
+    format!("{} {} {stream} | {}\n", utc(entry.at / 1_000), entry.component, entry.text)
+}
+
+/// `/logs` with `follow`: the last lines, and each new one, until the client goes.
+pub(super) async fn follow(logs: &Logs, query: LogQuery, reply: HttpReply) {
+    let Ok(mut follower) = logs.follow(query.component, query.tail as usize, query.since) else {
+        reply.send(503, TEXT, b"too many follow already\n".to_vec());
+        return;
+    };
+    let stream = reply.stream(TEXT);
+    let told = async {
+        while let Some(followed) = follower.next().await {
+            if !tell(&stream, followed).await {
+                return;
+            }
+        }
+    };
+    told.or(stream.gone()).await;
+}
+
+/// In pieces, because a megabyte may be there at once; `false` when the client has gone.
+async fn tell(stream: &HttpStream, Followed { lines, missed }: Followed) -> bool {
+    let gap = lines.last().filter(|_| missed > 0).map(|last| {
+        let text = format!("{missed} lines are left out here: they came faster than they were read");
+        LogEntry { stream: Stream::Agent, text, ..last.clone() }
+    });
+    let mut piece = String::new();
+    for entry in lines.iter().chain(&gap) {
+        piece.push_str(&line(entry));
+        if piece.len() >= PIECE_BYTES && !stream.send(mem::take(&mut piece).into_bytes()).await {
+            return false;
+        }
+    }
+    stream.send(piece.into_bytes()).await
 }

@@ -1,10 +1,9 @@
 //! tiny_http behind the front, and the only place that names its server: it listens on a Unix socket that nobody
 //! else can reach, and its workers ask the loop.
 
-use super::limits::{ANSWER_TIMEOUT, MAX_SOCKET_PATH, WORKERS};
+use super::limits::{MAX_SOCKET_PATH, RETRY_AFTER, WORKERS};
 use super::route::{REFUSED_TYPE, Refused, route};
-use super::{Answer, HttpKind, HttpReply, HttpRequest};
-use smol::Timer;
+use super::{Answer, Body, HttpKind, HttpRequest, ask};
 use smol::channel::{Receiver, Sender, bounded};
 use smol::future::or;
 use std::fs::{self, DirBuilder};
@@ -89,20 +88,18 @@ fn work(server: &Server, state: &State, requests: &Sender<HttpRequest>) {
 }
 
 fn serve(request: Request, state: &State, requests: &Sender<HttpRequest>) {
-    let answered = route(request.method(), request.url()).and_then(|kind| ask(kind, state, requests));
-    let answer = answered.unwrap_or_else(|(status, text)| Answer {
-        status,
-        content_type: REFUSED_TYPE,
-        body: text.into_bytes(),
-    });
+    let answered =
+        route(request.method().as_str(), request.url()).and_then(|kind| ask_unless_stopped(kind, state, requests));
+    let (status, content_type, body) =
+        answered.unwrap_or_else(|(status, text)| (status, REFUSED_TYPE, text.into_bytes()));
     let headers = [
-        ("Content-Type", answer.content_type),
+        ("Content-Type", content_type),
         // A guest's output must not be taken for a page.
         ("X-Content-Type-Options", "nosniff"),
         ("Cache-Control", "no-store"),
     ];
-    let mut response = Response::from_data(answer.body)
-        .with_status_code(answer.status)
+    let mut response = Response::from_data(body)
+        .with_status_code(status)
         // The length is known: no chunks.
         .with_chunked_threshold(usize::MAX);
     for (name, value) in headers {
@@ -110,8 +107,13 @@ fn serve(request: Request, state: &State, requests: &Sender<HttpRequest>) {
             response.add_header(header);
         }
     }
-    if answer.status == 405
-        && let Ok(header) = Header::from_bytes("Allow", "GET, HEAD")
+    let more = match status {
+        405 => Some(("Allow", "GET, HEAD".to_owned())),
+        503 => Some(("Retry-After", RETRY_AFTER.as_secs().to_string())),
+        _ => None,
+    };
+    if let Some((name, value)) = more
+        && let Ok(header) = Header::from_bytes(name, value)
     {
         response.add_header(header);
     }
@@ -119,24 +121,19 @@ fn serve(request: Request, state: &State, requests: &Sender<HttpRequest>) {
     let _ = request.respond(response);
 }
 
-/// Asks the loop; its inbox may be full for a while.
-fn ask(kind: HttpKind, state: &State, requests: &Sender<HttpRequest>) -> Result<Answer, Refused> {
-    let (reply, answer) = bounded(1);
-    let request = HttpRequest { kind, reply: HttpReply(reply) };
-    let asked = async {
-        requests.send(request).await.ok()?;
-        answer.recv().await.ok()
-    };
-    let late = async {
-        Timer::after(ANSWER_TIMEOUT).await;
-        None
-    };
+type Answered = (u16, &'static str, Vec<u8>);
+
+fn ask_unless_stopped(kind: HttpKind, state: &State, requests: &Sender<HttpRequest>) -> Result<Answered, Refused> {
     let stopped = async {
         // Nothing is ever sent: this ends when the server is dropped.
         let _ = state.stopped.recv().await;
         None
     };
-    smol::block_on(or(asked, or(late, stopped))).ok_or_else(|| (503, "the agent does not answer\n".into()))
+    match smol::block_on(or(ask(kind, requests), stopped)) {
+        Some(Answer { status, content_type, body: Body::Whole(body) }) => Ok((status, content_type, body)),
+        // What has no end is not asked for here.
+        Some(Answer { body: Body::Pieces(_), .. }) | None => Err((503, "the agent does not answer\n".into())),
+    }
 }
 
 /// Where the socket is, and a directory that has to be removed afterwards.

@@ -1,26 +1,27 @@
 //! The front: accepts, counts, reads heads within bounds of size and time, and hands whole ones over to `back`.
 //! It waits for all clients at once on one thread, so that a slow one costs nobody else anything.
 
-use super::HttpRequest;
 use super::back::{Back, Place};
-use super::head::{self, Refusal, TIMED_OUT, UNAVAILABLE};
+use super::crowd::{Client, Crowd, Stage};
+use super::head;
+use super::lanes::Lanes;
 use super::limits::{
-    ACCEPT_PAUSE, BEGIN_TIMEOUT, COPY_TIMEOUT, HEAD_TIMEOUT, LINGER_TIMEOUT, MAX_CLIENTS, MAX_LINGER_BYTES, WORKERS,
+    ACCEPT_PAUSE, BACKLOG, BEGIN_TIMEOUT, COPY_TIMEOUT, HEAD_TIMEOUT, LINGER_TIMEOUT, MAX_LINGER_BYTES,
+    REQUEST_DESCRIPTORS,
 };
+use super::refusal::{Refusal, TIMED_OUT, UNAVAILABLE};
+use super::{HttpKind, HttpRequest, follow, within};
+use rustix::io::fcntl_dupfd_cloexec;
 use smol::channel::{Receiver, Sender};
-use smol::future::or;
+use smol::future::{or, yield_now};
 use smol::io::{AsyncReadExt, AsyncWriteExt};
-use smol::lock::Semaphore;
 use smol::net::unix::UnixStream;
-use smol::{Async, LocalExecutor, Task, Timer};
-use std::io::{self, Write};
+use smol::{Async, LocalExecutor, Timer};
+use std::io;
 use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
-use std::path::Path;
+use std::os::fd::AsFd;
+use std::path::{Path, PathBuf};
 use std::rc::Rc;
-use std::time::Duration;
-
-/// The first piece of an answer: its head, and most bodies as a whole.
-const COPY_BYTES: usize = 8 * 1024;
 
 pub(super) struct Front {
     listener: Async<TcpListener>,
@@ -30,15 +31,18 @@ pub(super) struct Front {
     place: Place,
 }
 
-/// Which workers are free. Together there are as many permits as workers, so that nothing waits behind the front.
-struct Lanes {
-    health: Semaphore,
-    others: Semaphore,
+/// What serves a client.
+struct Counter {
+    path: PathBuf,
+    requests: Sender<HttpRequest>,
+    lanes: Lanes,
 }
 
 impl Front {
     pub(super) fn bind(addr: SocketAddr, dir: &Path, requests: Sender<HttpRequest>) -> io::Result<(Front, SocketAddr)> {
         let listener = Async::<TcpListener>::bind(addr)?;
+        // Again, for a longer queue than that of the standard library.
+        rustix::net::listen(listener.get_ref(), BACKLOG)?;
         let addr = listener.get_ref().local_addr()?;
         let place = Place::choose(dir)?;
         let back = Back::start(&place.path, &requests)?;
@@ -58,23 +62,30 @@ impl Front {
     }
 
     async fn accept_all(&mut self, executor: &LocalExecutor<'_>) {
-        let lanes = Rc::new(Lanes { health: Semaphore::new(1), others: Semaphore::new(WORKERS - 1) });
-        let mut clients: Vec<Task<()>> = Vec::new();
+        let counter =
+            Rc::new(Counter { path: self.place.path.clone(), requests: self.requests.clone(), lanes: Lanes::new() });
+        let mut crowd = Crowd::default();
         loop {
-            let Ok((client, _)) = self.listener.accept().await else {
-                Timer::after(ACCEPT_PAUSE).await;
-                continue;
-            };
-            clients.retain(|client| !client.is_finished());
-            if clients.len() >= MAX_CLIENTS {
-                // As much as the socket takes at once, which is all of it.
-                let _ = client.get_ref().write(&UNAVAILABLE.to_bytes());
-                continue;
+            match self.listener.accept().await {
+                Ok((client, _)) => {
+                    self.mend();
+                    let room = has_room(&client);
+                    crowd.admit(client, |client| {
+                        let counter = Rc::clone(&counter);
+                        executor.spawn(async move { serve(&client, &counter).await })
+                    });
+                    if !room {
+                        crowd.make_room();
+                    }
+                    // Whoever is there has its turn before the next one comes: a flood of connections never makes it wait.
+                    yield_now().await;
+                }
+                // The client has gone before it was its turn.
+                Err(error) if error.kind() == io::ErrorKind::ConnectionAborted => yield_now().await,
+                // Most likely there are no descriptors left. Tasks end, and give theirs back, when it is their turn.
+                Err(_) if crowd.make_room() => yield_now().await,
+                Err(_) => drop(Timer::after(ACCEPT_PAUSE).await),
             }
-            self.mend();
-            let path = self.place.path.clone();
-            let lanes = Rc::clone(&lanes);
-            clients.push(executor.spawn(async move { serve(client, &path, &lanes).await }));
         }
     }
 
@@ -88,22 +99,24 @@ impl Front {
     }
 }
 
-async fn serve(mut client: Async<TcpStream>, path: &Path, lanes: &Lanes) {
-    let refused = match within(HEAD_TIMEOUT, read_head(&mut client)).await {
-        Some(Ok(bytes)) => answer(&mut client, &bytes, path, lanes).await.err(),
+async fn serve(client: &Client, counter: &Counter) {
+    let mut stream = &client.stream;
+    let refused = match within(HEAD_TIMEOUT, read_head(stream)).await {
+        Some(Ok(bytes)) => answer(client, &bytes, counter).await.err(),
         Some(Err(refusal)) => refusal,
         None => Some(TIMED_OUT),
     };
+    client.stage.set(Stage::Done);
     if let Some(refusal) = refused {
         let bytes = refusal.to_bytes();
         // The client may be gone.
-        let _ = within(LINGER_TIMEOUT, client.write_all(&bytes)).await;
+        let _ = within(LINGER_TIMEOUT, stream.write_all(&bytes)).await;
     }
-    let _ = within(LINGER_TIMEOUT, linger(&mut client)).await;
+    let _ = within(LINGER_TIMEOUT, linger(stream)).await;
 }
 
 /// Reads until the head has ended; `Err(None)` when the client went before that.
-async fn read_head(client: &mut Async<TcpStream>) -> Result<Vec<u8>, Option<Refusal>> {
+async fn read_head(mut client: &Async<TcpStream>) -> Result<Vec<u8>, Option<Refusal>> {
     let mut bytes = Vec::new();
     let mut piece = [0; 1024];
     while !head::is_complete(&bytes)? {
@@ -115,57 +128,60 @@ async fn read_head(client: &mut Async<TcpStream>) -> Result<Vec<u8>, Option<Refu
     Ok(bytes)
 }
 
-/// Hands a head over and copies the answer as fast as the client takes it. An error is for the client; there is none
-/// once the answer has begun.
-async fn answer(client: &mut Async<TcpStream>, bytes: &[u8], path: &Path, lanes: &Lanes) -> Result<(), Refusal> {
+/// Serves a client whose head is there. An error is for the client; there is none once the answer has begun.
+async fn answer(client: &Client, bytes: &[u8], counter: &Counter) -> Result<(), Refusal> {
+    let mut stream = &client.stream;
     let head = head::parse(bytes)?;
-    let here = client.get_ref().local_addr().map_err(|_| UNAVAILABLE)?;
+    let here = stream.get_ref().local_addr().map_err(|_| UNAVAILABLE)?;
     head::check_host(bytes, here.ip())?;
-    let lane = if head.is_health() { &lanes.health } else { &lanes.others };
+    head::check_body(bytes)?;
+    let asked = head.route();
+    if let Ok(kind @ HttpKind::Logs { follow: true, .. }) = asked {
+        client.stage.set(Stage::Follows);
+        return follow::serve(stream, &head, kind, &counter.requests, &counter.lanes.followers).await;
+    }
+    client.stage.set(Stage::Served);
+    let lane = counter.lanes.of(&asked);
     let begun = within(BEGIN_TIMEOUT, async {
-        let worker = lane.acquire().await;
-        let mut back = UnixStream::connect(path).await?;
+        let reader = lane.readers.acquire().await;
+        let _worker = lane.workers.acquire().await;
+        if !has_room(stream) {
+            return Err(io::ErrorKind::QuotaExceeded.into());
+        }
+        let mut back = UnixStream::connect(&counter.path).await?;
         back.write_all(&head.to_bytes()).await?;
-        let mut piece = vec![0; COPY_BYTES];
-        let read = back.read(&mut piece).await?;
-        piece.truncate(read);
-        io::Result::Ok((worker, back, piece))
+        // As a whole, so that the worker is free again whoever reads, and however slowly.
+        let mut answer = Vec::new();
+        back.read_to_end(&mut answer).await?;
+        io::Result::Ok((reader, answer))
     });
-    let Some(Ok((_worker, mut back, piece))) = begun.await else { return Err(UNAVAILABLE) };
-    if piece.is_empty() {
+    let Some(Ok((_reader, answer))) = begun.await else { return Err(UNAVAILABLE) };
+    if answer.is_empty() {
         return Err(UNAVAILABLE);
     }
     // A client that does not take it all has itself to blame.
-    let _ = within(COPY_TIMEOUT, async {
-        client.write_all(&piece).await?;
-        smol::io::copy(&mut back, client).await
-    })
-    .await;
+    let _ = within(COPY_TIMEOUT, stream.write_all(&answer)).await;
     Ok(())
+}
+
+/// Whether there are the descriptors that serving one more request takes: without them tiny_http does not fail, but panics.
+fn has_room(any: impl AsFd) -> bool {
+    let spare = (0..REQUEST_DESCRIPTORS).map_while(|_| fcntl_dupfd_cloexec(&any, 0).ok());
+    spare.collect::<Vec<_>>().len() == REQUEST_DESCRIPTORS
 }
 
 /// Ends our direction and reads what the client still sends: closing before that would reset the connection, and with
 /// it the answer.
-async fn linger(client: &mut Async<TcpStream>) -> io::Result<()> {
+async fn linger(client: &Async<TcpStream>) -> io::Result<()> {
     client.get_ref().shutdown(Shutdown::Write)?;
     let mut rest = client.take(MAX_LINGER_BYTES);
     smol::io::copy(&mut rest, smol::io::sink()).await.map(drop)
 }
 
-/// `None` when it takes longer.
-async fn within<T>(time: Duration, work: impl Future<Output = T>) -> Option<T> {
-    let work = async { Some(work.await) };
-    let late = async {
-        Timer::after(time).await;
-        None
-    };
-    or(work, late).await
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::io::Read;
+    use std::io::{Read, Write};
     use std::net::TcpStream;
 
     #[test]

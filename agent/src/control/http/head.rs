@@ -1,7 +1,10 @@
 //! The head of a request, reduced to the little that is acted on. The server behind the front is given only what is
 //! written here anew, so that no header and no body of a stranger reaches its parser.
 
-use super::limits::{MAX_HEAD_BYTES, MAX_TARGET_BYTES};
+use super::HttpKind;
+use super::limits::{MAX_HEAD_BYTES, MAX_LINGER_BYTES, MAX_TARGET_BYTES};
+use super::refusal::{BAD, HEAD_TOO_LARGE, LENGTH_REQUIRED, MISDIRECTED, Refusal, TOO_LARGE, TOO_LONG, VERSION};
+use super::route::{Refused, route};
 use std::net::IpAddr;
 
 /// What a request asks.
@@ -12,21 +15,13 @@ pub(super) struct Head<'a> {
     version: &'a str,
 }
 
-/// Why a head is refused: the status line's code and reason.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Refusal(pub(super) u16, pub(super) &'static str);
-
-pub(super) const TIMED_OUT: Refusal = Refusal(408, "Request Timeout");
-pub(super) const UNAVAILABLE: Refusal = Refusal(503, "Service Unavailable");
-pub(super) const MISDIRECTED: Refusal = Refusal(421, "Misdirected Request");
-const BAD: Refusal = Refusal(400, "Bad Request");
-
 /// Whether the head has ended; an error when it never will within the bound.
 pub(super) fn is_complete(bytes: &[u8]) -> Result<bool, Refusal> {
     if bytes.windows(4).any(|window| window == b"\r\n\r\n") {
         Ok(true)
     } else if bytes.len() >= MAX_HEAD_BYTES {
-        Err(Refusal(431, "Request Header Fields Too Large"))
+        // Not even the first line has ended: it is the target that is too long.
+        Err(if bytes.contains(&b'\r') { HEAD_TOO_LARGE } else { TOO_LONG })
     } else {
         Ok(false)
     }
@@ -45,14 +40,14 @@ pub(super) fn parse(bytes: &[u8]) -> Result<Head<'_>, Refusal> {
         return Err(BAD);
     }
     if target.len() > MAX_TARGET_BYTES {
-        return Err(Refusal(414, "URI Too Long"));
+        return Err(TOO_LONG);
     }
     if !target.starts_with('/') || !target.bytes().all(|byte| byte.is_ascii_graphic()) {
         return Err(BAD);
     }
     match version {
         "HTTP/1.0" | "HTTP/1.1" => Ok(Head { method, target, version }),
-        _ if version.starts_with("HTTP/") => Err(Refusal(505, "HTTP Version Not Supported")),
+        _ if version.starts_with("HTTP/") => Err(VERSION),
         _ => Err(BAD),
     }
 }
@@ -60,17 +55,42 @@ pub(super) fn parse(bytes: &[u8]) -> Result<Head<'_>, Refusal> {
 /// Whether the `Host` of a request names this machine, which answers at `here`. A page of a stranger whose name was made
 /// to lead here (DNS rebinding) sends its own name, and must not read what only this machine may.
 pub(super) fn check_host(bytes: &[u8], here: IpAddr) -> Result<(), Refusal> {
-    let head = std::str::from_utf8(bytes).map_err(|_| BAD)?;
-    let fields = head.split("\r\n").skip(1).take_while(|line| !line.is_empty());
-    let mut hosts =
-        fields.filter_map(|line| line.split_once(':')).filter(|(name, _)| name.eq_ignore_ascii_case("host"));
+    let mut hosts = fields(bytes, "host");
     let host = match (hosts.next(), hosts.next()) {
         // What has no name was not led here by one: no browser leaves it out.
         (None, _) => return Ok(()),
-        (Some((_, host)), None) => host.trim(),
+        (Some(host), None) => std::str::from_utf8(host).map_err(|_| BAD)?,
         _ => return Err(BAD),
     };
     if is_ours(host, here) { Ok(()) } else { Err(MISDIRECTED) }
+}
+
+/// Whether the body that is announced is one that is read, and thrown away, after the answer. No request here needs one.
+pub(super) fn check_body(bytes: &[u8]) -> Result<(), Refusal> {
+    let mut lengths = fields(bytes, "content-length");
+    let (length, another) = (lengths.next(), lengths.next());
+    if fields(bytes, "transfer-encoding").next().is_some() {
+        // Where a body ends must not be a matter of opinion.
+        return Err(if length.is_some() { BAD } else { LENGTH_REQUIRED });
+    }
+    match (length, another) {
+        (None, _) => Ok(()),
+        (Some(digits), None) if !digits.is_empty() && digits.iter().all(u8::is_ascii_digit) => {
+            let length = std::str::from_utf8(digits).ok().and_then(|digits| digits.parse::<u64>().ok());
+            // One that is beyond counting is too large as well.
+            if length.is_some_and(|length| length <= MAX_LINGER_BYTES) { Ok(()) } else { Err(TOO_LARGE) }
+        }
+        _ => Err(BAD),
+    }
+}
+
+/// The values of a field, wherever it is given in the head.
+fn fields<'a>(bytes: &'a [u8], wanted: &'a str) -> impl Iterator<Item = &'a [u8]> {
+    let lines = bytes.split(|byte| *byte == b'\n').map(<[u8]>::trim_ascii_end);
+    lines.skip(1).take_while(|line| !line.is_empty()).filter_map(move |line| {
+        let colon = line.iter().position(|byte| *byte == b':')?;
+        line[..colon].eq_ignore_ascii_case(wanted.as_bytes()).then(|| line[colon + 1..].trim_ascii())
+    })
 }
 
 fn is_ours(host: &str, here: IpAddr) -> bool {
@@ -89,32 +109,25 @@ fn is_ours(host: &str, here: IpAddr) -> bool {
 }
 
 impl Head<'_> {
-    /// Whether a worker is kept free for it.
-    pub(super) fn is_health(&self) -> bool {
-        matches!(self.target.split('?').next(), Some("/healthz" | "/readyz"))
+    /// What is asked, with the words that its refusal would have.
+    pub(super) fn route(&self) -> Result<HttpKind, Refused> {
+        route(self.method, self.target)
+    }
+
+    /// Whether only the head of the answer is wanted.
+    pub(super) fn is_bodiless(&self) -> bool {
+        self.method == "HEAD"
+    }
+
+    /// Whether an answer can be sent in pieces; without them, its end is that of the connection.
+    pub(super) fn takes_chunks(&self) -> bool {
+        self.version == "HTTP/1.1"
     }
 
     /// What is handed over.
     pub(super) fn to_bytes(&self) -> Vec<u8> {
         let Head { method, target, version } = self;
         format!("{method} {target} {version}\r\nConnection: close\r\n\r\n").into_bytes()
-    }
-}
-
-impl Refusal {
-    /// The whole answer.
-    pub(super) fn to_bytes(self) -> Vec<u8> {
-        let Refusal(code, reason) = self;
-        let mut body = reason.to_lowercase();
-        if self == MISDIRECTED {
-            body.push_str("\nhint: ask for `localhost`, or for the address that the agent listens on");
-        }
-        format!(
-            "HTTP/1.1 {code} {reason}\r\nContent-Type: text/plain; charset=utf-8\r\nContent-Length: {}\r\n\
-             Connection: close\r\n\r\n{body}\n",
-            body.len() + 1
-        )
-        .into_bytes()
     }
 }
 
@@ -129,8 +142,9 @@ mod tests {
         assert_eq!(is_complete(bytes), Ok(true));
         let head = parse(bytes).unwrap();
         assert_eq!(head.to_bytes(), b"GET /logs?tail=3 HTTP/1.0\r\nConnection: close\r\n\r\n");
-        assert!(!head.is_health());
-        assert!(parse(b"HEAD /healthz?x HTTP/1.1\r\n\r\n").unwrap().is_health());
+        assert!(!head.takes_chunks() && !head.is_bodiless());
+        let head = parse(b"HEAD /healthz HTTP/1.1\r\n\r\n").unwrap();
+        assert!(head.takes_chunks() && head.is_bodiless() && head.route() == Ok(HttpKind::Healthz));
     }
 
     #[test]
@@ -150,10 +164,34 @@ mod tests {
             (&format!("GET /{} HTTP/1.1", "x".repeat(MAX_TARGET_BYTES)), 414),
         ] {
             let bytes = format!("{line}\r\n\r\n");
-            assert_eq!(parse(bytes.as_bytes()).map_err(|refusal| refusal.0), Err(code), "{line}");
+            assert_eq!(parse(bytes.as_bytes()).map_err(|refusal| refusal.code), Err(code), "{line}");
         }
         assert_eq!(is_complete(&[b'x'; MAX_HEAD_BYTES - 1]), Ok(false));
-        assert!(is_complete(&[b'x'; MAX_HEAD_BYTES]).is_err());
+        assert_eq!(is_complete(&[b'x'; MAX_HEAD_BYTES]), Err(TOO_LONG));
+        let mut fields = b"GET / HTTP/1.1\r\n".to_vec();
+        fields.resize(MAX_HEAD_BYTES, b'x');
+        assert_eq!(is_complete(&fields), Err(HEAD_TOO_LARGE));
+    }
+
+    #[test]
+    fn a_body_is_one_that_can_be_thrown_away() {
+        let check = |fields: &str| check_body(format!("POST / HTTP/1.1\r\n{fields}\r\nContent-Length: x").as_bytes());
+        for fields in ["", "Content-Length: 0\r\n", "content-length:65536\r\n", "X: Content-Length: 99999\r\n"] {
+            assert_eq!(check(fields), Ok(()), "{fields}");
+        }
+        for length in ["65537", "18446744073709551616"] {
+            assert_eq!(check(&format!("Content-Length: {length}\r\n")), Err(TOO_LARGE), "{length}");
+        }
+        for fields in [
+            "Content-Length: \r\n",
+            "Content-Length: +1\r\n",
+            "Content-Length: 1, 1\r\n",
+            "Content-Length: 1\r\nContent-Length: 1\r\n",
+            "Content-Length: 1\r\nTransfer-Encoding: chunked\r\n",
+        ] {
+            assert_eq!(check(fields), Err(BAD), "{fields}");
+        }
+        assert_eq!(check("transfer-encoding: chunked\r\n"), Err(LENGTH_REQUIRED));
     }
 
     #[test]

@@ -2,22 +2,32 @@
 //!
 //! An edge in four parts: [`Http`] is the handle, [`HttpRequest`] the event, and a front on a thread of its own waits and
 //! runs. It bounds clients, heads and times, which tiny_http does not, and hands whole heads over to the latter in
-//! `back`. There is no message: nothing is asked of this edge but to end.
+//! `back`; only answers without an end are its own affair (`follow`). There is no message: nothing is asked of this edge but
+//! to end.
 
 mod back;
+mod crowd;
+mod follow;
 mod front;
 mod head;
+mod lanes;
 mod limits;
 pub mod metrics;
+mod refusal;
 mod route;
 
 use front::Front;
+use limits::ANSWER_TIMEOUT;
 use shared::ComponentName;
-use smol::channel::Sender;
+use shared::time::Since;
+use smol::Timer;
+use smol::channel::{Receiver, Sender, bounded};
+use smol::future::or;
 use std::io;
 use std::net::SocketAddr;
 use std::path::Path;
 use std::thread::JoinHandle;
+use std::time::Duration;
 
 /// The content type of plain text, for the loop's answers.
 pub const TEXT: &str = "text/plain; charset=utf-8";
@@ -42,6 +52,10 @@ pub enum HttpKind {
         component: Option<ComponentName>,
         /// How many lines, at most [`shared::MAX_LOG_TAIL`].
         tail: usize,
+        /// Only lines from then on.
+        since: Option<Since>,
+        /// Whether the answer goes on with each new line; then it is an [`HttpReply::stream`].
+        follow: bool,
     },
 }
 
@@ -63,15 +77,68 @@ pub struct HttpReply(Sender<Answer>);
 struct Answer {
     status: u16,
     content_type: &'static str,
-    body: Vec<u8>,
+    body: Body,
+}
+
+#[derive(Debug)]
+enum Body {
+    Whole(Vec<u8>),
+    Pieces(Receiver<Vec<u8>>),
 }
 
 impl HttpReply {
     /// Answers, and does not wait. A client that has gone is no error.
     pub fn send(self, status: u16, content_type: &'static str, body: Vec<u8>) {
         // There is room for one answer, and this is the only one.
-        let _ = self.0.try_send(Answer { status, content_type, body });
+        let _ = self.0.try_send(Answer { status, content_type, body: Body::Whole(body) });
     }
+
+    /// Begins an answer that goes on until the stream is dropped or the client goes: only to a request that follows.
+    #[must_use]
+    pub fn stream(self, content_type: &'static str) -> HttpStream {
+        // One piece waits while the one before it is written.
+        let (sender, pieces) = bounded(1);
+        let _ = self.0.try_send(Answer { status: 200, content_type, body: Body::Pieces(pieces) });
+        HttpStream(sender)
+    }
+}
+
+/// An answer without an end.
+#[derive(Debug)]
+pub struct HttpStream(Sender<Vec<u8>>);
+
+impl HttpStream {
+    /// Hands on the next piece (some KiB; an empty one is nothing) when there is room for it; `false` when the client has gone.
+    pub async fn send(&self, piece: Vec<u8>) -> bool {
+        piece.is_empty() || self.0.send(piece).await.is_ok()
+    }
+
+    /// Returns when the client has gone.
+    pub async fn gone(&self) {
+        self.0.closed().await;
+    }
+}
+
+/// Asks the loop, whose inbox may be full for a while; `None` when it does not answer in time.
+async fn ask(kind: HttpKind, requests: &Sender<HttpRequest>) -> Option<Answer> {
+    let (reply, answer) = bounded(1);
+    let request = HttpRequest { kind, reply: HttpReply(reply) };
+    within(ANSWER_TIMEOUT, async {
+        requests.send(request).await.ok()?;
+        answer.recv().await.ok()
+    })
+    .await
+    .flatten()
+}
+
+/// `None` when it takes longer.
+async fn within<T>(time: Duration, work: impl Future<Output = T>) -> Option<T> {
+    let work = async { Some(work.await) };
+    let late = async {
+        Timer::after(time).await;
+        None
+    };
+    or(work, late).await
 }
 
 /// The handle. Dropping it closes every connection and waits for the thread, at most some 2 s.
@@ -89,7 +156,7 @@ impl Http {
     /// # Errors
     /// When the address is taken or not ours, or the socket in `dir` cannot be made.
     pub fn start(addr: SocketAddr, dir: &Path, requests: Sender<HttpRequest>) -> io::Result<(Http, SocketAddr)> {
-        let (stop, stopped) = smol::channel::bounded(1);
+        let (stop, stopped) = bounded(1);
         let (front, addr) = Front::bind(addr, dir, requests)?;
         let thread = std::thread::Builder::new().name("http".into()).spawn(move || front.run(&stopped))?;
         Ok((Http { stop, thread: Some(thread) }, addr))

@@ -147,7 +147,7 @@ impl Node {
         let was_here = before.is_some();
         let mut retiring = before.map(Workload::into_retiring).unwrap_or_default();
         // It was moved away and comes back: what was stopped then may not have ended yet.
-        retiring.extend(self.orphans.remove(&name).unwrap_or_default());
+        retiring.append(self.orphans.remove(&name).unwrap_or_default());
         if let Some(Push { component, verb }) = wanted {
             let memory_max_mb = component.limits.memory_max_mb.map_or(self.config.default_memory_mb, |mb| mb.get());
             let mut work = Workload::new(id, Arc::new(component), u64::from(memory_max_mb) << 20, retiring);
@@ -157,9 +157,9 @@ impl Node {
             } else {
                 self.begin(name, work, hints, now);
             }
-            return;
+            return self.make_room(now);
         }
-        self.out.extend(retiring.iter().map(|instance| Effect::Stop(*instance)));
+        retiring.stop(&mut self.out);
         if !retiring.is_empty() {
             self.orphans.insert(name.clone(), retiring);
         }
@@ -168,6 +168,7 @@ impl Node {
         } else if was_here {
             self.out.push(Effect::Note(name, "stopped: a later push means other nodes".into()));
         }
+        self.make_room(now);
     }
 
     /// Removes what is kept of a component that was removed, once no instance can add to it any more.
@@ -193,19 +194,20 @@ impl Node {
             self.works.insert(name, work);
             return;
         }
-        let taken: u64 = self.works.values().map(Workload::memory_claim).sum();
-        let left = self.config.budget_bytes.saturating_sub(taken);
-        if work.memory_claim() > left {
-            let reason = format!("needs {} MiB, the node has {} MiB left", work.memory_claim() >> 20, left >> 20);
-            work.refuse(reason, &mut self.out);
-        } else if self.blobs.contains(&work.spec.artifact.digest) {
-            work.stored(&mut self.out);
-        } else {
-            self.out.push(Effect::Fetch { artifact: work.spec.artifact, hints: hints.to_vec() });
-            self.seek_soon(now);
+        self.place(name, work, hints, now);
+    }
+
+    /// Gives a component a place in the node's memory, where there is room, and sets it on its way.
+    pub(super) fn place(&mut self, name: ComponentName, mut work: Workload, hints: &[NodeId], now: Now) {
+        if self.take_place(&mut work) {
+            if self.blobs.contains(&work.spec.artifact.digest) {
+                work.stored(&mut self.out);
+            } else {
+                self.out.push(Effect::Fetch { artifact: work.spec.artifact, hints: hints.to_vec() });
+                self.seek_soon(now);
+            }
         }
         self.works.insert(name, work);
-        self.start_due(now);
     }
 
     /// Whether an intent that is held names an artifact.

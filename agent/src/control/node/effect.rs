@@ -110,7 +110,7 @@ pub enum Effect {
     },
     /// End a run; `Exited` follows.
     Stop(Instance),
-    /// Write how the runs of a component ended.
+    /// Write how the runs of a component ended, or that they wait for room.
     SaveRun {
         /// Which component.
         name: ComponentName,

@@ -4,7 +4,7 @@
 use super::effect::Effect;
 use super::input::{Now, Source};
 use super::random::backoff_ms;
-use super::{Node, workload};
+use super::{Node, Workload, workload};
 use shared::{Artifact, Digest, IntentKey, NodeId, Payload, Push};
 
 /// One of them. There is at most one for each key of the state map.
@@ -30,7 +30,8 @@ impl Node {
             Payload::Push(push) => push.component.artifact,
         };
         let IntentKey::Component(name) = key;
-        if !self.works.contains_key(name) && !self.blobs.contains(&artifact.digest) {
+        // One without room here is kept for the others, and for later.
+        if self.works.get(name).is_none_or(Workload::waits_for_room) && !self.blobs.contains(&artifact.digest) {
             self.run_errand(artifact, vec![hint]);
         }
     }

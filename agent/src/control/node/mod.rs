@@ -13,6 +13,7 @@ mod ledger;
 mod neighbours;
 mod random;
 mod reporting;
+mod room;
 mod roster;
 mod seek;
 mod slot;
@@ -37,6 +38,7 @@ use ledger::Ledger;
 use neighbours::Neighbours;
 use random::Random;
 use reporting::Reporting;
+use room::Retiring;
 use roster::Roster;
 use shared::{ComponentName, Digest, Hello, IntentKey, NodeId, RealmId, Role, SignedReport, Tag, Trust};
 use std::collections::{BTreeMap, BTreeSet};
@@ -96,7 +98,7 @@ pub struct Node {
     logged: BTreeSet<ComponentName>,
     works: BTreeMap<ComponentName, Workload>,
     /// Instances of components that were moved to other nodes, until they have ended.
-    orphans: BTreeMap<ComponentName, BTreeSet<Instance>>,
+    orphans: BTreeMap<ComponentName, Retiring>,
     /// Fetches that no component here waits for.
     errands: BTreeMap<Digest, Errand>,
     history: History,
@@ -238,10 +240,12 @@ impl Node {
     /// Starts what the disk says should run, before any network is there.
     fn booted(&mut self, now: Now) {
         self.booted = true;
-        // The oldest first, as they were accepted: what had no room then shall not take the room of another.
-        let mut keys: Vec<_> = self.ledger.held().iter().map(|(key, held)| (held.opened.rank(), key.clone())).collect();
+        // Those first that had a place in the node's memory, the oldest of them first.
+        let place = |IntentKey::Component(name): &IntentKey| self.waited(name);
+        let order = |(key, held): (&IntentKey, &Held)| (place(key), held.opened.rank(), key.clone());
+        let mut keys: Vec<_> = self.ledger.held().iter().map(order).collect();
         keys.sort();
-        for (_, key) in keys {
+        for (_, _, key) in keys {
             self.act_on(&key, &[], now);
         }
         self.tidy_up();

@@ -6,8 +6,8 @@ use shared::{Outcome, Phase};
 /// One of its replicas.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Slot {
-    /// Has not been started.
-    Idle,
+    /// Is to start as soon as it may; until it runs it shows the phase from `before`.
+    Due { before: Phase },
     /// Was ordered to start; until it runs it shows the phase from `before`.
     Starting { instance: Instance, before: Phase },
     /// Runs.
@@ -23,15 +23,14 @@ impl Slot {
     pub fn instance(&self) -> Option<Instance> {
         match self {
             Slot::Starting { instance, .. } | Slot::Running { instance, .. } => Some(*instance),
-            Slot::Idle | Slot::Waiting { .. } | Slot::Ended(_) => None,
+            Slot::Due { .. } | Slot::Waiting { .. } | Slot::Ended(_) => None,
         }
     }
 
     /// Where it stands.
     pub fn phase(&self) -> Phase {
         match self {
-            Slot::Starting { before, .. } => *before,
-            Slot::Idle => Phase::Compiling,
+            Slot::Due { before } | Slot::Starting { before, .. } => *before,
             Slot::Running { .. } => Phase::Running,
             Slot::Waiting { failed: true, .. } => Phase::Backoff,
             Slot::Waiting { failed: false, .. } => Phase::Completed,

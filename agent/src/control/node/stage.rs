@@ -17,6 +17,8 @@ pub enum Stage {
     Ready,
     /// It is not to be started: the operator has stopped it.
     Stopped,
+    /// The node has no memory for it by now.
+    NoRoom { reason: String },
     /// It never will be.
     Broken { reason: String },
 }
@@ -29,7 +31,7 @@ impl Stage {
             Stage::Refetching { .. } => Some(Phase::Backoff),
             Stage::Preparing | Stage::Retrying { .. } => Some(Phase::Compiling),
             Stage::Stopped => Some(Phase::Stopped),
-            Stage::Broken { .. } => Some(Phase::Failed),
+            Stage::NoRoom { .. } | Stage::Broken { .. } => Some(Phase::Failed),
             Stage::Ready => None,
         }
     }
@@ -38,9 +40,10 @@ impl Stage {
     pub fn reason(&self) -> Option<&String> {
         match self {
             Stage::Fetching { reason, .. } => reason.as_ref(),
-            Stage::Broken { reason } | Stage::Retrying { reason, .. } | Stage::Refetching { reason, .. } => {
-                Some(reason)
-            }
+            Stage::NoRoom { reason }
+            | Stage::Broken { reason }
+            | Stage::Retrying { reason, .. }
+            | Stage::Refetching { reason, .. } => Some(reason),
             _ => None,
         }
     }

@@ -13,6 +13,8 @@ pub struct Surroundings<'a> {
     pub now: Now,
     /// Whether anything may be started: not while the agent ends.
     pub may_start: bool,
+    /// Memory that no instance takes.
+    pub free_memory: u64,
     /// Jitter.
     pub random: &'a mut Random,
     /// Where the next instance gets its name from.
@@ -68,6 +70,7 @@ impl Node {
                 Err(PrepareError::Unable(reason)) => work.unable(reason.clone(), around),
             }
         });
+        self.make_room(now);
     }
 
     pub(super) fn started(&mut self, instance: Instance, now: Now) {
@@ -86,6 +89,7 @@ impl Node {
         self.history.ended(instance, outcome, Some(usage), now);
         self.forget_orphans(&[instance]);
         self.each_work(now, |work, around| _ = work.exited(instance, outcome, around));
+        self.make_room(now);
     }
 
     pub(super) fn runner_lost(&mut self, instances: &[Instance], reason: &str, now: Now) {
@@ -98,12 +102,13 @@ impl Node {
         for instance in instances {
             self.each_work(now, |work, around| _ = work.exited(*instance, &outcome, around));
         }
+        self.make_room(now);
     }
 
     fn forget_orphans(&mut self, instances: &[Instance]) {
         let mut ended = Vec::new();
         self.orphans.retain(|name, orphans| {
-            orphans.retain(|orphan| !instances.contains(orphan));
+            instances.iter().for_each(|instance| _ = orphans.ended(*instance));
             if orphans.is_empty() {
                 ended.push(name.clone());
             }
@@ -118,9 +123,9 @@ impl Node {
 
     fn each_work(&mut self, now: Now, mut act: impl FnMut(&mut Workload, &mut Surroundings<'_>)) {
         let from = self.out.len();
-        let may_start = !self.leaving;
+        let (may_start, free_memory) = (!self.leaving, self.free_memory());
         let (random, next_instance, out) = (&mut self.random, &mut self.next_instance, &mut self.out);
-        let mut around = Surroundings { now, may_start, random, next_instance, out };
+        let mut around = Surroundings { now, may_start, free_memory, random, next_instance, out };
         for work in self.works.values_mut() {
             act(work, &mut around);
         }

@@ -3,15 +3,18 @@
 use super::effect::{Effect, RunRecord};
 use super::input::{Instance, Now};
 use super::random::backoff_ms;
+use super::room::Retiring;
 use super::slot::Slot;
 use super::stage::Stage;
 use super::work::Surroundings;
 use shared::{ComponentReport, ComponentSpec, IntentId, Outcome, Phase, Restart};
-use std::collections::BTreeSet;
 use std::sync::Arc;
 
 /// Said of an artifact that nobody has whom the node could ask.
 const NO_SOURCE: &str = "no connected node has it; it goes on as soon as one does";
+
+/// Said of instances that have a place in the node's memory and wait until others have left it.
+const ENDING: &str = "it starts when others have ended that are being stopped";
 
 /// The first pause before a run is started again.
 pub const BACKOFF_FIRST_MS: u64 = 1_000;
@@ -32,7 +35,7 @@ pub struct Workload {
     pub memory_max_bytes: u64,
     stage: Stage,
     slots: Vec<(Slot, u32)>,
-    retiring: BTreeSet<Instance>,
+    retiring: Retiring,
     restarts: u32,
     last_outcome: Option<Outcome>,
     /// Attempts to fetch or prepare that failed in a row.
@@ -41,13 +44,8 @@ pub struct Workload {
 
 impl Workload {
     /// A wish whose bytes are not here yet. `retiring` are instances of the wish that it replaces.
-    pub fn new(
-        intent: IntentId,
-        spec: Arc<ComponentSpec>,
-        memory_max_bytes: u64,
-        retiring: BTreeSet<Instance>,
-    ) -> Workload {
-        let slots = vec![(Slot::Idle, 0); usize::from(spec.replicas.get())];
+    pub fn new(intent: IntentId, spec: Arc<ComponentSpec>, memory_max_bytes: u64, retiring: Retiring) -> Workload {
+        let slots = vec![(Slot::Due { before: Phase::Compiling }, 0); usize::from(spec.replicas.get())];
         Workload {
             intent,
             spec,
@@ -88,13 +86,43 @@ impl Workload {
         self.retire_old(out);
     }
 
-    /// Bytes of memory that its instances may take together.
-    pub fn memory_claim(&self) -> u64 {
-        if !self.spec.start || matches!(self.stage, Stage::Stopped | Stage::Broken { .. }) {
-            return 0;
+    /// Bytes of memory that its instances need together. As long as one of them has not ended for good, all are counted:
+    /// after a restart of the agent all run again.
+    pub fn needs(&self) -> u64 {
+        let ended = self.slots.iter().all(|(slot, _)| matches!(slot, Slot::Ended(_)));
+        if !self.spec.start || ended { 0 } else { self.memory_max_bytes.saturating_mul(self.slots.len() as u64) }
+    }
+
+    /// Bytes of memory that are kept for it: for its own instances, or for those that serve until these can.
+    pub fn promised(&self) -> u64 {
+        let has_place = !matches!(self.stage, Stage::NoRoom { .. } | Stage::Stopped | Stage::Broken { .. });
+        let needs = if has_place { self.needs() } else { 0 };
+        needs.max(self.retiring.promised())
+    }
+
+    /// Bytes of memory that its instances may take by now, with those that have yet to end.
+    pub fn live(&self) -> u64 {
+        let live = self.slots.iter().filter(|(slot, _)| slot.instance().is_some()).count() as u64;
+        self.memory_max_bytes.saturating_mul(live).saturating_add(self.retiring.live())
+    }
+
+    /// There is no room for it by now. What it replaces is stopped, for that is not wanted any more.
+    pub fn wait_for_room(&mut self, reason: String, out: &mut Vec<Effect>) {
+        if !self.waits_for_room() {
+            out.push(Effect::Note(self.spec.name.clone(), reason.clone()));
         }
-        let live = self.slots.iter().filter(|(slot, _)| !matches!(slot, Slot::Ended(_))).count() as u64;
-        self.memory_max_bytes.saturating_mul(live)
+        self.stage = Stage::NoRoom { reason };
+        self.retire_old(out);
+    }
+
+    /// Whether it waits until the node has memory for it.
+    pub fn waits_for_room(&self) -> bool {
+        matches!(self.stage, Stage::NoRoom { .. })
+    }
+
+    /// There is room for it: its bytes are what it needs next.
+    pub fn begin(&mut self) {
+        self.stage = Stage::Fetching { bytes: 0, reason: None };
     }
 
     /// Gives up on it; what it replaces is stopped too, for that is not wanted any more either.
@@ -187,7 +215,7 @@ impl Workload {
     }
 
     fn retire_old(&mut self, out: &mut Vec<Effect>) {
-        out.extend(self.retiring.iter().map(|instance| Effect::Stop(*instance)));
+        self.retiring.stop(out);
     }
 
     /// Starts what should run by now: all that never ran, and what has paused long enough.
@@ -207,13 +235,22 @@ impl Workload {
             return;
         }
         for (slot, _) in &mut self.slots {
-            match slot {
-                Slot::Idle => {}
-                Slot::Waiting { at_ms, .. } if *at_ms <= around.now.mono_ms => self.restarts += 1,
+            let before = match slot {
+                Slot::Due { before } => *before,
+                Slot::Waiting { at_ms, .. } if *at_ms <= around.now.mono_ms => {
+                    self.restarts += 1;
+                    slot.phase()
+                }
                 _ => continue,
-            }
+            };
+            let Some(left) = around.free_memory.checked_sub(self.memory_max_bytes) else {
+                // Others have yet to end; it starts when they have.
+                *slot = Slot::Due { before };
+                continue;
+            };
+            around.free_memory = left;
             *around.next_instance += 1;
-            *slot = Slot::Starting { instance: *around.next_instance, before: slot.phase() };
+            *slot = Slot::Starting { instance: *around.next_instance, before };
             around.out.push(Effect::Start {
                 instance: *around.next_instance,
                 spec: Arc::clone(&self.spec),
@@ -244,8 +281,7 @@ impl Workload {
 
     /// An instance has ended. Gives whether it was one of this workload's.
     pub fn exited(&mut self, instance: Instance, outcome: &Outcome, around: &mut Surroundings<'_>) -> bool {
-        if self.retiring.remove(&instance) {
-            self.start_due(around);
+        if self.retiring.ended(instance) {
             return true;
         }
         let Some(at) = self.slots.iter().position(|(slot, _)| slot.instance() == Some(instance)) else { return false };
@@ -275,15 +311,24 @@ impl Workload {
             _ => None,
         };
         if let Some(outcomes) = self.slots.iter().map(ended).collect::<Option<Vec<Outcome>>>() {
-            let record = RunRecord { intent: self.intent, outcomes };
+            let record = RunRecord { intent: self.intent, outcomes, no_room: false };
             out.push(Effect::SaveRun { name: self.spec.name.clone(), record });
         }
     }
 
     /// Everything of it that lives, to be stopped by whoever replaces it.
-    pub fn into_retiring(self) -> BTreeSet<Instance> {
+    pub fn into_retiring(self) -> Retiring {
+        let mut retiring = self.retiring;
         let live = self.slots.iter().filter_map(|(slot, _)| slot.instance());
-        live.chain(self.retiring.iter().copied()).collect()
+        live.for_each(|instance| retiring.add(instance, self.memory_max_bytes));
+        retiring
+    }
+
+    fn reason(&self) -> Option<String> {
+        let is_due = |(slot, _): &(Slot, u32)| matches!(slot, Slot::Due { .. });
+        let waits =
+            self.stage == Stage::Ready && self.spec.start && self.retiring.is_empty() && self.slots.iter().any(is_due);
+        self.stage.reason().cloned().or_else(|| waits.then(|| ENDING.into()))
     }
 
     /// Where it stands.
@@ -304,7 +349,7 @@ impl Workload {
             running: u16::try_from(running).unwrap_or(u16::MAX),
             restarts: self.restarts,
             last_outcome: self.last_outcome.clone(),
-            reason: self.stage.reason().cloned(),
+            reason: self.reason(),
             fetched: self.stage.fetched(),
         }
     }

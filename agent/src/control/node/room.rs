@@ -1,0 +1,137 @@
+//! The node's memory: what all components may take together, who has a place in it, and who waits for one. A place is
+//! promised when a component is accepted, for all of its instances; an instance starts when the memory is there.
+
+use super::effect::{Effect, RunRecord};
+use super::input::{Instance, Now};
+use super::{Node, Workload};
+use shared::{ComponentName, IntentKey};
+use std::collections::BTreeMap;
+
+/// Instances of an earlier wish, until they have ended.
+#[derive(Default)]
+pub struct Retiring(BTreeMap<Instance, Old>);
+
+struct Old {
+    memory_bytes: u64,
+    /// Whether it is to end; until then it serves, and its memory is promised to it.
+    told: bool,
+}
+
+impl Retiring {
+    /// One more, which serves still.
+    pub fn add(&mut self, instance: Instance, memory_bytes: u64) {
+        self.0.insert(instance, Old { memory_bytes, told: false });
+    }
+
+    pub fn append(&mut self, mut other: Retiring) {
+        self.0.append(&mut other.0);
+    }
+
+    /// One has ended. Gives whether it was one of them.
+    pub fn ended(&mut self, instance: Instance) -> bool {
+        self.0.remove(&instance).is_some()
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// Tells all to end that were not told before.
+    pub fn stop(&mut self, out: &mut Vec<Effect>) {
+        for (instance, old) in self.0.iter_mut().filter(|(_, old)| !old.told) {
+            old.told = true;
+            out.push(Effect::Stop(*instance));
+        }
+    }
+
+    /// Memory of those that serve.
+    pub fn promised(&self) -> u64 {
+        self.0.values().filter(|old| !old.told).map(|old| old.memory_bytes).sum()
+    }
+
+    /// Memory of all of them.
+    pub fn live(&self) -> u64 {
+        self.0.values().map(|old| old.memory_bytes).sum()
+    }
+}
+
+/// Why a component has no place. Numbers are rounded so that what is needed is never shown as what is there.
+fn no_room(needs: u64, left: u64, budget: u64) -> String {
+    let needs = needs.div_ceil(1 << 20);
+    if needs > budget >> 20 {
+        let most = budget >> 20;
+        return format!(
+            "needs {needs} MiB, all components of the node together may have {most} MiB \
+             (hint: push it with a smaller `--memory-max-mb`)"
+        );
+    }
+    format!(
+        "needs {needs} MiB, the node has {} MiB left (hint: it starts when there is room: `realm stop` something there, \
+         or push it with a smaller `--memory-max-mb`)",
+        left >> 20
+    )
+}
+
+impl Node {
+    /// Memory that is promised to nobody.
+    fn unpromised(&self) -> u64 {
+        let promised: u64 = self.works.values().map(Workload::promised).sum();
+        self.config.budget_bytes.saturating_sub(promised)
+    }
+
+    /// Memory that no instance takes, those included that have yet to end.
+    pub(super) fn free_memory(&self) -> u64 {
+        let works: u64 = self.works.values().map(Workload::live).sum();
+        let orphans: u64 = self.orphans.values().map(Retiring::live).sum();
+        self.config.budget_bytes.saturating_sub(works + orphans)
+    }
+
+    /// Gives a component that is not among the others a place, or has it wait for one. Gives whether it has one.
+    pub(super) fn take_place(&mut self, work: &mut Workload) -> bool {
+        let (needs, left) = (work.needs(), self.unpromised());
+        if needs > left {
+            let reason = no_room(needs, left, self.config.budget_bytes);
+            work.wait_for_room(reason, &mut self.out);
+        } else if work.waits_for_room() {
+            work.begin();
+        }
+        self.remember_place(work);
+        !work.waits_for_room()
+    }
+
+    /// Has the disk know who waits: after a restart of the agent those who had a place have it again, whatever was pushed,
+    /// restarted or steered since, and in which order.
+    fn remember_place(&mut self, work: &Workload) {
+        let (name, waits) = (&work.spec.name, work.waits_for_room());
+        if waits != self.waited(name) {
+            let record = RunRecord { intent: work.intent, outcomes: Vec::new(), no_room: waits };
+            self.runs.insert(name.clone(), record.clone());
+            self.out.push(Effect::SaveRun { name: name.clone(), record });
+        }
+    }
+
+    /// Whether a component waited for a place when that was last written, for the intent that is held.
+    pub(super) fn waited(&self, name: &ComponentName) -> bool {
+        let held = self.ledger.held().get(&IntentKey::Component(name.clone()));
+        self.runs
+            .get(name)
+            .is_some_and(|record| record.no_room && held.is_some_and(|held| held.opened.id() == record.intent))
+    }
+
+    /// After something has ended or was given up: whoever waits for a place gets one, as far as there is room, the oldest
+    /// intent first; and what has one starts.
+    pub(super) fn make_room(&mut self, now: Now) {
+        let waiting = self.works.iter().filter(|(_, work)| !self.leaving && work.waits_for_room());
+        let rank = |name: &ComponentName| {
+            self.ledger.held().get(&IntentKey::Component(name.clone())).map(|held| held.opened.rank())
+        };
+        let mut waiting: Vec<_> = waiting.map(|(name, _)| (rank(name), name.clone())).collect();
+        waiting.sort();
+        for (_, name) in waiting {
+            if let Some(work) = self.works.remove(&name) {
+                self.place(name, work, &[], now);
+            }
+        }
+        self.start_due(now);
+    }
+}
