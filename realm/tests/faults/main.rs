@@ -5,6 +5,7 @@
 #[path = "../mainjob/child.rs"]
 #[allow(dead_code, reason = "these tests use a part of it")]
 mod child;
+mod clock;
 mod damage;
 mod disk;
 mod full;
