@@ -6,6 +6,7 @@
 #[allow(dead_code, reason = "these tests use a part of it")]
 mod child;
 mod clock;
+mod component;
 mod damage;
 mod disk;
 mod full;
