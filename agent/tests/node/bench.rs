@@ -234,7 +234,7 @@ pub fn nothing() -> Restored {
         members: Vec::new(),
         blobs: BTreeSet::new(),
         strays: BTreeSet::new(),
-        logged: BTreeSet::new(),
+        kept: BTreeSet::new(),
     }
 }
 

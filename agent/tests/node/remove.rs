@@ -131,7 +131,7 @@ fn what_nothing_names_goes_when_the_agent_starts() {
     restored.runs = [(name("ran"), record)].into();
     restored.blobs.insert(artifact(2).digest);
     restored.strays = [artifact(1).digest, artifact(3).digest].into();
-    restored.logged = [name("hello"), name("spoke")].into();
+    restored.kept = [name("hello"), name("ran"), name("spoke")].into();
     let effects = Bench::off(restored, |_| {}).give(Input::Booted);
     let mut dropped = [artifact(2).digest, artifact(3).digest];
     dropped.sort();

@@ -182,7 +182,7 @@ impl Machine {
             members: self.disk.members.clone(),
             blobs: self.disk.blobs.clone(),
             strays: BTreeSet::new(),
-            logged: BTreeSet::new(),
+            kept: BTreeSet::new(),
         };
         self.node = Some(Node::with_check(config, restored, remembered));
     }

@@ -86,9 +86,11 @@ fn what_the_agent_can_do_without_is_set_aside_and_named() {
         }
         fs::write(&file, &whole).unwrap();
     }
-    // With everything back in its place, it is wanted as before. Its artifact was dropped while nothing named it.
+    // With everything back in its place, it is as before: what only the lost intent named was kept.
+    let output = fs::read(dir.join("logs/hello.log")).unwrap();
     agent.start_again(&[]);
-    assert!(!agent.component("hello").is_null());
+    agent.until("hello", "completed");
+    assert_eq!(fs::read(dir.join("logs/hello.log")).unwrap(), output, "and it did not run again");
 }
 
 #[test]

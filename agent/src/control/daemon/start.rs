@@ -200,15 +200,26 @@ fn restore(paths: &StorePaths, trust: Trust, loaded: &mut Loaded, here: &Artifac
     let artifacts = intents.iter().filter_map(|held| held.opened.component()).map(|component| component.artifact);
     let blobs: BTreeSet<_> =
         artifacts.filter(|artifact| here.holds(artifact)).map(|artifact| artifact.digest).collect();
-    let named: BTreeSet<_> =
-        intents.iter().filter_map(|held| held.opened.component()).map(|it| it.artifact.digest).collect();
-    let is_named = |digest: &shared::Digest| named.contains(digest);
-    let mut strays = here.unnamed(is_named, MAX_STRAYS);
-    strays.extend(host::unnamed(&paths.cwasm(), is_named, MAX_STRAYS - strays.len()));
-    let logged = logs::kept(&paths.logs()).unwrap_or_default();
     let runs = std::mem::take(&mut loaded.runs);
     let members = std::mem::take(&mut loaded.members.members);
-    Restored { trust, intents, runs, members, blobs, strays, logged }
+    let (strays, kept) = Default::default();
+    let mut restored = Restored { trust, intents, runs, members, blobs, strays, kept };
+    // What an intent that was set aside named is not for us to remove: it may be put right and back.
+    if !paths.lacks_intents() {
+        look_for_leftovers(paths, &mut restored, here);
+    }
+    restored
+}
+
+/// What lies in the data directory and may be named by nothing any more.
+fn look_for_leftovers(paths: &StorePaths, restored: &mut Restored, here: &Artifacts) {
+    let components = restored.intents.iter().filter_map(|held| held.opened.component());
+    let named: BTreeSet<_> = components.map(|component| component.artifact.digest).collect();
+    let is_named = |digest: &shared::Digest| named.contains(digest);
+    restored.strays = here.unnamed(is_named, MAX_STRAYS);
+    restored.strays.extend(host::unnamed(&paths.cwasm(), is_named, MAX_STRAYS - restored.strays.len()));
+    restored.kept = logs::kept(&paths.logs()).unwrap_or_default();
+    restored.kept.extend(restored.runs.keys().cloned());
 }
 
 /// Tells the world, in this order: where the mesh listens, where HTTP is, that everything is up.

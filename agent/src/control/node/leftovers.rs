@@ -13,8 +13,7 @@ impl Node {
         for digest in self.blobs.iter().chain(&std::mem::take(&mut self.strays)).copied().collect::<BTreeSet<_>>() {
             self.drop_unused(digest);
         }
-        let mut kept = std::mem::take(&mut self.logged);
-        kept.extend(self.runs.keys().cloned());
+        let mut kept = std::mem::take(&mut self.kept);
         kept.retain(|name| !self.ledger.held().contains_key(&IntentKey::Component(name.clone())));
         kept.iter().for_each(|name| self.forget(name));
     }

@@ -83,8 +83,8 @@ pub struct Restored {
     pub blobs: BTreeSet<Digest>,
     /// Artifacts that there is anything else of: a part, or compiled code.
     pub strays: BTreeSet<Digest>,
-    /// Components that there is output of.
-    pub logged: BTreeSet<ComponentName>,
+    /// Components that there is output or a run record of.
+    pub kept: BTreeSet<ComponentName>,
 }
 
 /// See the module.
@@ -96,7 +96,7 @@ pub struct Node {
     blobs: BTreeSet<Digest>,
     /// What the last run may have left, until `Booted`.
     strays: BTreeSet<Digest>,
-    logged: BTreeSet<ComponentName>,
+    kept: BTreeSet<ComponentName>,
     works: BTreeMap<ComponentName, Workload>,
     /// Instances of components that were moved to other nodes, until they have ended.
     orphans: BTreeMap<ComponentName, Retiring>,
@@ -153,7 +153,7 @@ impl Node {
             runs: restored.runs,
             blobs: restored.blobs,
             strays: restored.strays,
-            logged: restored.logged,
+            kept: restored.kept,
             works: BTreeMap::new(),
             orphans: BTreeMap::new(),
             errands: BTreeMap::new(),

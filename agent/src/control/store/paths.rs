@@ -65,6 +65,14 @@ impl StorePaths {
         self.root.join("set-aside")
     }
 
+    /// Whether intents were set aside, and are still there.
+    #[must_use]
+    pub fn lacks_intents(&self) -> bool {
+        let Ok(files) = std::fs::read_dir(self.set_aside()) else { return false };
+        let mark = format!(".{INTENT}.");
+        files.flatten().any(|file| file.file_name().to_string_lossy().contains(&mark))
+    }
+
     pub(super) fn intent(&self, key: &IntentKey) -> PathBuf {
         let IntentKey::Component(name) = key;
         self.intents().join(format!("component.{name}.{INTENT}"))
