@@ -92,7 +92,7 @@ fn a_follower_that_is_behind_is_told_what_it_missed() {
         body.payload.component.replicas = 16.try_into().unwrap();
     });
     // It reads, but slower than they write: more than waits for it, and what is on its way.
-    let mut slowly = [0; 256];
+    let mut slowly = [0; 1024];
     eventually("everything is written", || {
         answer.read_exact(&mut slowly).unwrap();
         let component = agent.component("print");
