@@ -96,7 +96,7 @@ impl Agent {
     }
 
     /// Where its agent is started from now on.
-    #[allow(dead_code, reason = "the tests of faults share this, and only they need it")]
+    #[allow(dead_code, reason = "tests of clocks use it")]
     pub(crate) fn move_to(&mut self, place: &Place) {
         self.place = place.clone();
     }

@@ -118,6 +118,7 @@ pub fn main(args: AgentArgs) -> Result<(), String> {
     let _lock = crate::lock::wait_for_former_control(&args.data_dir)
         .map_err(|error| format!("cannot lock `{}`: {error}", args.data_dir.display()))?;
     descriptors::raise_limit();
+    start::tell_of_clock();
     let executor = Arc::new(Executor::new());
     let paths = StorePaths::new(&args.data_dir);
     smol::block_on(executor.run(async {

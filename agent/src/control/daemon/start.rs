@@ -37,7 +37,6 @@ pub(super) async fn start(
     let mut loaded = load(paths).map_err(|error| error.to_string())?;
     let trust = trust(args, paths, &loaded)?;
     let (bootstrap, wanted) = addresses(args, paths, &loaded)?;
-    tell_of_clock();
     let (store_events, store) = bounded(MAX_EVENTS);
     let store_edge = Store::start(paths.clone(), store_events).map_err(no_thread)?;
     let logs_edge = Logs::open(&paths.logs()).map_err(|error| format!("cannot open the logs: {error}"))?;
@@ -136,7 +135,7 @@ fn trust(args: &AgentArgs, paths: &StorePaths, loaded: &Loaded) -> Result<Trust,
 }
 
 /// A board without a battery has to be told the time. It serves all the same, as far as it can.
-fn tell_of_clock() {
+pub(super) fn tell_of_clock() {
     let seconds = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs());
     if seconds < BUILD_FLOOR_UNIX_MS / 1000 {
         let shown = shared::time::utc(seconds);
