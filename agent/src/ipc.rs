@@ -97,6 +97,14 @@ pub enum FromRunner {
         /// What it used.
         usage: Usage,
     },
+    /// The run has not begun, because the compiled component is not the one that is meant, or cannot be loaded. The last
+    /// frame about this instance.
+    Unloadable {
+        /// Which one.
+        instance: u64,
+        /// Why.
+        reason: String,
+    },
     /// What each run that has begun and not ended uses by now.
     Usages {
         /// Instances with their usage, each once.

@@ -176,6 +176,53 @@ fn a_stop_is_obeyed_though_there_is_no_room_for_an_order() {
 }
 
 #[test]
+fn code_that_does_not_load_is_compiled_anew_once_and_again_when_that_failed() {
+    let mut bench = Bench::start();
+    let mut runner = bench.runner();
+    let (job, output) = bench.compile();
+    bench.compiled(job, &output);
+    let event = |bench: &Bench| bench.events.recv_blocking().unwrap();
+    assert!(matches!(event(&bench), HostEvent::Prepared { result: Ok(()), .. }));
+    let start = |instance| HostOrder::Start { instance, spec: Arc::new(spec()), memory_max_bytes: 1 << 20 };
+    let unloadable = |instance| FromRunner::Unloadable { instance, reason: "torn".into() };
+    let is_torn = |event: &HostEvent| matches!(event, HostEvent::CodeTorn { digest: of, .. } if *of == digest(1));
+    bench.host.order(start(1)).unwrap();
+    for round in 0..2 {
+        let order = ipc::read_frame(&mut runner).unwrap();
+        assert!(matches!(order, Some(ToRunner::Start { instance: 1, .. })), "{round}: {order:?}");
+        ipc::write_frame(&mut runner, &unloadable(1)).unwrap();
+        assert!(is_torn(&event(&bench)));
+        if round == 0 {
+            let (job, output) = bench.compile();
+            assert_eq!(bench.code(), [] as [PathBuf; 0], "it is not found a second time");
+            bench.compiled(job, &output);
+            assert!(matches!(event(&bench), HostEvent::Prepared { result: Ok(()), .. }));
+        }
+    }
+    // A disk that tears everything does not keep the machine busy.
+    let ended = event(&bench);
+    assert!(matches!(&ended, HostEvent::Exited { instance: 1, outcome: Outcome::Trap(_), .. }), "{ended:?}");
+
+    // The next run has it compiled; when that fails, the run ends, and the one after it tries again.
+    for instance in [2, 3] {
+        bench.host.order(start(instance)).unwrap();
+        let (job, _) = bench.compile();
+        let report = CompileReport::Failed { reason: "the disk is full".into() };
+        let stdout = frame::encode(&report, ipc::FRAME_CAP).unwrap();
+        let compiled = FromGuard::Compiled { job, status: "exit 1".into(), stdout };
+        ipc::write_frame(&mut bench.guard, &compiled).unwrap();
+        let HostEvent::Exited { instance: of, outcome: Outcome::Trap(why), .. } = event(&bench) else { panic!() };
+        assert!(of == instance && why.contains("the disk is full"), "{why}");
+        assert!(matches!(event(&bench), HostEvent::Prepared { result: Err(failed), .. } if !failed.for_good));
+    }
+    bench.host.order(start(4)).unwrap();
+    bench.compile();
+    // Nobody waits for it any more.
+    bench.host.stop(4);
+    assert!(matches!(event(&bench), HostEvent::Exited { instance: 4, outcome: Outcome::Stopped, .. }));
+}
+
+#[test]
 fn what_nobody_wants_any_more_is_neither_compiled_nor_kept() {
     let mut bench = Bench::start();
     let _runner = bench.runner();

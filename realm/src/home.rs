@@ -14,6 +14,9 @@ pub const MAX_PEERS: usize = 32;
 /// The most that is read of a file here; each is a few lines.
 const MAX_FILE_BYTES: u64 = 64 * 1024;
 
+/// The next step when the system does not let a file be used.
+const YOURS: &str = "does it belong to you, and is there space on the disk? REALM_HOME names another directory";
+
 /// The directory of the operator's files.
 #[derive(Debug, Clone)]
 pub struct Home {
@@ -58,13 +61,14 @@ impl Home {
             io::ErrorKind::NotFound => {
                 Failure::new(format!("no owner key at `{shown}`")).hint("`realm init` makes one")
             }
-            _ => Failure::new(format!("cannot open the owner key `{shown}`: {error}")),
+            _ => Failure::new(format!("cannot open the owner key `{shown}`: {error}")).hint(YOURS),
         })?;
         check_mode(&file, &path)?;
-        let mut text = String::new();
-        let read = (&mut file).take(MAX_FILE_BYTES).read_to_string(&mut text);
-        read.map_err(|error| Failure::new(format!("cannot read the owner key `{shown}`: {error}")))?;
-        OwnerKey::from_secret_text(&text).map_err(|error| {
+        let mut bytes = Vec::new();
+        let read = (&mut file).take(MAX_FILE_BYTES).read_to_end(&mut bytes);
+        read.map_err(|error| Failure::new(format!("cannot read the owner key `{shown}`: {error}")).hint(YOURS))?;
+        // What is no text is no key either.
+        OwnerKey::from_secret_text(&String::from_utf8_lossy(&bytes)).map_err(|error| {
             Failure::new(format!("`{shown}` is no owner key: {error}")).hint(
                 "put back a copy of the key; `realm init --force` makes another one, which your nodes do not obey",
             )
@@ -77,8 +81,9 @@ impl Home {
     /// When one is there and `force` is not given, and what the system says.
     pub fn make_key(&self, force: bool) -> Result<OwnerKey, Failure> {
         let path = self.key_path();
-        let fault =
-            |error: io::Error| Failure::new(format!("cannot write the owner key `{}`: {error}", path.display()));
+        let fault = |error: io::Error| {
+            Failure::new(format!("cannot write the owner key `{}`: {error}", path.display())).hint(YOURS)
+        };
         files::make_private_dir(&self.dir).map_err(fault)?;
         // Two `init` at once must not each take the other's key for theirs.
         let dir = File::open(&self.dir).map_err(fault)?;

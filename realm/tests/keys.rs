@@ -69,10 +69,24 @@ fn a_missing_or_torn_key_is_named() {
     desk.run("status").assert(1).says("no owner key at");
     desk.run("init").assert(0);
     let path = desk.path("realm/owner.key");
-    for torn in ["", "ed25519-secret:", "ed25519-secret:abc", "garbage"] {
+    for torn in [&b""[..], b"ed25519-secret:", b"ed25519-secret:abc", b"garbage", &[0; 60], b"\xFF\xFE"] {
         fs::write(&path, torn).unwrap();
         desk.run("key show").assert(1).says("is no owner key").says("hint: ");
+        assert_eq!(fs::read(&path).unwrap(), torn);
     }
+    fs::remove_file(&path).unwrap();
+    fs::create_dir(&path).unwrap();
+    fs::set_permissions(&path, fs::Permissions::from_mode(0o700)).unwrap();
+    desk.run("key show").assert(1).says("owner.key").says("hint: ");
+}
+
+#[test]
+fn a_key_that_finds_no_place_is_an_error() {
+    let mut desk = Desk::new();
+    desk.write("file", "");
+    let home = desk.path("file/home").to_string_lossy().into_owned();
+    desk.set("REALM_HOME", &home);
+    desk.run("init").assert(1).says("cannot write the owner key").says("hint: ");
 }
 
 #[test]

@@ -124,6 +124,17 @@ fn colours_only_where_they_are_wanted() {
 }
 
 #[test]
+fn torn_lists_of_addresses_are_no_more_than_that() {
+    let desk = Desk::new();
+    desk.run("init").assert(0);
+    for torn in [&b""[..], b"\xFF\0\xFE", b"nonsense\n/ip4/1.2.3\n", b"/ip4/127.0.0.1/tcp/1\n/ip4/127.0.0"] {
+        desk.write("agent/endpoint", torn);
+        desk.write("realm/peers", torn);
+        desk.run("status").assert(1).says("no node answered").says("endpoint").says("hint: ");
+    }
+}
+
+#[test]
 fn nobody_to_talk_to_is_an_error_that_says_where_it_looked() {
     let mut desk = Desk::new();
     desk.run("init").assert(0);
@@ -133,4 +144,6 @@ fn nobody_to_talk_to_is_an_error_that_says_where_it_looked() {
     // A closed port on this machine.
     desk.set("REALM_VIA", "/ip4/127.0.0.1/tcp/1");
     desk.run("status --json").assert(1).says("/ip4/127.0.0.1/tcp/1: ").says("hint: is the agent running there");
+    desk.set("REALM_VIA", "/dns/no-such-host.invalid/udp/1/quic-v1");
+    desk.run("status").assert(1).says("cannot resolve `no-such-host.invalid`").says("hint: ");
 }

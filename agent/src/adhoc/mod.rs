@@ -153,6 +153,7 @@ impl Adhoc {
                 (Some(Event::Said(FromRunner::Exited { outcome, detail, .. })), stopping) => {
                     return Ok(Verdict::of(outcome, detail, lost_bytes, self, stopping.map(|(signal, _)| signal)));
                 }
+                (Some(Event::Said(FromRunner::Unloadable { reason, .. })), _) => return Err(Verdict::fault(reason)),
                 // The code is in the runner's memory: a run of days leaves nothing on the disk, however it ends.
                 (Some(Event::Said(FromRunner::Started { .. })), _) => drop(dir.take()),
                 (Some(Event::Said(FromRunner::Dropped { bytes, .. })), _) => lost_bytes += bytes,

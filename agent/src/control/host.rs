@@ -79,6 +79,13 @@ pub enum HostEvent {
         /// Which artifact.
         digest: Digest,
     },
+    /// Compiled code cannot be loaded, and is compiled anew.
+    CodeTorn {
+        /// Of which artifact.
+        digest: Digest,
+        /// Why.
+        reason: String,
+    },
     /// An instance runs.
     Started {
         /// Which.

@@ -164,6 +164,18 @@ impl Instances {
         drop(forgotten);
     }
 
+    /// Reports that a run cannot begin, and forgets it.
+    fn refuse(&self, instance: u64, reason: String) {
+        let mut running = lock(&self.running);
+        let forgotten = running.instances.remove(&instance);
+        if forgotten.is_some() {
+            self.outbox.event(FromRunner::Unloadable { instance, reason });
+        }
+        drop(running);
+        self.ended.notify_all();
+        drop(forgotten);
+    }
+
     /// Keeps the task of a run that has just begun, unless the run or the runner has ended meanwhile.
     fn keep(&self, instance: u64, task: Task<()>) {
         let mut running = lock(&self.running);
@@ -202,7 +214,7 @@ impl Loader {
             let loaded = catch_unwind(AssertUnwindSafe(|| self.cache.get(cwasm, *cwasm_sha256, spec.fuel.is_some())));
             match loaded.unwrap_or_else(|_| Err("the compiled component cannot be loaded".to_owned())) {
                 Ok(prepared) => self.set_going((start, pace, meter), prepared),
-                Err(why) => self.instances.finish(instance, Ended::host_fault(why)),
+                Err(why) => self.instances.refuse(instance, why),
             }
         }
     }

@@ -101,7 +101,7 @@ fn dropping_it_frees_the_port_and_leaves_nothing() {
     assert!(edge.dir.path().join("http.sock").exists());
     // One client waits for a head, one for the loop.
     let (_silent, _waiting) = (edge.connect(), edge.send("GET /status HTTP/1.1\r\n\r\n"));
-    let request = edge.requests.recv_blocking().unwrap();
+    let request = edge.asked();
     let Edge { http, addr, dir, .. } = edge;
     let dropped = Instant::now();
     drop(http);

@@ -54,17 +54,17 @@ fn the_oldest_slow_client_gives_way_to_a_new_one() {
     let edge = Edge::start();
     // One waits for the loop. It is older than all others, and stays.
     let busy = edge.send("GET /status HTTP/1.1\r\n\r\n");
-    let busy_request = edge.requests.recv_blocking().unwrap();
+    let busy_request = edge.asked();
     let mut silent: Vec<TcpStream> = (1..CLIENTS).map(|_| edge.send("GET /healthz HTTP/1.1\r\nX-Slow")).collect();
     let health = edge.send("GET /healthz HTTP/1.1\r\n\r\n");
-    edge.requests.recv_blocking().unwrap().reply.send(200, TEXT, b"ok\n".to_vec());
+    edge.asked().reply.send(200, TEXT, b"ok\n".to_vec());
     let told = Answer::read(&mut silent[0]);
     assert!(told.status == 503 && told.head.contains("retry-after: "), "{told:?}");
     assert_eq!(Answer::read(&mut { health }).body, "ok\n");
     // The others are still there.
     for client in &mut silent[1..] {
         client.write_all(b": no\r\n\r\n").unwrap();
-        edge.requests.recv_blocking().unwrap().reply.send(200, TEXT, b"late\n".to_vec());
+        edge.asked().reply.send(200, TEXT, b"late\n".to_vec());
         assert_eq!(Answer::read(client).body, "late\n");
     }
     busy_request.reply.send(200, TEXT, b"first\n".to_vec());

@@ -1,9 +1,8 @@
 //! Answers without an end: how they are framed, who may have one, and that whoever does not read or has gone is found out.
 
-use crate::support::{Answer, Edge, PATIENCE, echo};
+use crate::support::{Answer, Edge, echo, patiently};
 use agent::control::http::{HttpKind, HttpStream, TEXT};
 use shared::time::Since;
-use smol::future::FutureExt;
 use std::io::{BufRead, BufReader, Read};
 use std::net::TcpStream;
 use std::thread;
@@ -17,29 +16,25 @@ const ASK: &str = "GET /logs?follow=1 HTTP/1.1\r\nHost: localhost\r\n\r\n";
 /// Asks, and gives both ends of what was begun.
 fn follow(edge: &Edge, request: &str) -> (TcpStream, HttpStream) {
     let client = edge.send(request);
-    let request = edge.requests.recv_blocking().unwrap();
+    let request = edge.asked();
     assert!(matches!(request.kind, HttpKind::Logs { follow: true, .. }), "{:?}", request.kind);
     (client, request.reply.stream(TEXT))
 }
 
 /// Waits until the edge has noticed that the client has gone.
 fn until_gone(stream: &HttpStream) {
-    let late = async {
-        smol::Timer::after(PATIENCE).await;
-        panic!("nobody has noticed that the client has gone");
-    };
-    smol::block_on(stream.gone().or(late));
+    patiently("end of the stream", stream.gone());
 }
 
 fn say(stream: &HttpStream, text: &str) -> bool {
-    smol::block_on(stream.send(text.as_bytes().to_vec()))
+    patiently("room for a line", stream.send(text.as_bytes().to_vec()))
 }
 
 #[test]
 fn lines_come_as_they_are_written() {
     let edge = Edge::start();
     let client = edge.send("GET /logs?component=hello&tail=3&since=10m&follow=1 HTTP/1.1\r\n\r\n");
-    let request = edge.requests.recv_blocking().unwrap();
+    let request = edge.asked();
     let since = Some(Since::Ago(Duration::from_secs(600)));
     let component = Some("hello".parse().unwrap());
     assert_eq!(request.kind, HttpKind::Logs { component, tail: 3, since, follow: true });
@@ -130,7 +125,7 @@ fn a_follower_that_does_not_read_is_cut_off() {
     rustix::net::sockopt::set_socket_recv_buffer_size(&client, 64 * 1024).unwrap();
     let began = Instant::now();
     let mut sent = 0;
-    while smol::block_on(stream.send(vec![b'x'; 16 * 1024])) {
+    while say(&stream, &"x".repeat(16 * 1024)) {
         sent += 16 * 1024;
         assert!(sent <= 2 << 20, "{sent} bytes went to a client that reads nothing");
     }

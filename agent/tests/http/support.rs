@@ -2,6 +2,7 @@
 
 use agent::control::http::{Http, HttpKind, HttpReply, HttpRequest, JSON, TEXT, metrics};
 use smol::channel::{Receiver, bounded};
+use smol::future::FutureExt;
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::thread;
@@ -10,6 +11,15 @@ use tempfile::TempDir;
 
 /// A bound on each read; what is waited for comes in milliseconds.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
+
+/// Waits, but not for ever.
+pub(crate) fn patiently<T>(what: &str, work: impl Future<Output = T>) -> T {
+    let late = async {
+        smol::Timer::after(3 * PATIENCE).await;
+        panic!("no {what} within {:?}", 3 * PATIENCE);
+    };
+    smol::block_on(work.or(late))
+}
 
 pub(crate) struct Edge {
     pub(crate) http: Http,
@@ -36,6 +46,11 @@ impl Edge {
             }
         });
         edge
+    }
+
+    /// The next request that the loop is asked.
+    pub(crate) fn asked(&self) -> HttpRequest {
+        patiently("request", self.requests.recv()).unwrap()
     }
 
     pub(crate) fn connect(&self) -> TcpStream {

@@ -77,7 +77,7 @@ fn compiled_code_that_is_not_what_it_should_be_is_not_loaded() {
     let (path, digest) = runner.place(&wasm(&spinner()), false);
     let fault = |seen: Seen, words: &str| {
         let Outcome::Trap(text) = seen.outcome() else { panic!("{:?}", seen.outcome()) };
-        assert!(!seen.started && text.starts_with("host fault: ") && text.contains(words), "{text}");
+        assert!(!seen.started && text.starts_with("unloadable: ") && text.contains(words), "{text}");
     };
     let other = runner.begin_placed((path.clone(), [7; 32]), spec());
     fault(runner.end(other), "not the one that was compiled");

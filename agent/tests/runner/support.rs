@@ -188,6 +188,7 @@ impl Runner {
         }
         let (FromRunner::Started { instance }
         | FromRunner::Exited { instance, .. }
+        | FromRunner::Unloadable { instance, .. }
         | FromRunner::Output { instance, .. }
         | FromRunner::Dropped { instance, .. }) = frame
         else {
@@ -198,6 +199,10 @@ impl Runner {
         match frame {
             FromRunner::Started { .. } => seen.started = true,
             FromRunner::Exited { outcome, detail, usage, .. } => seen.end = Some((outcome, detail, usage)),
+            FromRunner::Unloadable { reason, .. } => {
+                let outcome = Outcome::Trap(format!("unloadable: {reason}"));
+                seen.end = Some((outcome, Vec::new(), Usage::default()));
+            }
             FromRunner::Output { stream: OutputStream::Stdout, bytes, .. } => seen.stdout.extend(bytes),
             FromRunner::Output { bytes, .. } => seen.stderr.extend(bytes),
             FromRunner::Dropped { bytes, .. } => seen.dropped += bytes,

@@ -47,6 +47,8 @@ pub(super) struct Drive<'a, 'w> {
     accepted: BTreeSet<NodeId>,
     unclaimed: BTreeSet<NodeId>,
     refusals: Vec<(NodeId, String)>,
+    /// The code of the last refusal, on which the next step depends.
+    last_refusal: Option<String>,
     /// Agents that have the whole artifact, as far as they did not say so by a report.
     holders: BTreeSet<NodeId>,
     /// A node that is being asked whether it has it.
@@ -82,6 +84,7 @@ impl<'a, 'w> Drive<'a, 'w> {
             accepted: BTreeSet::new(),
             unclaimed: BTreeSet::new(),
             refusals: Vec::new(),
+            last_refusal: None,
             holders: BTreeSet::new(),
             asking: None,
             ask_at: None,
@@ -204,8 +207,9 @@ impl<'a, 'w> Drive<'a, 'w> {
                 self.accepted(node);
                 return Ok(());
             }
-            Ok(Receipt { verdict: shared::Verdict::Refused { reason, .. }, .. }) => {
+            Ok(Receipt { verdict: shared::Verdict::Refused { code, reason }, .. }) => {
                 self.rollout.refused(node, &reason);
+                self.last_refusal = Some(code);
                 format!("refused: {}", clean(&reason))
             }
             // It may get it from others, so that nothing is said about its part in the rollout.
@@ -234,8 +238,8 @@ impl<'a, 'w> Drive<'a, 'w> {
 
     fn refused_by_all(&self) -> Failure {
         let lines: String = self.refusals.iter().map(|(node, why)| format!("\n  {node} {why}")).collect();
-        Failure::new(format!("no node accepted it:{lines}"))
-            .hint("`realm key show` prints your key; `realm status` shows whether the nodes are of your realm")
+        let next = tell::after_refusal(self.last_refusal.as_deref());
+        Failure::new(format!("no node accepted it:{lines}")).hint(next)
     }
 
     /// One view of the realm is over: go on through another node, if there is one.

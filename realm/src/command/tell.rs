@@ -31,6 +31,16 @@ pub(super) struct Signed {
     pub(super) json: bool,
 }
 
+/// What to do when every node that was asked has refused, the last one with this code.
+pub(super) fn after_refusal(code: Option<&str>) -> &'static str {
+    match code {
+        Some("from-the-future" | "stale") => "is the clock of this machine right, and that of the node?",
+        Some("storage") => "make room on the disk of that node, or push through another one with `--via ADDR`",
+        Some("full") => "`realm rm NAME` frees a name",
+        _ => "`realm key show` prints your key; `realm status` shows whether the nodes are of your realm",
+    }
+}
+
 /// Says whom it is for, before anything is sent.
 pub(super) fn targets(terminal: &mut Terminal<'_>, nodes: &[Known]) {
     let count = counted(nodes.len(), "node");

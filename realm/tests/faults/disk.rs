@@ -48,7 +48,7 @@ impl Disk {
 
     /// Where programs run that see it.
     pub(crate) fn place(&self) -> Place {
-        Place::mounts_of(self.holder.0.id())
+        Place::behind(&["nsenter", "--mount", "--target", &self.holder.0.id().to_string()])
     }
 
     /// A data directory on it, as those programs name it.

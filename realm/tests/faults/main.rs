@@ -5,6 +5,8 @@
 #[path = "../mainjob/child.rs"]
 #[allow(dead_code, reason = "these tests use a part of it")]
 mod child;
+mod clock;
+mod component;
 mod damage;
 mod disk;
 mod full;

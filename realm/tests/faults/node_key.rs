@@ -31,4 +31,17 @@ fn a_key_that_is_torn_or_open_to_others_is_refused_and_kept() {
     fs::set_permissions(&key, Permissions::from_mode(0o600)).unwrap();
     agent.start_again(&[]);
     assert_eq!(agent.id(), id);
+    assert!(!agent.stderr().contains("new identity"));
+}
+
+#[test]
+fn a_new_identity_is_not_taken_silently() {
+    let mut agent = Agent::start(&[]);
+    let (id, key) = (agent.id(), agent.data_dir().join("node.key"));
+    agent.kill();
+    fs::remove_file(&key).unwrap();
+    agent.start_again(&[]);
+    assert_ne!(agent.id(), id);
+    assert!(agent.stderr().contains("this node has a new identity"), "{}", agent.stderr());
+    assert_eq!(fs::metadata(&key).unwrap().permissions().mode() & 0o777, 0o600);
 }

@@ -6,6 +6,21 @@ use std::fs;
 use tempfile::TempDir;
 
 #[test]
+fn a_data_directory_that_cannot_be_one_is_named() {
+    let dir = TempDir::new().unwrap();
+    let file = dir.path().join("file");
+    fs::write(&file, "kept").unwrap();
+    let locked = dir.path().join("locked");
+    fs::create_dir_all(locked.join("lock")).unwrap();
+    for data_dir in [file.clone(), file.join("below"), locked] {
+        let (code, out, err) = run(agent_command(&Place::default(), &data_dir).args(LISTEN));
+        assert_eq!((code, out.as_str()), (Some(1), ""), "{err}");
+        assert!(err.contains(data_dir.to_str().unwrap()) && err.contains("hint: "), "{err}");
+    }
+    assert_eq!(fs::read_to_string(file).unwrap(), "kept");
+}
+
+#[test]
 fn a_configuration_that_cannot_be_used_is_named_with_what_was_expected() {
     let dir = TempDir::new().unwrap();
     let config = dir.path().join("config.toml");

@@ -24,38 +24,34 @@ pub(crate) fn agent_command(place: &Place, data_dir: &Path) -> Command {
     command
 }
 
-/// Where a process runs: on this machine as it is, or in a network namespace of it, or among the disks that another
-/// process sees.
+/// Where a process runs: on this machine as it is, in a network namespace of it, or behind a program that becomes it.
 #[derive(Clone, Default)]
 pub(crate) struct Place {
     namespace: Option<String>,
-    mounts_of: Option<u32>,
+    /// Words before those of the program. Whatever they start becomes the program without a process between, so that it has
+    /// the process id of the child.
+    before: Vec<String>,
 }
 
 impl Place {
-    /// Among the disks of the process with this id.
-    pub(crate) fn mounts_of(pid: u32) -> Place {
-        Place { mounts_of: Some(pid), ..Place::default() }
-    }
-
     /// The namespace that `ip netns` knows under this name.
     pub(crate) fn namespace(name: &str) -> Place {
-        Place { namespace: Some(name.to_owned()), ..Place::default() }
+        let before = ["ip", "netns", "exec", name].map(str::to_owned).into();
+        Place { namespace: Some(name.to_owned()), before }
+    }
+
+    /// Behind these words, such as `nsenter` or `env` with its arguments.
+    pub(crate) fn behind(words: &[&str]) -> Place {
+        Place { namespace: None, before: words.iter().map(|word| (*word).to_owned()).collect() }
     }
 
     /// A program that is going to run there. Variables of the machine do not stand in for flags.
     pub(crate) fn command(&self, program: impl AsRef<OsStr>) -> Command {
-        // `ip` and `nsenter` become the program without a process between: it has the process id of this child.
-        let mut command = match (&self.namespace, self.mounts_of) {
-            (None, None) => Command::new(program),
-            (Some(namespace), _) => {
-                let mut command = Command::new("ip");
-                command.args(["netns", "exec", namespace]).arg(program);
-                command
-            }
-            (None, Some(pid)) => {
-                let mut command = Command::new("nsenter");
-                command.arg("--mount").arg("--target").arg(pid.to_string()).arg(program);
+        let mut command = match self.before.split_first() {
+            None => Command::new(program),
+            Some((first, words)) => {
+                let mut command = Command::new(first);
+                command.args(words).arg(program);
                 command
             }
         };

@@ -82,6 +82,8 @@ fn exit_codes_say_what_became_of_a_push() {
     assert!(said.contains("out of memory") && said.contains("--memory-max-mb"), "{said}");
     let (exit, said) = code("nowhere", "hello", &["--tag", "absent"]);
     assert_eq!(exit, 1, "nothing matched: {said}");
+    assert!(said.contains("no known node matches tag absent"), "{said}");
+    assert!(said.contains("hint: known tags: dev, edge"), "{said}");
     let (exit, said) = code("bad", "hello", &["--replicas", "0"]);
     assert_eq!(exit, 2, "{said}");
     let (exit, said) = code("bad", "no-such-guest", &[]);

@@ -134,7 +134,11 @@ impl Operator {
 
     /// An intent for a guest, not signed yet: runs it once, with no limits, everywhere.
     pub(crate) fn intent(&self, name: &str, guest_name: &str) -> Body<Push> {
-        let bytes = guest(guest_name);
+        self.intent_of(name, guest(guest_name))
+    }
+
+    /// The same for any bytes.
+    pub(crate) fn intent_of(&self, name: &str, bytes: Vec<u8>) -> Body<Push> {
         let mut hasher = Hasher::default();
         hasher.update(&bytes);
         let (artifact, list) = hasher.finish();

@@ -95,6 +95,11 @@ impl Agent {
         agents
     }
 
+    /// Where its agent is started from now on.
+    pub(crate) fn move_to(&mut self, place: &Place) {
+        self.place = place.clone();
+    }
+
     /// Starts the agent anew in the same directory, with further flags this time.
     pub(crate) fn start_again(&mut self, more: &[&str]) {
         assert!(self.running.is_none(), "it runs");

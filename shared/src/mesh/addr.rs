@@ -191,6 +191,9 @@ fn io_reason(error: &io::Error) -> String {
         "connection refused: nothing listens there".into()
     } else if lower.contains("timed out") || lower.contains("timeout") {
         "no answer".into()
+    } else if text.contains("InvalidCertValidity") {
+        // Those of libp2p hold from 1975 on, and a board without a battery starts in 1970.
+        "the clock of this machine is wrong: QUIC needs one after 1975, TCP does not".into()
     } else {
         text
     }

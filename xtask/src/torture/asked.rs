@@ -96,12 +96,11 @@ impl Asked {
         }
     }
 
-    /// The operator's end found another push in force than the last one, and repeated that.
-    pub(super) fn repeated(&mut self, name: &str, step: usize) -> Option<()> {
-        let spec = self.pushes.get(&step)?.clone();
-        let wish = self.names.get_mut(name)?.as_mut()?;
-        (wish.pushed_in, wish.spec) = (step, spec);
-        Some(())
+    /// The operator's end found another push in force than the last one, or one where there was none, and repeated that.
+    pub(super) fn repeated(&mut self, name: &str, step: usize, intent: &str) {
+        let Some(spec) = self.pushes.get(&step) else { return };
+        let wish = Wish { pushed_in: step, spec: spec.clone(), verb: None, intent: intent.to_owned() };
+        self.names.insert(name.to_owned(), Some(wish));
     }
 
     /// Whether an order changes nothing; `known` is whether the name was found to be in use.
@@ -201,6 +200,17 @@ mod tests {
         asked.steered("a", Verb::Remove, "four".into());
         assert_eq!(faults(&asked, &status("running", 2, "three")), 1);
         assert_eq!(faults(&asked, &json!({"components": []})), 0);
+    }
+
+    #[test]
+    fn an_older_push_that_was_signed_again_is_what_is_asked_for() {
+        let mut asked = asked(spec(0, "always"));
+        asked.pushed("a", 2, spec(5, "never"), "two".into());
+        asked.repeated("a", 1, "three");
+        assert_eq!(faults(&asked, &status("running", 2, "three")), 0);
+        asked.steered("a", Verb::Remove, "four".into());
+        asked.repeated("a", 2, "five");
+        assert_eq!(faults(&asked, &status("completed", 0, "five")), 0, "whoever had heard of the removal was away");
     }
 
     #[test]

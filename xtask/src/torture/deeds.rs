@@ -159,8 +159,8 @@ impl Doer {
         }
         let pushed_in = pushed_in(&object).ok_or_else(|| format!("`{name}` has no {STEP}: {object}"))?;
         if self.asked.wish(name).is_none_or(|wish| wish.pushed_in != pushed_in) {
-            self.count("changes signed over an older push, whose newest was away");
-            self.asked.repeated(name, pushed_in);
+            self.count("changes of what another agent than the newest one held");
+            self.asked.repeated(name, pushed_in, intent);
         }
         match object["verb"].as_str() {
             Some("stop") => self.asked.steered(name, Verb::Stop, intent.to_owned()),

@@ -162,6 +162,9 @@ impl Daemon {
                 // An edge without room looks at it when the same is found again.
                 let _ = self.artifacts.examine(digest);
             }
+            HostEvent::CodeTorn { digest, reason } => {
+                log(Level::Warn, &format!("{digest} is compiled anew: {reason}"));
+            }
             HostEvent::Started { instance } => self.feed(Input::Started { instance }),
             HostEvent::Output { instance, stream, bytes } => self.output(instance, stream, bytes),
             HostEvent::Dropped { instance, bytes } => {

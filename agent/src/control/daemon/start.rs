@@ -12,14 +12,14 @@ use crate::control::node::{Config, Held, Input, Level, Node, Restored};
 use crate::control::store::{Loaded, Store, StorePaths, endpoint_file, load, set_aside};
 use crate::machine;
 use shared::mesh::{Limits, MeshConfig};
-use shared::{Hello, Role, Trust, open};
+use shared::{BUILD_FLOOR_UNIX_MS, Hello, Role, Trust, open};
 use smol::Executor;
 use smol::channel::bounded;
 use std::collections::{BTreeSet, HashMap, VecDeque};
 use std::io::Write;
 use std::os::unix::net::UnixStream;
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
 /// Of the machine's memory, what all components may take together.
 const BUDGET_PERCENT: u64 = 80;
@@ -37,6 +37,7 @@ pub(super) async fn start(
     let mut loaded = load(paths).map_err(|error| error.to_string())?;
     let trust = trust(args, paths, &loaded)?;
     let (bootstrap, wanted) = addresses(args, paths, &loaded)?;
+    tell_of_clock();
     let (store_events, store) = bounded(MAX_EVENTS);
     let store_edge = Store::start(paths.clone(), store_events).map_err(no_thread)?;
     let logs_edge = Logs::open(&paths.logs()).map_err(|error| format!("cannot open the logs: {error}"))?;
@@ -131,6 +132,20 @@ fn trust(args: &AgentArgs, paths: &StorePaths, loaded: &Loaded) -> Result<Trust,
             log(Level::Warn, "this node has no owner: it will obey whoever pushes first (`--no-tofu` forbids that)");
             Ok(Trust::FirstUse)
         }
+    }
+}
+
+/// A board without a battery has to be told the time. It serves all the same, as far as it can.
+fn tell_of_clock() {
+    let seconds = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs());
+    if seconds < BUILD_FLOOR_UNIX_MS / 1000 {
+        let shown = shared::time::utc(seconds);
+        log(
+            Level::Warn,
+            &format!(
+                "the clock shows {shown}, which is long past: until it is set, nothing counts as expired or from the future, and before 1975 nobody is reached over QUIC, only over TCP"
+            ),
+        );
     }
 }
 

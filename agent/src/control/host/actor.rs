@@ -8,9 +8,10 @@ use crate::ipc::{self, Flood, FromGuard, FromRunner, OutputStream, RunSpec, ToGu
 use shared::RunUsage;
 use shared::{ComponentSpec, Digest, Outcome, Stream};
 use smol::channel::Sender;
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::collections::{BTreeMap, VecDeque};
 use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixStream;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, SyncSender};
 
@@ -24,12 +25,25 @@ pub(super) enum Message {
     End,
 }
 
-/// A run that waits for the runner.
-struct Run {
-    instance: u64,
+/// A run, kept until it has ended.
+#[derive(Clone)]
+pub(super) struct Run {
+    pub(super) instance: u64,
     spec: Arc<ComponentSpec>,
     memory_max_bytes: u64,
+    /// Whether its code was compiled anew because it could not be loaded: that is done once for each run.
+    pub(super) is_second: bool,
 }
+
+impl Run {
+    /// The code that it needs.
+    pub(super) fn code(&self) -> Key {
+        (self.spec.artifact.digest, self.spec.limits.fuel.is_some())
+    }
+}
+
+/// Which code: of which artifact, and whether for metered runs.
+pub(super) type Key = (Digest, bool);
 
 #[derive(Default)]
 enum Runner {
@@ -50,12 +64,15 @@ pub(super) struct Actor {
     runner_number: u64,
     /// Compatibility of code without and with fuel; known once a runner has been up.
     pub(super) compat: Option<(String, String)>,
-    pub(super) ready: BTreeMap<(Digest, bool), Code>,
+    pub(super) ready: BTreeMap<Key, Code>,
+    /// Artifacts of what was at hand once: the code of a run that starts again may have to be compiled anew.
+    pub(super) inputs: BTreeMap<Key, PathBuf>,
     pub(super) wishes: VecDeque<Wish>,
     pub(super) compiling: Option<Job>,
     pub(super) next_job: u64,
-    waiting: Vec<Run>,
-    live: BTreeSet<u64>,
+    /// For the runner, or for their code.
+    pub(super) waiting: Vec<Run>,
+    pub(super) live: BTreeMap<u64, Run>,
     /// The newest run that was ordered to start; they come in the order of their numbers.
     newest: u64,
     stops: Arc<Stops>,
@@ -79,11 +96,12 @@ impl Actor {
             runner_number: 0,
             compat: None,
             ready: BTreeMap::new(),
+            inputs: BTreeMap::new(),
             wishes: VecDeque::new(),
             compiling: None,
             next_job: 0,
             waiting: Vec::new(),
-            live: BTreeSet::new(),
+            live: BTreeMap::new(),
             newest: 0,
             stops,
             shutting_down: false,
@@ -120,9 +138,10 @@ impl Actor {
                 self.next_wish();
             }
             HostOrder::Start { instance, spec, memory_max_bytes } => {
-                self.live.insert(instance);
+                let run = Run { instance, spec, memory_max_bytes, is_second: false };
+                self.live.insert(instance, run.clone());
                 self.newest = self.newest.max(instance);
-                self.waiting.push(Run { instance, spec, memory_max_bytes });
+                self.waiting.push(run);
                 self.start_waiting();
             }
             HostOrder::AskUsage => self.ask_usage(),
@@ -147,7 +166,7 @@ impl Actor {
         let newest = self.newest;
         let known: Vec<u64> = self.stops.change(|stops| stops.extract_if(..=newest, |_| true).collect());
         for instance in known {
-            if self.live.contains(&instance) {
+            if self.live.contains_key(&instance) {
                 self.stop(instance);
             }
         }
@@ -163,7 +182,7 @@ impl Actor {
         }
     }
 
-    fn never_ran(&self, instance: u64, outcome: Outcome) {
+    pub(super) fn never_ran(&self, instance: u64, outcome: Outcome) {
         self.send(HostEvent::Exited { instance, outcome, detail: Vec::new(), usage: RunUsage::default() });
     }
 
@@ -192,7 +211,8 @@ impl Actor {
         }
     }
 
-    fn start_waiting(&mut self) {
+    /// Starts what waits, except for what waits for its code.
+    pub(super) fn start_waiting(&mut self) {
         if self.waiting.is_empty() {
             return;
         }
@@ -201,17 +221,13 @@ impl Actor {
             return;
         }
         for run in std::mem::take(&mut self.waiting) {
-            self.start(&run);
+            self.start(run);
         }
     }
 
-    fn start(&mut self, run: &Run) {
+    fn start(&mut self, run: Run) {
         let limits = &run.spec.limits;
-        let Some(code) = self.ready.get(&(run.spec.artifact.digest, limits.fuel.is_some())) else {
-            self.live.remove(&run.instance);
-            self.never_ran(run.instance, Outcome::Trap("its compiled code is gone".into()));
-            return;
-        };
+        let Some(code) = self.ready.get(&run.code()) else { return self.want_code_for(run) };
         let order = ToRunner::Start {
             instance: run.instance,
             name: run.spec.name.to_string(),
@@ -256,7 +272,7 @@ impl Actor {
     fn runner_lost(&mut self, how: String) {
         self.runner = Runner::None;
         self.waiting.clear();
-        let instances: Vec<u64> = std::mem::take(&mut self.live).into_iter().collect();
+        let instances: Vec<u64> = std::mem::take(&mut self.live).into_keys().collect();
         if self.shutting_down {
             self.send(HostEvent::Drained);
             return;
@@ -298,6 +314,7 @@ impl Actor {
                 self.live.remove(&instance);
                 self.send(HostEvent::Exited { instance, outcome, detail, usage });
             }
+            FromRunner::Unloadable { instance, reason } => self.unloadable(instance, reason),
             FromRunner::Usages { of } => {
                 self.send(HostEvent::Usages(of));
             }

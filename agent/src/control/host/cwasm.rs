@@ -51,6 +51,11 @@ pub(super) fn find(dir: &Path, seed: &[u8; 32], compat: &str, digest: &Digest) -
     (ours && path.is_file()).then_some(Code { path, sha256: seal.sha256 })
 }
 
+/// Whether there is code, sealed or not.
+pub(super) fn exists(dir: &Path, compat: &str, digest: &Digest) -> bool {
+    code_path(dir, compat, digest).exists()
+}
+
 /// Puts fresh code in its place and seals it.
 pub(super) fn keep(
     dir: &Path,
@@ -100,6 +105,12 @@ pub fn unnamed(dir: &Path, is_named: impl Fn(&Digest) -> bool, most: usize) -> B
     let files = kinds.flatten().filter_map(|kind| fs::read_dir(kind.path()).ok()).flatten().flatten();
     let digests = files.filter_map(|file| Digest::from_hex(file.path().file_stem()?.to_str()?));
     digests.filter(|digest| !is_named(digest)).take(most).collect()
+}
+
+/// Removes code that is not what its seal says.
+pub(super) fn discard(code: &Code) {
+    let _ = fs::remove_file(seal_path(&code.path));
+    let _ = fs::remove_file(&code.path);
 }
 
 /// Removes what was compiled of an artifact, for every kind of engine.

@@ -1,10 +1,10 @@
 //! Wishes for compiled code: served from what is at hand, from the disk, or by a compile child, one at a time.
 
-use super::actor::Actor;
+use super::actor::{Actor, Run};
 use super::cwasm::{self, Code};
 use super::{HostEvent, PrepareFailed};
 use crate::ipc::{self, CompileReport, ToGuard};
-use shared::Digest;
+use shared::{Digest, Outcome};
 use std::path::PathBuf;
 
 /// A wish for compiled code.
@@ -30,6 +30,7 @@ impl Actor {
     /// wants it later asks anew.
     pub(super) fn forget(&mut self, digest: &Digest) {
         self.ready.retain(|(other, _), _| other != digest);
+        self.inputs.retain(|(other, _), _| other != digest);
         self.wishes.retain(|wish| wish.digest != *digest);
         if let Some(job) = self.compiling.as_mut().filter(|job| job.wish.digest == *digest && !job.given_up) {
             job.given_up = true;
@@ -57,9 +58,49 @@ impl Actor {
                 let reason = "the artifact is no longer here".to_owned();
                 self.prepared(&wish, Err(PrepareFailed { for_good: false, reason }));
             } else {
+                if cwasm::exists(&self.config.cwasm, &compat, &wish.digest) {
+                    let reason = "its code has no seal of this node".to_owned();
+                    self.send(HostEvent::CodeTorn { digest: wish.digest, reason });
+                }
                 self.compile(wish);
             }
         }
+    }
+
+    /// The code of a run is not at hand. It was once, or nobody would start the run, so that it is compiled anew; the run
+    /// waits for that.
+    pub(super) fn want_code_for(&mut self, run: Run) {
+        let (digest, fuel) = run.code();
+        let is = |wish: &Wish| wish.digest == digest && wish.fuel == fuel;
+        let is_wished = self.wishes.iter().chain(self.compiling.iter().map(|job| &job.wish)).any(is);
+        match self.inputs.get(&(digest, fuel)) {
+            Some(input) if !is_wished => {
+                self.wishes.push_back(Wish { digest, input: input.clone(), fuel });
+                self.waiting.push(run);
+                self.next_wish();
+            }
+            Some(_) => self.waiting.push(run),
+            None => self.cannot_run(&run, "its compiled code is gone".into()),
+        }
+    }
+
+    /// The runner does not load the code of a run: the disk has changed it.
+    pub(super) fn unloadable(&mut self, instance: u64, reason: String) {
+        let Some(mut run) = self.live.get(&instance).cloned() else { return };
+        if let Some(code) = self.ready.remove(&run.code()) {
+            cwasm::discard(&code);
+            self.send(HostEvent::CodeTorn { digest: run.code().0, reason: reason.clone() });
+        }
+        if std::mem::replace(&mut run.is_second, true) {
+            return self.cannot_run(&run, reason);
+        }
+        self.live.insert(instance, run.clone());
+        self.want_code_for(run);
+    }
+
+    fn cannot_run(&mut self, run: &Run, reason: String) {
+        self.live.remove(&run.instance);
+        self.never_ran(run.instance, Outcome::Trap(reason));
     }
 
     fn compile(&mut self, wish: Wish) {
@@ -116,9 +157,17 @@ impl Actor {
     }
 
     pub(super) fn prepared(&mut self, wish: &Wish, result: Result<Code, PrepareFailed>) {
+        let key = (wish.digest, wish.fuel);
         let result = result.map(|code| {
-            self.ready.insert((wish.digest, wish.fuel), code);
+            self.ready.insert(key, code);
+            self.inputs.insert(key, wish.input.clone());
         });
+        if let Err(failed) = &result {
+            for run in self.waiting.extract_if(.., |run| run.code() == key).collect::<Vec<_>>() {
+                self.cannot_run(&run, failed.reason.clone());
+            }
+        }
         self.send(HostEvent::Prepared { digest: wish.digest, fuel: wish.fuel, result });
+        self.start_waiting();
     }
 }

@@ -169,6 +169,11 @@ fn next_boot(paths: &StorePaths, is_new: bool, warnings: &mut Vec<String>) -> Re
             None
         }
         Some(text) => {
+            if is_new {
+                let shown = paths.key();
+                let shown = shown.display();
+                warnings.push(format!("`{shown}` was not there: this node has a new identity, unknown to the others"));
+            }
             let count = parse_boot(&text);
             if let Err(why) = &count {
                 warnings.push(set_aside(paths, &path, why));
