@@ -1,5 +1,5 @@
 //! What a node must not forget, on disk: key, trust, accepted intents, how runs ended, who is known. One thread
-//! writes, in the order of the orders, each file replaced whole and durably before the answer.
+//! writes: intents in the order in which they come, each durably before its answer, and records whenever it can.
 
 mod load;
 mod paths;
@@ -13,8 +13,8 @@ use shared::{ComponentName, IntentKey, OwnerId};
 use smol::channel::Sender;
 use std::collections::BTreeMap;
 use std::io;
-use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, TrySendError, sync_channel};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
@@ -24,8 +24,8 @@ const MAX_ORDERS: usize = 512;
 /// What the disk has refused is tried again after this time, and with each further order.
 const RETRY: Duration = Duration::from_secs(10);
 
-/// Something to write.
-pub enum StoreOrder {
+/// What the thread is told.
+enum StoreOrder {
     /// An intent; answered. With `claim`, the owner is bound first.
     Persist {
         /// Comes back in the answer.
@@ -37,17 +37,8 @@ pub enum StoreOrder {
         /// The owner that this intent binds.
         claim: Option<OwnerId>,
     },
-    /// How the runs of a component ended.
-    SaveRun {
-        /// Which component.
-        name: ComponentName,
-        /// How.
-        run: RunRecord,
-    },
-    /// Remove how the runs of a component ended.
-    ForgetRun(ComponentName),
-    /// Who is known.
-    SaveMembers(MemberFile),
+    /// Something is owed to the disk.
+    Owed,
 }
 
 /// What came of an order.
@@ -73,6 +64,7 @@ pub struct Busy;
 /// The writing thread. Dropping it writes what is queued and waits for that.
 pub struct Store {
     orders: Option<SyncSender<StoreOrder>>,
+    owed: Arc<Mutex<Owed>>,
     thread: Option<JoinHandle<()>>,
 }
 
@@ -83,15 +75,35 @@ impl Store {
     /// When the system has no thread for it.
     pub fn start(paths: StorePaths, events: Sender<StoreEvent>) -> io::Result<Store> {
         let (orders, queue) = sync_channel(MAX_ORDERS);
-        let thread = thread::Builder::new().name("store".into()).spawn(move || write(&paths, &queue, &events))?;
-        Ok(Store { orders: Some(orders), thread: Some(thread) })
+        let owed = Arc::<Mutex<Owed>>::default();
+        let to_write = Arc::clone(&owed);
+        let thread =
+            thread::Builder::new().name("store".into()).spawn(move || write(&paths, &queue, &to_write, &events))?;
+        Ok(Store { orders: Some(orders), owed, thread: Some(thread) })
     }
 
-    /// Queues an order.
+    /// Writes an intent, and answers with the ticket. With `claim`, the owner is bound first.
     ///
     /// # Errors
     /// When the queue is full, or the thread is gone.
-    pub fn order(&self, order: StoreOrder) -> Result<(), Busy> {
+    pub fn persist(&self, ticket: u64, key: IntentKey, bytes: Arc<[u8]>, claim: Option<OwnerId>) -> Result<(), Busy> {
+        self.order(StoreOrder::Persist { ticket, key, bytes, claim })
+    }
+
+    /// Writes how the runs of a component ended; none: removes that. There is always room for it.
+    pub fn save_run(&self, name: ComponentName, run: Option<RunRecord>) {
+        lock(&self.owed).runs.insert(name, run);
+        // When there is no room for this order, another one comes first, and what is owed is written after each.
+        let _ = self.order(StoreOrder::Owed);
+    }
+
+    /// Writes who is known. There is always room for it.
+    pub fn save_members(&self, members: MemberFile) {
+        lock(&self.owed).members = Some(members);
+        let _ = self.order(StoreOrder::Owed);
+    }
+
+    fn order(&self, order: StoreOrder) -> Result<(), Busy> {
         match self.orders.as_ref().map(|orders| orders.try_send(order)) {
             Some(Ok(())) => Ok(()),
             Some(Err(TrySendError::Full(_) | TrySendError::Disconnected(_))) | None => Err(Busy),
@@ -109,52 +121,57 @@ impl Drop for Store {
     }
 }
 
-/// What is to be written and has no answer. What the disk refuses stays here until it has room: without the record of its
-/// end, a component that has completed would be run again after a restart.
+/// What is to be written and has no answer, apart from the queue, so that it is never refused for want of room. What the disk
+/// refuses stays here until it has some: without the record of its end, a component that has completed would be run again
+/// after a restart.
 #[derive(Default)]
 struct Owed {
     /// The newest of each component, `None` to remove it: as many as there are entries in the state map at the most.
     runs: BTreeMap<ComponentName, Option<RunRecord>>,
     members: Option<MemberFile>,
-    /// Whether the disk has refused the last attempt, which is told once: a full disk stays so for a while.
-    refused: bool,
+}
+
+/// Nobody panics while it is held. It is never held while the disk is waited for: the daemon's loop takes it too.
+fn lock(owed: &Mutex<Owed>) -> MutexGuard<'_, Owed> {
+    owed.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 impl Owed {
     fn is_empty(&self) -> bool {
         self.runs.is_empty() && self.members.is_none()
     }
-
-    /// Writes as much as the disk takes. Gives what has to be told of it.
-    fn write(&mut self, paths: &StorePaths) -> Option<StoreEvent> {
-        let refused = self.try_write(paths).err();
-        let told = std::mem::replace(&mut self.refused, refused.is_some());
-        let (what, error) = refused.filter(|_| !told)?;
-        let reason = format!("could not write {what}: {}; it is tried again", files::fault(&error));
-        Some(StoreEvent::Failed { reason })
-    }
-
-    fn try_write(&mut self, paths: &StorePaths) -> Result<(), (&'static str, io::Error)> {
-        while let Some(entry) = self.runs.first_entry() {
-            let path = paths.run(entry.key());
-            match entry.get() {
-                Some(run) => write_cbor(&path, run).map_err(|error| ("how a component ended", error))?,
-                None => remove(&path).map_err(|error| ("that a component was removed", error))?,
-            }
-            entry.remove();
-        }
-        if let Some(members) = &self.members {
-            write_cbor(&paths.peers(), members).map_err(|error| ("who is known", error))?;
-            self.members = None;
-        }
-        Ok(())
-    }
 }
 
-fn write(paths: &StorePaths, queue: &Receiver<StoreOrder>, events: &Sender<StoreEvent>) {
-    let mut owed = Owed::default();
+/// Writes as much of what is owed as the disk takes.
+fn write_owed(paths: &StorePaths, owed: &Mutex<Owed>) -> Result<(), (&'static str, io::Error)> {
     loop {
-        let order = match owed.is_empty() {
+        let Some((name, run)) = lock(owed).runs.first_key_value().map(|(name, run)| (name.clone(), run.clone())) else {
+            break;
+        };
+        let path = paths.run(&name);
+        match &run {
+            Some(run) => write_cbor(&path, run).map_err(|error| ("how a component ended", error))?,
+            None => remove(&path).map_err(|error| ("that a component was removed", error))?,
+        }
+        let mut owed = lock(owed);
+        if owed.runs.get(&name) == Some(&run) {
+            // Nothing newer has come meanwhile.
+            owed.runs.remove(&name);
+        }
+    }
+    let Some(members) = lock(owed).members.take() else { return Ok(()) };
+    write_cbor(&paths.peers(), &members).map_err(|error| {
+        lock(owed).members.get_or_insert(members);
+        ("who is known", error)
+    })
+}
+
+fn write(paths: &StorePaths, queue: &Receiver<StoreOrder>, owed: &Mutex<Owed>, events: &Sender<StoreEvent>) {
+    // The last attempt was refused, which is told once: a full disk stays so for a while.
+    let mut refused = false;
+    loop {
+        let is_empty = lock(owed).is_empty();
+        let order = match is_empty {
             true => queue.recv().map_err(|_| RecvTimeoutError::Disconnected),
             false => queue.recv_timeout(RETRY),
         };
@@ -164,22 +181,15 @@ fn write(paths: &StorePaths, queue: &Receiver<StoreOrder>, events: &Sender<Store
                 let result = persist(paths, &key, &bytes, claim);
                 Some(StoreEvent::Persisted { ticket, result })
             }
-            Ok(StoreOrder::SaveRun { name, run }) => {
-                owed.runs.insert(name, Some(run));
-                None
-            }
-            Ok(StoreOrder::ForgetRun(name)) => {
-                owed.runs.insert(name, None);
-                None
-            }
-            Ok(StoreOrder::SaveMembers(members)) => {
-                owed.members = Some(members);
-                None
-            }
-            Err(_) => None,
+            Ok(StoreOrder::Owed) | Err(_) => None,
         };
+        let failed = write_owed(paths, owed).err();
+        let told = std::mem::replace(&mut refused, failed.is_some());
+        let failed = failed.filter(|_| !told).map(|(what, error)| StoreEvent::Failed {
+            reason: format!("could not write {what}: {}; it is tried again", files::fault(&error)),
+        });
         // After the loop has ended nobody wants the answer, but the rest is still written.
-        for event in answer.into_iter().chain(owed.write(paths)) {
+        for event in answer.into_iter().chain(failed) {
             let _ = events.send_blocking(event);
         }
         if ended {

@@ -4,7 +4,7 @@ use crate::operator::{Operator, next};
 use crate::shell::realm;
 use crate::support::{Agent, eventually, owner};
 use shared::{LogQuery, NodeId, OwnerKey, RealmId, WatchReply, WatchRequest};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
 
 /// Members that take every question and answer none.
@@ -17,16 +17,36 @@ fn silent_members(key: &OwnerKey, of: &Agent, count: usize) -> Vec<Operator> {
     (0..count).map(member).collect()
 }
 
+/// Waits until a node is connected to so many others.
+fn until_connected(agent: &Agent, peers: usize) {
+    eventually("all to be connected", || match agent.metric("realm_peers") {
+        seen if seen == peers as u64 => Ok(()),
+        seen => Err(seen.to_string()),
+    });
+}
+
+/// The whole answer to a question: who told of itself, and of whom it is said why not.
+fn answer(operator: &Operator, entry: NodeId, request: &WatchRequest) -> (BTreeSet<NodeId>, BTreeMap<NodeId, String>) {
+    let mut answer = operator.ask(entry, request);
+    let (mut told, mut problems) = (BTreeSet::new(), BTreeMap::new());
+    loop {
+        match next(&mut answer) {
+            WatchReply::Runs(runs) => _ = told.insert(runs.node),
+            WatchReply::Log(line) => _ = told.insert(line.node),
+            WatchReply::Problem { node, reason } => _ = problems.insert(node, reason),
+            WatchReply::End => return (told, problems),
+            other => panic!("{other:?}"),
+        }
+    }
+}
+
 #[test]
 fn members_that_are_silent_hold_up_nobody() {
     const SILENT: usize = 4;
     let key = owner(1);
     let agents = Agent::realm(&key, &[&[], &[]]);
-    let members = silent_members(&key, &agents[0], SILENT);
-    eventually("all to be connected", || match agents[0].metric("realm_peers") {
-        seen if seen == SILENT as u64 + 1 => Ok(()),
-        seen => Err(seen.to_string()),
-    });
+    let _members = silent_members(&key, &agents[0], SILENT);
+    until_connected(&agents[0], SILENT + 1);
     let operator = Operator::of(&key);
     let (entry, _) = operator.meet(agents[0].addr());
     operator.push(entry, "hello", "hello", |_| {});
@@ -35,23 +55,33 @@ fn members_that_are_silent_hold_up_nobody() {
     let query = LogQuery { component: Some("hello".parse().unwrap()), tail: 10, ..LogQuery::default() };
     for request in [WatchRequest::Runs { component, local: false }, WatchRequest::Logs(query)] {
         let asked = Instant::now();
-        let mut answer = operator.ask(entry, &request);
-        let (mut told, mut problems): (Vec<NodeId>, BTreeMap<NodeId, String>) = Default::default();
-        loop {
-            match next(&mut answer) {
-                WatchReply::Runs(runs) => told.push(runs.node),
-                WatchReply::Log(line) => told.push(line.node),
-                WatchReply::Problem { node, reason } => _ = problems.insert(node, reason),
-                WatchReply::End => break,
-                other => panic!("{other:?}"),
-            }
-        }
-        assert!(agents.iter().all(|agent| told.contains(&agent.id())), "{told:?}");
+        let (told, problems) = answer(&operator, entry, &request);
+        assert_eq!(told, agents.iter().map(Agent::id).collect());
         assert_eq!(problems.len(), SILENT, "{problems:?}");
         // One after another they would take ten seconds each, longer than an operator waits.
         assert!(asked.elapsed() < Duration::from_secs(18), "{:?}", asked.elapsed());
     }
-    drop(members);
+}
+
+#[test]
+fn an_answer_ends_while_the_operator_waits_however_many_are_silent() {
+    // Two rounds of those that are asked at once take as long as there is, and one of them is left.
+    const SILENT: usize = 33;
+    let key = owner(1);
+    let agent = Agent::start(&["--owner", &key.id().to_string()]);
+    let _members = silent_members(&key, &agent, SILENT);
+    until_connected(&agent, SILENT);
+    let operator = Operator::of(&key);
+    let (entry, _) = operator.meet(agent.addr());
+    operator.push(entry, "hello", "hello", |_| {});
+    agent.until("hello", "completed");
+    let asked = Instant::now();
+    let component = "hello".parse().unwrap();
+    let (told, problems) = answer(&operator, entry, &WatchRequest::Runs { component, local: false });
+    assert!(asked.elapsed() < Duration::from_secs(28), "{:?}", asked.elapsed());
+    assert_eq!(told, [entry].into());
+    assert_eq!(problems.len(), SILENT, "each of them is named");
+    assert!(problems.values().any(|reason| reason == "no answer in time"), "{problems:?}");
 }
 
 #[test]

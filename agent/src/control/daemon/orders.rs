@@ -5,7 +5,6 @@ use super::{Daemon, Waiting, streams};
 use crate::control::disk::MemberFile;
 use crate::control::host::HostOrder;
 use crate::control::node::{Effect, Input, Level, PrepareError, Verdict};
-use crate::control::store::StoreOrder;
 use shared::RunUsage;
 use shared::protocol::{MAX_GOSSIP_BYTES, Topic};
 use shared::{ComponentSpec, Digest, Outcome, frame, mesh};
@@ -15,20 +14,20 @@ impl Daemon {
     pub(super) fn obey(&mut self, effect: Effect) {
         match effect {
             Effect::Persist { ticket, key, bytes, claim } => {
-                if self.store.order(StoreOrder::Persist { ticket, key, bytes, claim }).is_err() {
+                if self.store.persist(ticket, key, bytes, claim).is_err() {
                     let result = Err("too much waits for the disk".into());
                     self.backlog.push_back(Input::Persisted { ticket, result });
                 }
             }
-            Effect::SaveRun { name, record } => self.save(StoreOrder::SaveRun { name, run: record }),
+            Effect::SaveRun { name, record } => self.store.save_run(name, Some(record)),
             Effect::Forget { name, ran } => {
                 // What is not removed now is removed at the next start.
                 let _ = self.logs.forget(name.clone());
                 if ran {
-                    self.save(StoreOrder::ForgetRun(name));
+                    self.store.save_run(name, None);
                 }
             }
-            Effect::SaveMembers(members) => self.save(StoreOrder::SaveMembers(MemberFile { members })),
+            Effect::SaveMembers(members) => self.store.save_members(MemberFile { members }),
             Effect::Receipt { ticket, receipt } => {
                 if let Some(Waiting::Receipt(reply)) = self.waiting.remove(&ticket) {
                     let _ = reply.try_send(receipt);
@@ -108,12 +107,6 @@ impl Daemon {
             self.running.remove(&instance);
             let outcome = Outcome::Trap("too many runs wait to be started".into());
             self.backlog.push_back(Input::Exited { instance, outcome, usage: RunUsage::default() });
-        }
-    }
-
-    fn save(&mut self, order: StoreOrder) {
-        if self.store.order(order).is_err() {
-            log(Level::Warn, "too much waits for the disk: a record was not written");
         }
     }
 
