@@ -2,8 +2,8 @@
 
 use super::MeshError;
 use super::limits::{
-    GOSSIP_FIRST_HEARTBEAT, GOSSIP_HEARTBEAT, GOSSIP_HISTORY, GOSSIP_OFFERED, GOSSIP_QUEUE, MAX_GOSSIP_RPC_BYTES,
-    MAX_SUBSCRIPTIONS,
+    GOSSIP_FIRST_HEARTBEAT, GOSSIP_FORGETS, GOSSIP_HEARTBEAT, GOSSIP_HISTORY, GOSSIP_OFFERED, GOSSIP_QUEUE,
+    MAX_GOSSIP_RPC_BYTES, MAX_SUBSCRIPTIONS,
 };
 use crate::{Digest, RealmId, protocol::Topic};
 use libp2p::gossipsub::{
@@ -72,6 +72,7 @@ fn score_params() -> PeerScoreParams {
         slow_peer_weight: 0.0,
         // A stranger that comes back is judged anew, and what is kept of those that left must not grow.
         retain_score: Duration::ZERO,
+        decay_interval: GOSSIP_FORGETS,
         ..PeerScoreParams::default()
     }
 }

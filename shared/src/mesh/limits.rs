@@ -157,3 +157,8 @@ pub(super) const GOSSIP_HISTORY: usize = 40;
 
 /// Heartbeats for which a message is offered to neighbours that may have missed it: 3 s.
 pub(super) const GOSSIP_OFFERED: usize = 6;
+
+/// So often gossip drops what it kept of peers that have gone, some 500 bytes for each: as many as can come and go in this
+/// time, which the handshakes bound. It also lets scores fade, of which there are none that could; once a second, as is usual,
+/// it would wake an idle node for nothing.
+pub(super) const GOSSIP_FORGETS: Duration = Duration::from_secs(10);
