@@ -27,6 +27,9 @@ pub struct Hello {
     pub realm: Option<RealmId>,
     /// Node or operator.
     pub role: Role,
+    /// How often the sender was started: with another number, its connections from before are dead. An operator is somebody
+    /// else each time, and says 0.
+    pub boot: u64,
     /// Version of the program, for people.
     pub version: String,
     /// `os/arch`.

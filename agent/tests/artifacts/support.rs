@@ -93,6 +93,7 @@ impl Link {
         let hello = Hello {
             realm: Some(RealmId::from_bytes([7; 32])),
             role: Role::Node,
+            boot: 1,
             version: "0.1.0".into(),
             platform: "linux/x86_64".into(),
             tags: vec![],

@@ -207,6 +207,7 @@ impl Bench {
         let hello = Hello {
             realm: admitted.then(|| RealmId::of_owner(&owner().id())),
             role,
+            boot: 1,
             version: "0.1.0".into(),
             platform: "linux/x86_64".into(),
             tags: Vec::new(),

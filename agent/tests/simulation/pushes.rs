@@ -132,6 +132,7 @@ impl World {
         let hello = Hello {
             realm: Some(RealmId::of_owner(&self.pushes.owner.id())),
             role: Role::Operator,
+            boot: 0,
             version: "0.1.0".into(),
             platform: "linux/x86_64".into(),
             tags: Vec::new(),

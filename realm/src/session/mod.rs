@@ -110,6 +110,7 @@ impl Session {
         let hello = Hello {
             realm: Some(realm),
             role: Role::Operator,
+            boot: 0,
             version: shared::VERSION.into(),
             platform: shared::platform(),
             tags: Vec::new(),

@@ -2,6 +2,7 @@
 
 use crate::operator::{Operator, code};
 use crate::support::{Agent, eventually, owner};
+use serde_json::Value;
 use shared::{MAX_SEALED_BYTES, RealmId, Sealed, Verdict, frame, pae};
 
 /// The envelope with a change that its signer did not make.
@@ -124,5 +125,11 @@ fn what_a_member_floods_is_checked_before_it_is_obeyed_or_passed_on() {
     assert!(agents.iter().all(|agent| agent.component("fresh").is_null()));
     // What is valid is obeyed, whoever brings it: the signature counts.
     member.flood(fresh);
-    agents.iter().for_each(|agent| drop(agent.until("fresh", "fetching")));
+    for agent in &agents {
+        eventually("`fresh` is wanted", || match agent.component("fresh") {
+            Value::Null => Err("it is not there".into()),
+            // However far it has come: the operator may be asked for its artifact.
+            _ => Ok(()),
+        });
+    }
 }

@@ -61,6 +61,7 @@ impl Operator {
         let hello = Hello {
             realm: Some(realm),
             role,
+            boot: 0,
             version: shared::VERSION.into(),
             platform: shared::platform(),
             tags: vec![],

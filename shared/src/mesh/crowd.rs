@@ -126,6 +126,7 @@ async fn start(executor: &Arc<Executor<'static>>, at: usize, news: Sender<(usize
     let hello = Hello {
         realm: Some(RealmId::from_bytes([3; 32])),
         role: Role::Node,
+        boot: 1,
         version: "0.1.0".into(),
         platform: "linux/x86_64".into(),
         tags: Vec::new(),

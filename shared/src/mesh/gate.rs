@@ -135,6 +135,7 @@ mod tests {
         Hello {
             realm: realm.map(|byte| RealmId::from_bytes([byte; 32])),
             role,
+            boot: 1,
             version: "0.1.0".into(),
             platform: "linux/x86_64".into(),
             tags: Vec::new(),

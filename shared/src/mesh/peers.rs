@@ -16,6 +16,7 @@ use libp2p::PeerId;
 use libp2p::core::ConnectedPoint;
 use libp2p::multiaddr::Protocol as Part;
 use libp2p::swarm::ConnectionId;
+use std::cmp::Ordering;
 use std::time::{Duration, Instant};
 
 impl Node {
@@ -83,13 +84,15 @@ impl Node {
         let Some(link) = self.link(which) else { return };
         match result {
             Ok(Progress::Answered { hello, rest }) => {
-                self.heard(peer, *hello);
-                self.exchanges.push(hello::confirm(which, rest));
-                self.met(which);
+                if self.heard(which, *hello) {
+                    self.exchanges.push(hello::confirm(which, rest));
+                    self.met(which);
+                }
             }
             Ok(Progress::Asked { hello, rest }) => {
-                self.heard(peer, *hello);
-                self.exchanges.push(hello::answer(which, rest, self.hello.clone()));
+                if self.heard(which, *hello) {
+                    self.exchanges.push(hello::answer(which, rest, self.hello.clone()));
+                }
             }
             Ok(Progress::Done) => {
                 link.exchanges -= 1;
@@ -171,11 +174,23 @@ impl Node {
         }
     }
 
-    fn heard(&mut self, peer: PeerId, hello: Hello) {
-        if let Some(state) = self.peers.get_mut(&peer) {
-            state.hello = Some(hello);
+    /// Takes in what a peer says; `false` when it is said in vain, because the peer was started anew.
+    fn heard(&mut self, which: Which, hello: Hello) -> bool {
+        let Some(state) = self.peers.get_mut(&which.peer) else { return false };
+        match state.hello.as_ref().map_or(Ordering::Equal, |before| hello.boot.cmp(&before.boot)) {
+            Ordering::Equal => {
+                state.hello = Some(hello);
+                self.judge(which.peer);
+            }
+            // Two programs with one key, or a word that was long on its way.
+            Ordering::Less => self.close(which, "it was started again since".into()),
+            // The connections from before are dead, and nothing else would tell for seconds.
+            Ordering::Greater => {
+                state.links.iter_mut().for_each(|link| link.closing = true);
+                self.swarm.behaviour_mut().streams.begin_anew(which.peer);
+            }
         }
-        self.judge(peer);
+        self.link(which).is_some_and(|link| !link.closing)
     }
 
     /// Sets the gate of a peer as both hellos demand.

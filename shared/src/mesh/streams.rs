@@ -65,8 +65,10 @@ impl Links {
     /// A connection over TCP closes when what is in its buffers has been sent, which a dead one may try for a quarter of an
     /// hour: then it is better to have both.
     fn are_lost(&self) -> bool {
-        let closing = self.lost.is_none_or(|since| since.elapsed() < CLOSE_TIME);
-        closing && self.connections.iter().all(|link| link.since.elapsed() >= DIALS_OVERLAP)
+        match self.lost {
+            Some(since) => since.elapsed() < CLOSE_TIME,
+            None => self.connections.iter().all(|link| link.since.elapsed() >= DIALS_OVERLAP),
+        }
     }
 }
 
@@ -145,16 +147,22 @@ impl Streams {
     fn established(&mut self, id: ConnectionId, peer: PeerId, inbound: bool) -> Result<Handler, ConnectionDenied> {
         self.pending_inbound.remove(&id);
         if let Err(denial) = self.check(peer, inbound) {
-            if let (Denial::Back, Some(links)) = (&denial, self.peers.get_mut(&peer)) {
-                links.lost.get_or_insert_with(Instant::now);
-                let connection = CloseConnection::All;
-                self.queue.push_back(ToSwarm::CloseConnection { peer_id: peer, connection });
+            if matches!(denial, Denial::Back) {
+                self.begin_anew(peer);
             }
             return Err(ConnectionDenied::new(denial));
         }
         let links = self.peers.entry(peer).or_default();
         links.connections.push(Link { id, inbound, since: Instant::now() });
         Ok(Handler::new(Arc::clone(&links.gate), Arc::clone(&self.total)))
+    }
+
+    /// Closes all connections of a peer that has lost those it had, and takes none before that is done.
+    pub(super) fn begin_anew(&mut self, peer: PeerId) {
+        let Some(links) = self.peers.get_mut(&peer) else { return };
+        links.lost.get_or_insert_with(Instant::now);
+        let connection = CloseConnection::All;
+        self.queue.push_back(ToSwarm::CloseConnection { peer_id: peer, connection });
     }
 
     fn check(&self, peer: PeerId, inbound: bool) -> Result<(), Denial> {

@@ -20,6 +20,7 @@ fn config(seed: u8, limits: Limits) -> MeshConfig {
     let hello = Hello {
         realm: Some(RealmId::from_bytes(REALM)),
         role: Role::Node,
+        boot: 0,
         version: "0.1.0".into(),
         platform: "linux/x86_64".into(),
         tags: Vec::new(),

@@ -29,6 +29,7 @@ pub(crate) fn hello(role: Role, realm: Option<RealmId>) -> Hello {
     Hello {
         realm,
         role,
+        boot: 1,
         version: "0.1.0".into(),
         platform: "linux/x86_64".into(),
         tags: vec!["dev".parse().unwrap()],

@@ -3,7 +3,7 @@
 use super::end::{End, QUIC, TCP, config, connect, hello, realm, run};
 use shared::mesh::{Mesh, MeshError, MeshEvent};
 use shared::protocol::{Protocol, Topic};
-use shared::{NodeId, Role};
+use shared::{Hello, NodeId, Role};
 use smol::channel::{Sender, bounded};
 use smol::{Executor, Timer};
 use std::sync::Arc;
@@ -78,6 +78,35 @@ fn shutdown_is_noticed_at_once() {
             // The idle time of a connection that ends without a word is ten seconds.
             assert!(begun.elapsed() < Duration::from_secs(5), "{:?}", begun.elapsed());
             assert!(matches!(b.mesh.dial(&[&a.addrs[0]]), Err(MeshError::Stopped)));
+        });
+    }
+}
+
+#[test]
+fn who_was_started_anew_begins_from_nothing() {
+    for listen in [QUIC, TCP] {
+        run(async |executor| {
+            let a = End::start(&executor, config(1, hello(Role::Node, realm(1)), &[listen])).await;
+            let started = |boot| config(2, Hello { boot, ..hello(Role::Node, realm(1)) }, &[listen]);
+            // It stays, as the connections of a process that was killed do for a while: nothing tells its peers.
+            let before = End::start(&executor, started(1)).await;
+            connect(&before, &a).await;
+            let after = End::start(&executor, started(2)).await;
+            after.mesh.dial(&[&a.addrs[0]]).unwrap();
+            a.until("Gone without another Met", |event| match event {
+                MeshEvent::Met { hello, .. } if hello.boot == 2 => panic!("met beside its former connection"),
+                MeshEvent::Gone { peer } => (peer == after.id()).then_some(()),
+                _ => None,
+            })
+            .await;
+            after
+                .until("the end of its connection", |event| {
+                    matches!(event, MeshEvent::DialFailed { .. } | MeshEvent::Gone { .. }).then_some(())
+                })
+                .await;
+            connect(&after, &a).await;
+            a.subscribed(after.id(), Topic::Intents).await;
+            after.subscribed(a.id(), Topic::Intents).await;
         });
     }
 }

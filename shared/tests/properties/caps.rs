@@ -53,6 +53,7 @@ fn messages_at_their_bounds_fit_their_frames() {
     let hello = Hello {
         realm: Some(RealmId::from_bytes([255; 32])),
         role: Role::Operator,
+        boot: u64::MAX,
         version: "v".repeat(64),
         platform: "p".repeat(64),
         tags: vec![tag.clone(); MAX_NODE_TAGS],

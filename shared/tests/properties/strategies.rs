@@ -231,10 +231,11 @@ fn view() -> impl Strategy<Value = NodeView> {
 pub(crate) fn hello() -> impl Strategy<Value = Hello> {
     let role = prop_oneof![Just(Role::Node), Just(Role::Operator)];
     let lists = (vec(tag(), 0..=MAX_NODE_TAGS), vec("[ -~]{0,320}", 0..=MAX_HELLO_ADDRS));
-    let fields = (option::of(realm()), role, "[ -~]{0,64}", "[ -~]{0,64}", lists, any::<u64>());
-    fields.prop_map(|(realm, role, version, platform, (tags, addrs), highest_seq)| Hello {
+    let fields = (option::of(realm()), role, any::<u64>(), "[ -~]{0,64}", "[ -~]{0,64}", lists, any::<u64>());
+    fields.prop_map(|(realm, role, boot, version, platform, (tags, addrs), highest_seq)| Hello {
         realm,
         role,
+        boot,
         version,
         platform,
         tags,

@@ -44,6 +44,7 @@ fn hello_map(realm: Cbor, role: &str, addrs: usize) -> Cbor {
         ("platform", text("linux/x86_64")),
         ("tags", array([text("dev")])),
         ("addrs", array((0..addrs).map(|_| text(addr)))),
+        ("boot", Cbor::Uint(3)),
         ("highest_seq", Cbor::Uint(1_800_000_000_000)),
     ])
 }

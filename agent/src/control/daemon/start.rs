@@ -179,6 +179,7 @@ fn first_hello(config: &Config, trust: &Trust) -> Hello {
     Hello {
         realm: trust.realm(),
         role: Role::Node,
+        boot: config.boot,
         version: config.version.clone(),
         platform: config.platform.clone(),
         tags: config.tags.clone(),

@@ -307,6 +307,7 @@ impl Node {
         Hello {
             realm: self.realm(),
             role: Role::Node,
+            boot: self.config.boot,
             version: self.config.version.clone(),
             platform: self.config.platform.clone(),
             tags: self.config.tags.clone(),
