@@ -11,9 +11,9 @@ use crate::control::disk::{MemberFile, RunRecord};
 use shared::files::{self, TrustFile, replace};
 use shared::{ComponentName, IntentKey, OwnerId};
 use smol::channel::Sender;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io;
-use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, TrySendError, sync_channel};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, TryRecvError, TrySendError, sync_channel};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
@@ -136,64 +136,92 @@ fn lock(owed: &Mutex<Owed>) -> MutexGuard<'_, Owed> {
     owed.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-impl Owed {
+/// What the disk has refused in this round through what is owed: the rest is not kept back by it.
+#[derive(Default)]
+struct Refused {
+    runs: BTreeSet<ComponentName>,
+    members: bool,
+}
+
+impl Refused {
     fn is_empty(&self) -> bool {
-        self.runs.is_empty() && self.members.is_none()
+        self.runs.is_empty() && !self.members
     }
 }
 
-/// Writes as much of what is owed as the disk takes.
-fn write_owed(paths: &StorePaths, owed: &Mutex<Owed>) -> Result<(), (&'static str, io::Error)> {
-    loop {
-        let Some((name, run)) = lock(owed).runs.first_key_value().map(|(name, run)| (name.clone(), run.clone())) else {
-            break;
-        };
+/// Writes one thing of what is owed and was not refused; `None` when there is no such thing.
+fn write_next(
+    paths: &StorePaths,
+    owed: &Mutex<Owed>,
+    refused: &mut Refused,
+) -> Option<Result<(), (&'static str, io::Error)>> {
+    let next = lock(owed)
+        .runs
+        .iter()
+        .find(|(name, _)| !refused.runs.contains(*name))
+        .map(|(name, run)| (name.clone(), run.clone()));
+    if let Some((name, run)) = next {
         let path = paths.run(&name);
-        match &run {
-            Some(run) => write_cbor(&path, run).map_err(|error| ("how a component ended", error))?,
-            None => remove(&path).map_err(|error| ("that a component was removed", error))?,
-        }
+        let written = match &run {
+            Some(run) => write_cbor(&path, run).map_err(|error| ("how a component ended", error)),
+            None => remove(&path).map_err(|error| ("that a component was removed", error)),
+        };
         let mut owed = lock(owed);
-        if owed.runs.get(&name) == Some(&run) {
+        if written.is_err() {
+            refused.runs.insert(name);
+        } else if owed.runs.get(&name) == Some(&run) {
             // Nothing newer has come meanwhile.
             owed.runs.remove(&name);
         }
+        return Some(written);
     }
-    let Some(members) = lock(owed).members.take() else { return Ok(()) };
-    write_cbor(&paths.peers(), &members).map_err(|error| {
+    if refused.members {
+        return None;
+    }
+    let members = lock(owed).members.take()?;
+    Some(write_cbor(&paths.peers(), &members).map_err(|error| {
         lock(owed).members.get_or_insert(members);
+        refused.members = true;
         ("who is known", error)
-    })
+    }))
 }
 
 fn write(paths: &StorePaths, queue: &Receiver<StoreOrder>, owed: &Mutex<Owed>, events: &Sender<StoreEvent>) {
-    // The last attempt was refused, which is told once: a full disk stays so for a while.
-    let mut refused = false;
+    let mut refused = Refused::default();
+    // A refusal is told once: a full disk stays so for a while.
+    let mut is_told = false;
+    // Everything owed has been written or refused.
+    let mut idle = true;
     loop {
-        let is_empty = lock(owed).is_empty();
-        let order = match is_empty {
-            true => queue.recv().map_err(|_| RecvTimeoutError::Disconnected),
-            false => queue.recv_timeout(RETRY),
+        // An intent is waited for, so that each has its turn before the next thing that has no answer.
+        let order = match idle {
+            false => queue.try_recv().map_err(|error| error == TryRecvError::Disconnected),
+            true if refused.is_empty() => queue.recv().map_err(|_| true),
+            true => queue.recv_timeout(RETRY).map_err(|error| error == RecvTimeoutError::Disconnected),
         };
-        let ended = matches!(order, Err(RecvTimeoutError::Disconnected));
-        let answer = match order {
-            Ok(StoreOrder::Persist { ticket, key, bytes, claim }) => {
-                let result = persist(paths, &key, &bytes, claim);
-                Some(StoreEvent::Persisted { ticket, result })
-            }
-            Ok(StoreOrder::Owed) | Err(_) => None,
-        };
-        let failed = write_owed(paths, owed).err();
-        let told = std::mem::replace(&mut refused, failed.is_some());
-        let failed = failed.filter(|_| !told).map(|(what, error)| StoreEvent::Failed {
-            reason: format!("could not write {what}: {}; it is tried again", files::fault(&error)),
-        });
-        // After the loop has ended nobody wants the answer, but the rest is still written.
-        for event in answer.into_iter().chain(failed) {
-            let _ = events.send_blocking(event);
+        let ended = matches!(order, Err(true));
+        if let Ok(StoreOrder::Persist { ticket, key, bytes, claim }) = order {
+            let result = persist(paths, &key, &bytes, claim);
+            let _ = events.send_blocking(StoreEvent::Persisted { ticket, result });
+        }
+        if idle || ended {
+            refused = Refused::default();
         }
         if ended {
+            // Nobody wants to hear of it any more.
+            while write_next(paths, owed, &mut refused).is_some() {}
             return;
+        }
+        let written = write_next(paths, owed, &mut refused);
+        idle = written.is_none();
+        match written {
+            Some(Err((what, error))) if !is_told => {
+                is_told = true;
+                let reason = format!("could not write {what}: {}; it is tried again", files::fault(&error));
+                let _ = events.send_blocking(StoreEvent::Failed { reason });
+            }
+            None if refused.is_empty() => is_told = false,
+            _ => {}
         }
     }
 }
@@ -213,15 +241,16 @@ fn persist(paths: &StorePaths, key: &IntentKey, bytes: &[u8], claim: Option<Owne
     let trust = paths.trust();
     let mut binds = false;
     if let Some(owner) = claim {
-        let text = TrustFile { owner }.to_text();
+        let wanted = TrustFile { owner };
         match std::fs::read(&trust) {
-            Ok(there) if there == text.as_bytes() => {}
+            Ok(there) if TrustFile::parse(&String::from_utf8_lossy(&there)).as_ref() == Ok(&wanted) => {}
             Err(error) if error.kind() == io::ErrorKind::NotFound => {
-                replace(&trust, text.as_bytes(), 0o600).map_err(|error| files::fault(&error))?;
+                replace(&trust, wanted.to_text().as_bytes(), 0o600).map_err(|error| files::fault(&error))?;
                 binds = true;
             }
-            // An operator has configured it while the agent runs. Who that is counts once it is started again.
-            Ok(_) => return Err(format!("`{}` names another owner; the agent has to be restarted", trust.display())),
+            // An operator has configured it while the agent runs. Who that is counts once it is started again. Whoever
+            // hears this may be a stranger, who need not know where it is.
+            Ok(_) => return Err("its `trust.toml` names another owner; the agent has to be restarted".into()),
             Err(error) => return Err(files::fault(&error)),
         }
     }

@@ -35,7 +35,7 @@ pub(super) struct Signed {
 pub(super) fn after_refusal(code: Option<&str>) -> &'static str {
     match code {
         Some("from-the-future" | "stale") => "is the clock of this machine right, and that of the node?",
-        Some("storage") => "make room on the disk of that node, or push through another one with `--via ADDR`",
+        Some("storage") => "put that right on the node, or push through another one with `--via ADDR`",
         Some("full") => "`realm rm NAME` frees a name",
         _ => "`realm key show` prints your key; `realm status` shows whether the nodes are of your realm",
     }

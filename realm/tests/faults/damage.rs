@@ -3,6 +3,7 @@
 
 use crate::child::{Place, agent_command, run};
 use crate::operator::Operator;
+use crate::shell::Shell;
 use crate::support::{Agent, LISTEN, eventually, owner};
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -91,6 +92,30 @@ fn what_the_agent_can_do_without_is_set_aside_and_named() {
     agent.start_again(&[]);
     agent.until("hello", "completed");
     assert_eq!(fs::read(dir.join("logs/hello.log")).unwrap(), output, "and it did not run again");
+}
+
+#[test]
+fn what_an_intent_named_stays_though_the_intent_cannot_be_set_aside() {
+    let (mut agent, _operator) = node();
+    let dir = agent.data_dir();
+    assert!(agent.terminate().success());
+    // Neither is it there nor can it be made.
+    std::os::unix::fs::symlink("nowhere/at-all", dir.join("set-aside")).unwrap();
+    let intent = dir.join("intents/component.hello.intent");
+    let whole = fs::read(&intent).unwrap();
+    let kept = || ["blobs", "cwasm", "logs"].map(|part| find(&dir.join(part), &|_| true).len());
+    let before = kept();
+    for bytes in damaged(&whole) {
+        fs::write(&intent, &bytes).unwrap();
+        agent.start_again(&[]);
+        assert!(agent.stderr().contains("could not be set aside"), "{}", agent.stderr());
+        agent.until("service", "running");
+        assert!(agent.terminate().success());
+        assert_eq!(kept(), before);
+    }
+    fs::write(&intent, &whole).unwrap();
+    agent.start_again(&[]);
+    agent.until("hello", "completed");
 }
 
 #[test]
@@ -200,9 +225,26 @@ fn without_its_owner_a_node_does_not_start_and_nobody_can_claim_it() {
         let said = refusal(&agent, flags);
         assert!(said.contains("trust.toml") && said.contains("realm configure --owner"), "{said}");
     }
+    // Nor when its intents are gone as well.
+    let intents = find(&agent.data_dir().join("intents"), &|_| true);
     fs::write(&trust, whole).unwrap();
+    intents.iter().for_each(|intent| fs::write(intent, b"torn").unwrap());
     agent.start_again(&[]);
-    agent.until("service", "running");
+    assert!(agent.terminate().success());
+    assert!(intents.iter().all(|intent| !intent.exists()));
+    fs::remove_file(&trust).unwrap();
+    let said = refusal(&agent, &[]);
+    assert!(said.contains("trust.toml") && said.contains("realm configure --owner"), "{said}");
+}
+
+#[test]
+fn a_node_that_knows_others_of_a_realm_has_an_owner() {
+    let mut agents = Agent::realm(&owner(1), &[&[], &[]]);
+    for agent in &mut agents {
+        assert!(agent.terminate().success());
+        let said = refusal(agent, &[]);
+        assert!(said.contains("trust.toml") && said.contains("realm configure --owner"), "{said}");
+    }
 }
 
 #[test]
@@ -215,6 +257,11 @@ fn an_owner_that_is_configured_while_the_agent_runs_is_not_replaced_by_a_push() 
     let (node, _) = first.meet(agent.addr());
     let verdict = first.hand(node, &first.seal(&first.intent("hello", "hello")));
     assert_eq!(crate::operator::code(&verdict), "storage", "{verdict:?}");
+    let shell = Shell::new().to(std::slice::from_ref(&agent));
+    shell.good(&["init"]);
+    let (_, out, err) = shell.push("hello", "hello", &[]);
+    assert!(err.contains("names another owner") && err.contains("hint: "), "{out}{err}");
+    assert!(!err.contains(trust.to_str().unwrap()) && !err.contains("make room"), "{err}");
     assert_eq!(fs::read_to_string(&trust).unwrap(), text);
     assert!(agent.status()["realm"].is_null());
 }

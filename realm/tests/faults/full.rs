@@ -115,6 +115,30 @@ fn an_agent_starts_on_a_full_disk_and_remembers_what_ended_there() {
 }
 
 #[test]
+fn an_agent_without_its_count_of_starts_starts_on_a_full_disk() {
+    let Some(disk) = Disk::new() else { return };
+    let (mut agent, shell, _) = node(&disk);
+    assert_eq!(shell.push("service", "ticker", &[]).0, Some(0));
+    for lost in [false, true] {
+        agent.kill();
+        fs::write(disk.at("boot"), b"").unwrap();
+        if lost {
+            fs::remove_file(disk.at("boot")).unwrap();
+        }
+        disk.fill_but(0);
+        agent.start_again(&[]);
+        agent.until("service", "running");
+        assert!(agent.stderr().contains("boot` could not be written"), "{}", agent.stderr());
+        assert!(!disk.at("boot").exists());
+        agent.kill();
+        disk.free();
+        agent.start_again(&[]);
+        let count: u64 = fs::read_to_string(disk.at("boot")).unwrap().trim().parse().unwrap();
+        assert!(count > 1_000_000, "it does not go back: {count}");
+    }
+}
+
+#[test]
 fn a_claim_whose_push_finds_no_room_binds_nobody() {
     let Some(disk) = Disk::new() else { return };
     let data_dir = disk.data_dir();

@@ -118,8 +118,8 @@ fn trust(args: &AgentArgs, paths: &StorePaths, loaded: &Loaded) -> Result<Trust,
              hint: `realm configure --owner KEY --force` gives it to another owner"
         )),
         (Some(owner), _) | (None, Some(owner)) => Ok(Trust::Owner(owner)),
-        (None, None) if !loaded.intents.is_empty() => Err(format!(
-            "nothing says whom this node obeys, and there are intents of an owner: `{}` is lost, or `--owner` was left out\n\
+        (None, None) if was_owned(loaded) => Err(format!(
+            "nothing says whom this node obeys, and there are intents or nodes of an owner: `{}` is lost, or `--owner` was left out\n\
              hint: `realm configure --owner KEY`, or the flag",
             paths.trust().display()
         )),
@@ -132,6 +132,11 @@ fn trust(args: &AgentArgs, paths: &StorePaths, loaded: &Loaded) -> Result<Trust,
             Ok(Trust::FirstUse)
         }
     }
+}
+
+/// Whatever has become of its intents. A node without an owner counts nobody as a member.
+fn was_owned(loaded: &Loaded) -> bool {
+    !loaded.intents.is_empty() || loaded.lacks_intents || !loaded.members.members.is_empty()
 }
 
 /// A board without a battery has to be told the time. It serves all the same, as far as it can.
@@ -194,7 +199,10 @@ fn restore(paths: &StorePaths, trust: Trust, loaded: &mut Loaded, here: &Artifac
     for (path, bytes) in std::mem::take(&mut loaded.intents) {
         match open(&bytes, &trust) {
             Ok(opened) => intents.push(Held { bytes: bytes.into(), opened }),
-            Err(refused) => loaded.warnings.push(set_aside(paths, &path, &refused.to_string())),
+            Err(refused) => {
+                loaded.lacks_intents = true;
+                loaded.warnings.push(set_aside(paths, &path, &refused.to_string()));
+            }
         }
     }
     let artifacts = intents.iter().filter_map(|held| held.opened.component()).map(|component| component.artifact);
@@ -204,8 +212,8 @@ fn restore(paths: &StorePaths, trust: Trust, loaded: &mut Loaded, here: &Artifac
     let members = std::mem::take(&mut loaded.members.members);
     let (strays, kept) = Default::default();
     let mut restored = Restored { trust, intents, runs, members, blobs, strays, kept };
-    // What an intent that was set aside named is not for us to remove: it may be put right and back.
-    if !paths.lacks_intents() {
+    // What an intent that was not taken up named is not for us to remove: it may be put right and back.
+    if !loaded.lacks_intents {
         look_for_leftovers(paths, &mut restored, here);
     }
     restored

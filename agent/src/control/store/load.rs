@@ -3,7 +3,7 @@
 
 use super::paths::{INTENT, RUN, StorePaths};
 use crate::control::disk::{MemberFile, RunRecord};
-use shared::files::{AgentConfig, TrustFile, is_full, make_private_dir, replace, sync_dir};
+use shared::files::{AgentConfig, TrustFile, is_full, make_private_dir, remove, replace, sync_dir};
 use shared::{BUILD_FLOOR_UNIX_MS, ComponentName, MAX_SEALED_BYTES, OwnerId};
 use std::collections::BTreeMap;
 use std::fs;
@@ -38,6 +38,8 @@ pub struct Loaded {
     pub boot: u64,
     /// Sealed intents, not opened yet: the file and its bytes.
     pub intents: Vec<(PathBuf, Vec<u8>)>,
+    /// Whether there were intents that are not among them, now or before, whether or not they could be set aside.
+    pub lacks_intents: bool,
     /// How components ended for good.
     pub runs: BTreeMap<ComponentName, RunRecord>,
     /// Other nodes.
@@ -59,10 +61,11 @@ pub fn load(paths: &StorePaths) -> Result<Loaded, StoreError> {
     let owner = load_trust(&paths.trust())?;
     let config = load_config(&paths.config())?;
     let boot = next_boot(paths, is_new, &mut warnings)?;
-    let intents = load_intents(paths, &mut warnings)?;
+    let (intents, lost) = load_intents(paths, &mut warnings)?;
+    let lacks_intents = lost || paths.has_intents_aside();
     let runs = load_runs(paths, &mut warnings)?;
-    let members = load_cbor(paths, &paths.peers(), &mut warnings)?.unwrap_or_default();
-    Ok(Loaded { seed, owner, config, boot, intents, runs, members, warnings })
+    let members = load_cbor(paths, &paths.peers(), &mut warnings).unwrap_or_default();
+    Ok(Loaded { seed, owner, config, boot, intents, lacks_intents, runs, members, warnings })
 }
 
 /// Moves a file out of the way, into `set-aside/`, and gives the sentence about it.
@@ -91,22 +94,27 @@ fn cannot(what: &str, path: &Path, error: &io::Error) -> StoreError {
 }
 
 /// The bytes of a file; `None` when it is not there.
-fn read(path: &Path) -> Result<Option<Vec<u8>>, StoreError> {
+fn read(path: &Path) -> io::Result<Option<Vec<u8>>> {
     let mut bytes = Vec::new();
     match fs::File::open(path).and_then(|file| file.take(MAX_FILE).read_to_end(&mut bytes)) {
         Ok(_) => Ok(Some(bytes)),
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
-        Err(error) => Err(cannot("read", path, &error)),
+        Err(error) => Err(error),
     }
 }
 
-fn read_text(path: &Path) -> Result<Option<String>, StoreError> {
-    Ok(read(path)?.map(|bytes| String::from_utf8_lossy(&bytes).into_owned()))
+/// Of a file without which the agent must not go on.
+fn read_needed(path: &Path) -> Result<Option<Vec<u8>>, StoreError> {
+    read(path).map_err(|error| cannot("read", path, &error))
+}
+
+fn text_of(bytes: Vec<u8>) -> String {
+    String::from_utf8_lossy(&bytes).into_owned()
 }
 
 /// The seed of the node's key, and whether it was made just now.
 fn load_key(path: &Path) -> Result<([u8; 32], bool), StoreError> {
-    if let Some(bytes) = read(path)? {
+    if let Some(bytes) = read_needed(path)? {
         check_mode(path)?;
         // A power cut on a file system without journal can leave a file of the right length full of zeros.
         let seed = <[u8; 32]>::try_from(bytes).ok().filter(|seed| *seed != [0; 32]);
@@ -140,7 +148,7 @@ fn check_mode(path: &Path) -> Result<(), StoreError> {
 }
 
 fn load_trust(path: &Path) -> Result<Option<OwnerId>, StoreError> {
-    let Some(text) = read_text(path)? else { return Ok(None) };
+    let Some(text) = read_needed(path)?.map(text_of) else { return Ok(None) };
     TrustFile::parse(&text).map(|trust| Some(trust.owner)).map_err(|error| {
         StoreError(format!(
             "`{}` is unreadable, and without it this node would obey the next stranger:\n{error}\n\
@@ -151,7 +159,7 @@ fn load_trust(path: &Path) -> Result<Option<OwnerId>, StoreError> {
 }
 
 fn load_config(path: &Path) -> Result<AgentConfig, StoreError> {
-    let Some(text) = read_text(path)? else { return Ok(AgentConfig::default()) };
+    let Some(text) = read_needed(path)?.map(text_of) else { return Ok(AgentConfig::default()) };
     AgentConfig::parse(&text).map_err(|error| {
         StoreError(format!("`{}`: {error}\nhint: correct it, or remove it to use the defaults", path.display()))
     })
@@ -161,20 +169,21 @@ fn load_config(path: &Path) -> Result<AgentConfig, StoreError> {
 /// when it was lost, seconds since 1970 are more than any count.
 fn next_boot(paths: &StorePaths, is_new: bool, warnings: &mut Vec<String>) -> Result<u64, StoreError> {
     let path = paths.boot();
-    let counted = match read_text(&path)? {
-        None if is_new => Some(0),
-        None => {
+    let counted = match read(&path) {
+        Ok(None) if is_new => Some(0),
+        Ok(None) => {
             let shown = path.display();
             warnings.push(format!("`{shown}` is not there, though the node's key is: starts are counted anew"));
             None
         }
-        Some(text) => {
+        there => {
             if is_new {
                 let shown = paths.key();
                 let shown = shown.display();
                 warnings.push(format!("`{shown}` was not there: this node has a new identity, unknown to the others"));
             }
-            let count = parse_boot(&text);
+            let text = there.map(|bytes| bytes.map(text_of).unwrap_or_default());
+            let count = text.map_err(|error| error.to_string()).and_then(|text| parse_boot(&text));
             if let Err(why) = &count {
                 warnings.push(set_aside(paths, &path, why));
             }
@@ -182,8 +191,7 @@ fn next_boot(paths: &StorePaths, is_new: bool, warnings: &mut Vec<String>) -> Re
         }
     };
     let boot = counted.map_or_else(seconds_since_1970, |count| count.saturating_add(1));
-    write_boot(&path, boot, warnings).map_err(|error| cannot("write", &path, &error))?;
-    Ok(boot)
+    write_boot(&path, boot, warnings).map_err(|error| cannot("write", &path, &error))
 }
 
 /// A number without the end of its line may be the beginning of another one.
@@ -198,20 +206,25 @@ fn seconds_since_1970() -> u64 {
     seconds.max(BUILD_FLOOR_UNIX_MS / 1000)
 }
 
-/// A full disk must not keep a node from its components after a reboot. It has room for these few bytes where they were
-/// before, and a number that is torn there is set aside at the next start.
-fn write_boot(path: &Path, boot: u64, warnings: &mut Vec<String>) -> io::Result<()> {
+/// A full disk must not keep a node from its components after a reboot. It mostly has room for these few bytes where they
+/// were before, and a number that is torn there is set aside at the next start. Without that room the count is lost, and
+/// begins so high that it does not go back. Gives the count of this start.
+fn write_boot(path: &Path, boot: u64, warnings: &mut Vec<String>) -> io::Result<u64> {
     let text = format!("{boot}\n");
     match replace(path, text.as_bytes(), 0o600) {
-        Err(error) if is_full(&error) && path.exists() => {
-            let file = fs::OpenOptions::new().write(true).open(path)?;
-            file.write_all_at(text.as_bytes(), 0)?;
-            file.sync_all()?;
-            warnings.push("the disk is full: nothing new can be accepted or kept until there is space".into());
-            Ok(())
-        }
-        other => other,
+        Ok(()) => return Ok(boot),
+        Err(error) if is_full(&error) => {}
+        Err(error) => return Err(error),
     }
+    warnings.push("the disk is full: nothing new can be accepted or kept until there is space".into());
+    let there = fs::OpenOptions::new().write(true).open(path);
+    if there.and_then(|file| file.write_all_at(text.as_bytes(), 0).and_then(|()| file.sync_all())).is_ok() {
+        return Ok(boot);
+    }
+    // A number that stays would be less than this one at the next start.
+    remove(path)?;
+    warnings.push(format!("`{}` could not be written: the next start is counted anew", path.display()));
+    Ok(boot.max(seconds_since_1970()))
 }
 
 /// Files of a directory with an extension, in the order of their names. What a crash left half written is removed.
@@ -232,16 +245,23 @@ fn files_in(dir: &Path, extension: &str) -> Result<Vec<PathBuf>, StoreError> {
     Ok(files)
 }
 
-fn load_intents(paths: &StorePaths, warnings: &mut Vec<String>) -> Result<Vec<(PathBuf, Vec<u8>)>, StoreError> {
-    let mut intents = Vec::new();
+type Intents = Vec<(PathBuf, Vec<u8>)>;
+
+/// And whether there are some that are not given.
+fn load_intents(paths: &StorePaths, warnings: &mut Vec<String>) -> Result<(Intents, bool), StoreError> {
+    let (mut intents, mut lost) = (Vec::new(), false);
     for path in files_in(&paths.intents(), INTENT)? {
-        match read(&path)? {
-            Some(bytes) if bytes.len() <= MAX_SEALED_BYTES => intents.push((path, bytes)),
+        match read_or_set_aside(paths, &path, warnings) {
+            Some(bytes) if bytes.len() <= MAX_SEALED_BYTES => {
+                intents.push((path, bytes));
+                continue;
+            }
             Some(_) => warnings.push(set_aside(paths, &path, "too large for an intent")),
             None => {}
         }
+        lost = true;
     }
-    Ok(intents)
+    Ok((intents, lost))
 }
 
 fn load_runs(paths: &StorePaths, warnings: &mut Vec<String>) -> Result<BTreeMap<ComponentName, RunRecord>, StoreError> {
@@ -252,24 +272,23 @@ fn load_runs(paths: &StorePaths, warnings: &mut Vec<String>) -> Result<BTreeMap<
             warnings.push(set_aside(paths, &path, "not named after a component"));
             continue;
         };
-        if let Some(run) = load_cbor(paths, &path, warnings)? {
+        if let Some(run) = load_cbor(paths, &path, warnings) {
             runs.insert(name, run);
         }
     }
     Ok(runs)
 }
 
-fn load_cbor<T: serde::de::DeserializeOwned>(
-    paths: &StorePaths,
-    path: &Path,
-    warnings: &mut Vec<String>,
-) -> Result<Option<T>, StoreError> {
-    let Some(bytes) = read(path)? else { return Ok(None) };
-    match shared::frame::decode(&bytes) {
-        Ok(value) => Ok(Some(value)),
-        Err(error) => {
-            warnings.push(set_aside(paths, path, &error.to_string()));
-            Ok(None)
-        }
-    }
+fn load_cbor<T: serde::de::DeserializeOwned>(paths: &StorePaths, path: &Path, warnings: &mut Vec<String>) -> Option<T> {
+    let bytes = read_or_set_aside(paths, path, warnings)?;
+    let value = shared::frame::decode(&bytes);
+    value.map_err(|error| warnings.push(set_aside(paths, path, &error.to_string()))).ok()
+}
+
+/// One file that the disk does not give back, or something else in its place, keeps nothing else from running.
+fn read_or_set_aside(paths: &StorePaths, path: &Path, warnings: &mut Vec<String>) -> Option<Vec<u8>> {
+    read(path).unwrap_or_else(|error| {
+        warnings.push(set_aside(paths, path, &error.to_string()));
+        None
+    })
 }

@@ -65,12 +65,14 @@ impl StorePaths {
         self.root.join("set-aside")
     }
 
-    /// Whether intents were set aside, and are still there.
-    #[must_use]
-    pub fn lacks_intents(&self) -> bool {
-        let Ok(files) = std::fs::read_dir(self.set_aside()) else { return false };
+    /// Whether intents were set aside, and are still there. When that cannot be told, they may be.
+    pub(super) fn has_intents_aside(&self) -> bool {
+        let files = match std::fs::read_dir(self.set_aside()) {
+            Ok(files) => files,
+            Err(error) => return error.kind() != std::io::ErrorKind::NotFound,
+        };
         let mark = format!(".{INTENT}.");
-        files.flatten().any(|file| file.file_name().to_string_lossy().contains(&mark))
+        files.into_iter().any(|file| file.map_or(true, |file| file.file_name().to_string_lossy().contains(&mark)))
     }
 
     pub(super) fn intent(&self, key: &IntentKey) -> PathBuf {
