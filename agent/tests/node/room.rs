@@ -4,6 +4,7 @@ use crate::bench::*;
 use agent::control::node::{Effect, Input, Instance, Restored, RunRecord};
 use shared::{Mebibytes, Outcome, Phase, Push, Replicas, Restart, Verb};
 use std::collections::BTreeMap;
+use std::time::{Duration, Instant};
 
 /// A push that needs this much of the gibibyte that the bench's node has.
 fn needs(text: &str, seq: u64, mebibytes: u64, change: impl FnOnce(&mut Push)) -> Vec<u8> {
@@ -127,6 +128,21 @@ fn after_a_restart_of_the_agent_who_had_room_has_it_again() {
     let mut again = Bench::off(restored(), |config| config.budget_bytes = 2 << 30);
     assert!(!saved(&again.give(Input::Booted))[0].no_room);
     assert_eq!((stands(&again, "first").0, stands(&again, "second").0), (Phase::Compiling, Phase::Compiling));
+}
+
+#[test]
+fn a_thousand_that_wait_hold_up_neither_a_start_nor_an_end() {
+    // It takes a tenth of a second; half a minute where each of them asks all others what is promised to them.
+    const PROMPT: Duration = Duration::from_secs(10);
+    let intents = (0..1_000).map(|at| held(&needs(&format!("c{at}"), 1 + at, 1_000, |_| {}))).collect();
+    let restored = Restored { intents, blobs: [artifact(1).digest].into(), ..nothing() };
+    let mut bench = Bench::off(restored, |_| {});
+    let begun = Instant::now();
+    bench.give(Input::Booted);
+    let first = compiled(&mut bench);
+    (0..20).for_each(|_| assert!(compiled(&mut bench).is_empty()));
+    assert!(begun.elapsed() < PROMPT, "{:?}", begun.elapsed());
+    assert_eq!((first.len(), stands(&bench, "c1").0, stands(&bench, "c999").0), (1, Phase::Failed, Phase::Failed));
 }
 
 #[test]

@@ -5,6 +5,9 @@ use serde_json::Value;
 use super::plan::Order;
 use crate::command::Finished;
 
+/// What `realm` says, beside the object, where it signs nothing because it is so already.
+const SO_ALREADY: [&str; 3] = ["` is stopped already", "` runs already", "` is removed already"];
+
 /// See the module.
 #[derive(PartialEq, Eq, Debug)]
 pub(super) enum Told {
@@ -21,9 +24,11 @@ impl Told {
     pub(super) fn of(order: &Order, done: &Finished) -> Told {
         let said = done.stderr.trim_end();
         match (done.code, serde_json::from_str::<Value>(done.stdout.trim())) {
+            // `stop` of what is stopped, and the like: the object then tells of what was signed before.
+            (Some(0), Ok(_)) if matches!(order, Order::Steer(_)) && SO_ALREADY.iter().any(|so| said.contains(so)) => {
+                Told::Unchanged { known: true }
+            }
             (Some(0 | 3 | 5), Ok(object)) => Told::of_object(order, &object),
-            // `stop` of what is stopped, and the like.
-            (Some(0), Err(_)) if matches!(order, Order::Steer(_)) => Told::Unchanged { known: true },
             (Some(1), _) if said.contains("nothing is known by the name") || said.contains("` was removed") => {
                 Told::Unchanged { known: false }
             }
@@ -78,7 +83,14 @@ mod tests {
 
     #[test]
     fn what_is_so_already_is_unchanged() {
-        assert_eq!(told(Verb::Stop, 0, "", "`a` is stopped already"), Told::Unchanged { known: true });
+        for (verb, phase, said) in [
+            (Verb::Stop, "\"stopped\"", "`a` is stopped already"),
+            (Verb::Start, "\"running\"", "`a` runs already, on every live node where it should"),
+            (Verb::Stop, "null", "`a` is stopped already"),
+            (Verb::Remove, "null", "`a` is removed already"),
+        ] {
+            assert_eq!(told(verb, 0, &object("good", phase), said), Told::Unchanged { known: true }, "{said}");
+        }
         let unknown = Told::Unchanged { known: false };
         assert_eq!(told(Verb::Stop, 1, "", "error: `a` was removed\nhint: x"), unknown);
         assert_eq!(told(Verb::Stop, 1, "", "error: nothing is known by the name `a`"), unknown);

@@ -125,12 +125,14 @@ impl Node {
         let IntentKey::Component(name) = key;
         let awaited = self.works.get(name).filter(|work| work.is_fetching()).map(|work| work.spec.artifact.digest);
         self.follow(key, hints, now);
+        self.make_room(now);
         if let Some(digest) = awaited {
             self.stop_fetching(digest);
         }
     }
 
-    fn follow(&mut self, key: &IntentKey, hints: &[NodeId], now: Now) {
+    /// The same, and leaves it to the caller to make room for those that wait.
+    pub(super) fn follow(&mut self, key: &IntentKey, hints: &[NodeId], now: Now) {
         let Some(held) = self.ledger.held().get(key) else { return };
         let IntentKey::Component(name) = key;
         let (name, id) = (name.clone(), held.opened.id());
@@ -165,7 +167,7 @@ impl Node {
             } else {
                 self.begin(name, work, hints, now);
             }
-            return self.make_room(now);
+            return;
         }
         retiring.stop(&mut self.out);
         if !retiring.is_empty() {
@@ -176,7 +178,6 @@ impl Node {
         } else if was_here {
             self.out.push(Effect::Note(name, "stopped: a later push means other nodes".into()));
         }
-        self.make_room(now);
     }
 
     fn begin(&mut self, name: ComponentName, mut work: Workload, hints: &[NodeId], now: Now) {
@@ -186,12 +187,21 @@ impl Node {
             self.works.insert(name, work);
             return;
         }
-        self.place(name, work, hints, now);
+        let left = self.unpromised();
+        self.place(name, work, left, hints, now);
     }
 
-    /// Gives a component a place in the node's memory, where there is room, and sets it on its way.
-    pub(super) fn place(&mut self, name: ComponentName, mut work: Workload, hints: &[NodeId], now: Now) {
-        if self.take_place(&mut work) {
+    /// Gives a component a place in the node's memory, if it fits into the `left` bytes, and sets it on its way. Gives how
+    /// many of them are promised to it.
+    pub(super) fn place(
+        &mut self,
+        name: ComponentName,
+        mut work: Workload,
+        left: u64,
+        hints: &[NodeId],
+        now: Now,
+    ) -> u64 {
+        if self.take_place(&mut work, left) {
             if self.blobs.contains(&work.spec.artifact.digest) {
                 work.stored(&mut self.out);
             } else {
@@ -199,6 +209,8 @@ impl Node {
                 self.seek_soon(now);
             }
         }
+        let promised = work.promised();
         self.works.insert(name, work);
+        promised
     }
 }

@@ -247,8 +247,10 @@ impl Node {
         let mut keys: Vec<_> = self.ledger.held().iter().map(order).collect();
         keys.sort();
         for (_, _, key) in keys {
-            self.act_on(&key, &[], now);
+            self.follow(&key, &[], now);
         }
+        // Once for all: nobody has ended meanwhile.
+        self.make_room(now);
         self.tidy_up();
         self.say_hello();
         self.dial_due(now);

@@ -73,8 +73,8 @@ fn no_room(needs: u64, left: u64, budget: u64) -> String {
 }
 
 impl Node {
-    /// Memory that is promised to nobody.
-    fn unpromised(&self) -> u64 {
+    /// Memory that is promised to nobody. All components are asked, so it is not for use in a loop over them.
+    pub(super) fn unpromised(&self) -> u64 {
         let promised: u64 = self.works.values().map(Workload::promised).sum();
         self.config.budget_bytes.saturating_sub(promised)
     }
@@ -86,9 +86,10 @@ impl Node {
         self.config.budget_bytes.saturating_sub(works + orphans)
     }
 
-    /// Gives a component that is not among the others a place, or has it wait for one. Gives whether it has one.
-    pub(super) fn take_place(&mut self, work: &mut Workload) -> bool {
-        let (needs, left) = (work.needs(), self.unpromised());
+    /// Gives a component that is not among the others a place in the `left` bytes that are promised to nobody, or has it
+    /// wait for one. Gives whether it has one.
+    pub(super) fn take_place(&mut self, work: &mut Workload, left: u64) -> bool {
+        let needs = work.needs();
         if needs > left {
             let reason = no_room(needs, left, self.config.budget_bytes);
             work.wait_for_room(reason, &mut self.out);
@@ -127,9 +128,11 @@ impl Node {
         };
         let mut waiting: Vec<_> = waiting.map(|(name, _)| (rank(name), name.clone())).collect();
         waiting.sort();
+        let mut left = if waiting.is_empty() { 0 } else { self.unpromised() };
         for (_, name) in waiting {
             if let Some(work) = self.works.remove(&name) {
-                self.place(name, work, &[], now);
+                // While it waits, nothing is promised to it.
+                left = left.saturating_sub(self.place(name, work, left, &[], now));
             }
         }
         self.start_due(now);
