@@ -57,7 +57,7 @@ struct Words {
     #[argh(option, arg_name = "ADDR")]
     listen: Vec<String>,
 
-    /// where to serve /metrics, /logs, /status and /healthz; default 127.0.0.1:9920, port 0 lets the system choose
+    /// where to serve /metrics, /logs, /status, /healthz and /readyz; default 127.0.0.1:9920, port 0 lets the system choose
     #[argh(option, arg_name = "ADDR")]
     http: Option<SocketAddr>,
 

@@ -28,7 +28,12 @@ fn what_the_loop_answers_is_what_the_client_reads() {
     );
     let head = edge.exchange("HEAD /metrics HTTP/1.1\r\n\r\n");
     assert_eq!((head.status, head.body.as_str()), (200, ""));
-    assert_eq!(edge.exchange("GET /healthz HTTP/1.0\r\n\r\n").body, "ok\n");
+    let older = edge.exchange("GET /healthz HTTP/1.0\r\n\r\n");
+    assert_eq!(older.body, "ok\n");
+    // Whoever keeps connections must not ask again on one that is closed.
+    for answer in [health, ready, status, logs, metrics, head, older, edge.get("/")] {
+        assert_eq!(answer.head.matches("\r\nconnection: close").count(), 1, "{}", answer.head);
+    }
 }
 
 #[test]
@@ -49,6 +54,7 @@ fn what_is_not_served_is_refused_without_the_loop() {
     assert_eq!(edge.get("/logs?component=../../etc/passwd").status, 400);
     let rebound = edge.exchange("GET /status HTTP/1.1\r\nHost: evil.example\r\n\r\n");
     assert!(rebound.status == 421 && rebound.body.contains("hint: "), "{rebound:?}");
+    assert_eq!(edge.exchange("GET /status HTTP/1.1\r\nHost : evil.example\r\n\r\n").status, 400);
     let body = "x".repeat(50_000);
     let posted = edge.exchange(&format!("POST /status HTTP/1.1\r\nContent-Length: 50000\r\n\r\n{body}"));
     assert!(posted.status == 405 && posted.head.contains("allow: get, head"), "{posted:?}");

@@ -1,6 +1,6 @@
 //! Many clients, and slow ones: nobody holds up the others.
 
-use crate::support::{Answer, Edge, PATIENCE, echo};
+use crate::support::{Answer, Edge, echo};
 use agent::control::http::{HttpKind, TEXT};
 use std::io::{Read, Write};
 use std::net::TcpStream;
@@ -11,6 +11,16 @@ const CLIENTS: usize = 128;
 
 /// Answers of `/logs` that are held at once.
 const READERS: usize = 4;
+
+/// What whoever is in the way of others costs each of them: the time that a head may take, or that an answer may take to begin.
+const HELD_UP: Duration = Duration::from_secs(5);
+
+/// So many requests, one after the other, have taken less than if each had been held up. A machine may be busy.
+fn assert_nobody_waited(asked: Instant, requests: u32) {
+    let took = asked.elapsed();
+    println!("{requests} requests in {took:?}");
+    assert!(took < HELD_UP * requests, "{requests} requests in {took:?}");
+}
 
 /// An edge whose logs are more than our side of a socket holds, so that only whoever reads gets them.
 fn with_long_logs() -> Edge {
@@ -43,7 +53,7 @@ fn slow_clients_hold_up_nobody() {
         assert_eq!(edge.get("/status").status, 200);
         assert_eq!(edge.get("/metrics").status, 200);
     }
-    assert!(asked.elapsed() < Duration::from_secs(2), "{:?}", asked.elapsed());
+    assert_nobody_waited(asked, 60);
     drop((heads, readers));
     // There is room for one more of these.
     assert_eq!(Answer::read(&mut { waiting }).status, 200);
@@ -82,7 +92,7 @@ fn clients_that_do_not_take_their_answers_give_way_too() {
         assert_eq!(edge.get("/healthz").body, "ok\n");
         assert_eq!(edge.get("/metrics").status, 200);
     }
-    assert!(asked.elapsed() < Duration::from_secs(2), "{:?}", asked.elapsed());
+    assert_nobody_waited(asked, 40);
 }
 
 #[test]
@@ -92,6 +102,6 @@ fn a_client_that_has_its_answer_and_stays_gives_way() {
     let mut done: Vec<TcpStream> = (0..3 * CLIENTS).map(|_| edge.send("GET /healthz HTTP/1.1\r\n\r\n")).collect();
     let asked = Instant::now();
     assert_eq!(edge.get("/healthz").body, "ok\n");
-    assert!(asked.elapsed() < PATIENCE / 10, "{:?}", asked.elapsed());
+    assert_nobody_waited(asked, 1);
     assert_eq!(Answer::read(done.last_mut().unwrap()).body, "ok\n");
 }

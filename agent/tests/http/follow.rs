@@ -3,13 +3,17 @@
 use crate::support::{Answer, Edge, echo, patiently};
 use agent::control::http::{HttpKind, HttpStream, TEXT};
 use shared::time::Since;
-use std::io::{BufRead, BufReader, Read};
+use smol::channel::bounded;
+use std::io::{BufRead, BufReader, ErrorKind, Read};
 use std::net::TcpStream;
 use std::thread;
 use std::time::{Duration, Instant};
 
 /// As many as may follow.
 const FOLLOWERS: usize = 8;
+
+/// How long one may take nothing.
+const STALL: Duration = Duration::from_secs(10);
 
 const ASK: &str = "GET /logs?follow=1 HTTP/1.1\r\nHost: localhost\r\n\r\n";
 
@@ -132,10 +136,36 @@ fn a_follower_that_does_not_read_is_cut_off() {
     let took = began.elapsed();
     println!("cut off after {took:?} and {sent} bytes");
     assert!((Duration::from_secs(5)..Duration::from_secs(60)).contains(&took), "{took:?}");
-    // Its answer has no good end.
+    // Its answer has no good end, and it learns of that.
     let mut all = Vec::new();
-    let _ = client.read_to_end(&mut all);
+    let end = client.read_to_end(&mut all).map_err(|error| error.kind());
+    assert_eq!(end, Err(ErrorKind::ConnectionReset));
     assert!(!all.ends_with(b"0\r\n\r\n"));
+}
+
+#[test]
+fn a_follower_that_reads_slowly_is_not_cut_off() {
+    let edge = Edge::start();
+    let (mut client, stream) = follow(&edge, ASK);
+    rustix::net::sockopt::set_socket_recv_buffer_size(&client, 16 * 1024).unwrap();
+    let (stop, stopped) = bounded::<()>(1);
+    let writer = thread::spawn(move || {
+        // More than there is ever room for.
+        while !stopped.is_closed() {
+            assert!(say(&stream, &"x".repeat(16 * 1024)), "cut off");
+        }
+    });
+    // For longer than one may stop that does not read, and at a pace that makes no room for a piece in that time.
+    let began = Instant::now();
+    while began.elapsed() < Duration::from_secs(25) {
+        client.read_exact(&mut [0; 4096]).unwrap();
+        thread::sleep(Duration::from_secs(1));
+    }
+    stop.close();
+    let mut rest = Vec::new();
+    client.read_to_end(&mut rest).unwrap();
+    writer.join().unwrap();
+    assert!(rest.ends_with(b"\r\n0\r\n\r\n"), "it has the end as well");
 }
 
 #[test]
@@ -150,7 +180,9 @@ fn the_end_of_the_agent_is_a_good_end() {
     let Edge { http, dir, .. } = edge;
     let dropped = Instant::now();
     drop(http);
-    assert!(dropped.elapsed() < Duration::from_secs(1), "{:?}", dropped.elapsed());
+    // It waits for no client: one that takes nothing would have so long.
+    println!("ended in {:?}", dropped.elapsed());
+    assert!(dropped.elapsed() < STALL, "{:?}", dropped.elapsed());
     let mut rest = String::new();
     client.read_to_string(&mut rest).unwrap();
     assert_eq!(rest, "0\r\n\r\n");

@@ -6,7 +6,7 @@ use crate::control::logs::{Followed, LogEntry, Logs};
 use crate::control::node::Node;
 use serde_json::{Value, json};
 use shared::time::utc;
-use shared::{ComponentReport, LogQuery, Phase, Stream, platform};
+use shared::{ComponentName, ComponentReport, LogQuery, Phase, Stream, platform};
 use smol::future::FutureExt;
 use std::collections::BTreeMap;
 use std::mem;
@@ -88,24 +88,35 @@ pub(super) fn logs(entries: &[LogEntry]) -> Vec<u8> {
 }
 
 fn line(entry: &LogEntry) -> String {
-    let stream = match entry.stream {
+    line_of(entry.at, entry.component.as_str(), entry.stream, &entry.text)
+}
+
+fn line_of(at: u64, component: &str, stream: Stream, text: &str) -> String {
+    let stream = match stream {
         Stream::Stdout => "stdout",
         Stream::Stderr => "stderr",
         Stream::Agent => "agent",
     };
-    format!("{} {} {stream} | {}\n", utc(entry.at / 1_000), entry.component, entry.text)
+    format!("{} {component} {stream} | {text}\n", utc(at / 1_000))
+}
+
+/// Says that lines are missing here: of the component that is followed, and of nobody when that is all of them.
+fn gap(at: u64, component: Option<&ComponentName>, missed: u64) -> String {
+    let text = format!("{missed} lines are left out here: they came faster than they were read");
+    line_of(at, component.map_or("-", ComponentName::as_str), Stream::Agent, &text)
 }
 
 /// `/logs` with `follow`: the last lines, and each new one, until the client goes.
 pub(super) async fn follow(logs: &Logs, query: LogQuery, reply: HttpReply) {
-    let Ok(mut follower) = logs.follow(query.component, query.tail as usize, query.since) else {
+    let component = query.component;
+    let Ok(mut follower) = logs.follow(component.clone(), query.tail as usize, query.since) else {
         reply.send(503, TEXT, b"too many follow already\n".to_vec());
         return;
     };
     let stream = reply.stream(TEXT);
     let told = async {
         while let Some(followed) = follower.next().await {
-            if !tell(&stream, followed).await {
+            if !tell(&stream, component.as_ref(), followed).await {
                 return;
             }
         }
@@ -114,17 +125,27 @@ pub(super) async fn follow(logs: &Logs, query: LogQuery, reply: HttpReply) {
 }
 
 /// In pieces, because a megabyte may be there at once; `false` when the client has gone.
-async fn tell(stream: &HttpStream, Followed { lines, missed }: Followed) -> bool {
-    let gap = lines.last().filter(|_| missed > 0).map(|last| {
-        let text = format!("{missed} lines are left out here: they came faster than they were read");
-        LogEntry { stream: Stream::Agent, text, ..last.clone() }
-    });
+async fn tell(stream: &HttpStream, component: Option<&ComponentName>, followed: Followed) -> bool {
+    let Followed { lines, missed } = followed;
+    let gap = lines.last().filter(|_| missed > 0).map(|last| gap(last.at, component, missed));
     let mut piece = String::new();
-    for entry in lines.iter().chain(&gap) {
-        piece.push_str(&line(entry));
+    for line in lines.iter().map(line).chain(gap) {
+        piece.push_str(&line);
         if piece.len() >= PIECE_BYTES && !stream.send(mem::take(&mut piece).into_bytes()).await {
             return false;
         }
     }
     stream.send(piece.into_bytes()).await
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_gap_is_of_the_component_that_is_followed() {
+        let hello = "hello".parse().unwrap();
+        assert!(gap(0, Some(&hello), 3).starts_with("1970-01-01T00:00:00Z hello agent | 3 lines are left out here"));
+        assert!(gap(0, None, 3).starts_with("1970-01-01T00:00:00Z - agent | 3 lines are left out here"));
+    }
 }

@@ -1,6 +1,7 @@
 //! An answer without an end: lines as they come, until the client goes, does not read any more, or the agent ends. Served by
 //! the front, because it would hold a worker for as long.
 
+use super::front::Parting;
 use super::head::Head;
 use super::limits::{FOLLOW_BUFFER_BYTES, MAX_LINGER_BYTES, PROBE_AFTER, PROBE_EACH, PROBES, STALL_TIMEOUT};
 use super::refusal::{CROWDED, Refusal, UNAVAILABLE};
@@ -21,11 +22,11 @@ pub(super) async fn serve(
     kind: HttpKind,
     requests: &Sender<HttpRequest>,
     places: &Semaphore,
-) -> Result<(), Refusal> {
+) -> Result<Parting, Refusal> {
     if head.is_bodiless() {
         // Whoever wants the head alone follows nothing.
         let _ = within(STALL_TIMEOUT, begin(client, TEXT, head.takes_chunks())).await;
-        return Ok(());
+        return Ok(Parting::Linger);
     }
     let Some(_place) = places.try_acquire() else { return Err(CROWDED) };
     let answer = ask(kind, requests).await.ok_or(UNAVAILABLE)?;
@@ -33,14 +34,18 @@ pub(super) async fn serve(
     let Body::Pieces(pieces) = answer.body else { return Err(CROWDED) };
     // Without these it is noticed later that the client has gone.
     let _ = watch(client.get_ref());
-    or(gone(client), async {
+    let gone = async {
+        gone(client).await;
+        Parting::Linger
+    };
+    let told = async {
         let chunked = head.takes_chunks();
-        if let Some(Ok(())) = within(STALL_TIMEOUT, begin(client, answer.content_type, chunked)).await {
-            pass_on(client, &pieces, chunked).await;
+        match within(STALL_TIMEOUT, begin(client, answer.content_type, chunked)).await {
+            Some(Ok(())) => pass_on(client, &pieces, chunked).await,
+            _ => Parting::Reset,
         }
-    })
-    .await;
-    Ok(())
+    };
+    Ok(or(gone, told).await)
 }
 
 /// Makes the system notice when the client's machine is gone without a word.
@@ -74,16 +79,30 @@ async fn begin(mut client: &Async<TcpStream>, content_type: &str, chunked: bool)
     client.write_all(head.as_bytes()).await
 }
 
-async fn pass_on(mut client: &Async<TcpStream>, pieces: &Receiver<Vec<u8>>, chunked: bool) {
+async fn pass_on(client: &Async<TcpStream>, pieces: &Receiver<Vec<u8>>, chunked: bool) -> Parting {
     let mut end = End { client, of_chunks: chunked };
     while let Ok(piece) = pieces.recv().await {
         let framed = if chunked { chunk(&piece) } else { piece };
         end.of_chunks = false;
-        match within(STALL_TIMEOUT, client.write_all(&framed)).await {
-            Some(Ok(())) => end.of_chunks = chunked,
-            _ => return,
+        if hand_over(client, &framed).await.is_err() {
+            return Parting::Reset;
         }
+        end.of_chunks = chunked;
     }
+    Parting::Linger
+}
+
+/// Writes all of it to a client that goes on taking some, however slowly.
+async fn hand_over(mut client: &Async<TcpStream>, mut rest: &[u8]) -> io::Result<()> {
+    while !rest.is_empty() {
+        let taken = match within(STALL_TIMEOUT, client.write(rest)).await {
+            Some(taken) => taken?,
+            // Linux tells of room only once a third of its buffer is free, but takes something as soon as there is any.
+            None => client.get_ref().write(rest)?,
+        };
+        rest = &rest[taken..];
+    }
+    Ok(())
 }
 
 fn chunk(piece: &[u8]) -> Vec<u8> {

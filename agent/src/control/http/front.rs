@@ -12,6 +12,7 @@ use super::limits::{
 use super::refusal::{Refusal, TIMED_OUT, UNAVAILABLE};
 use super::{HttpKind, HttpRequest, follow, within};
 use rustix::io::fcntl_dupfd_cloexec;
+use rustix::net::sockopt;
 use smol::channel::{Receiver, Sender};
 use smol::future::{or, yield_now};
 use smol::io::{AsyncReadExt, AsyncWriteExt};
@@ -22,6 +23,15 @@ use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
 use std::os::fd::AsFd;
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
+use std::time::Duration;
+
+/// How the connection ends after an answer.
+pub(super) enum Parting {
+    /// Well, whether the client has taken it or not.
+    Linger,
+    /// At once, and the client is told by a reset.
+    Reset,
+}
 
 pub(super) struct Front {
     listener: Async<TcpListener>,
@@ -101,16 +111,23 @@ impl Front {
 
 async fn serve(client: &Client, counter: &Counter) {
     let mut stream = &client.stream;
-    let refused = match within(HEAD_TIMEOUT, read_head(stream)).await {
-        Some(Ok(bytes)) => answer(client, &bytes, counter).await.err(),
-        Some(Err(refusal)) => refusal,
-        None => Some(TIMED_OUT),
+    let answered = match within(HEAD_TIMEOUT, read_head(stream)).await {
+        Some(Ok(bytes)) => answer(client, &bytes, counter).await.map_err(Some),
+        Some(Err(refusal)) => Err(refusal),
+        None => Err(Some(TIMED_OUT)),
     };
     client.stage.set(Stage::Done);
-    if let Some(refusal) = refused {
-        let bytes = refusal.to_bytes();
-        // The client may be gone.
-        let _ = within(LINGER_TIMEOUT, stream.write_all(&bytes)).await;
+    match answered {
+        // An end would queue behind what it does not take, and the client would not learn of it.
+        Ok(Parting::Reset) => {
+            let _ = sockopt::set_socket_linger(stream.get_ref(), Some(Duration::ZERO));
+            return;
+        }
+        Ok(Parting::Linger) | Err(None) => (),
+        Err(Some(refusal)) => {
+            // The client may be gone.
+            let _ = within(LINGER_TIMEOUT, stream.write_all(&refusal.to_bytes())).await;
+        }
     }
     let _ = within(LINGER_TIMEOUT, linger(stream)).await;
 }
@@ -119,7 +136,9 @@ async fn serve(client: &Client, counter: &Counter) {
 async fn read_head(mut client: &Async<TcpStream>) -> Result<Vec<u8>, Option<Refusal>> {
     let mut bytes = Vec::new();
     let mut piece = [0; 1024];
-    while !head::is_complete(&bytes)? {
+    let mut seen = 0;
+    while !head::is_complete(&bytes, seen)? {
+        seen = bytes.len();
         match client.read(&mut piece).await {
             Ok(0) | Err(_) => return Err(None),
             Ok(read) => bytes.extend_from_slice(&piece[..read]),
@@ -129,9 +148,10 @@ async fn read_head(mut client: &Async<TcpStream>) -> Result<Vec<u8>, Option<Refu
 }
 
 /// Serves a client whose head is there. An error is for the client; there is none once the answer has begun.
-async fn answer(client: &Client, bytes: &[u8], counter: &Counter) -> Result<(), Refusal> {
+async fn answer(client: &Client, bytes: &[u8], counter: &Counter) -> Result<Parting, Refusal> {
     let mut stream = &client.stream;
     let head = head::parse(bytes)?;
+    head::check_fields(bytes)?;
     let here = stream.get_ref().local_addr().map_err(|_| UNAVAILABLE)?;
     head::check_host(bytes, here.ip())?;
     head::check_body(bytes)?;
@@ -155,13 +175,20 @@ async fn answer(client: &Client, bytes: &[u8], counter: &Counter) -> Result<(), 
         back.read_to_end(&mut answer).await?;
         io::Result::Ok((reader, answer))
     });
-    let Some(Ok((_reader, answer))) = begun.await else { return Err(UNAVAILABLE) };
+    let Some(Ok((_reader, mut answer))) = begun.await else { return Err(UNAVAILABLE) };
     if answer.is_empty() {
         return Err(UNAVAILABLE);
     }
+    announce_close(&mut answer);
     // A client that does not take it all has itself to blame.
     let _ = within(COPY_TIMEOUT, stream.write_all(&answer)).await;
-    Ok(())
+    Ok(Parting::Linger)
+}
+
+/// Says in the head of an answer that nothing more is answered here: tiny_http does not, and a client would ask again.
+fn announce_close(answer: &mut Vec<u8>) {
+    let Some(end) = answer.windows(2).position(|window| window == b"\r\n") else { return };
+    answer.splice(end..end, *b"\r\nConnection: close");
 }
 
 /// Whether there are the descriptors that serving one more request takes: without them tiny_http does not fail, but panics.

@@ -15,9 +15,10 @@ pub(super) struct Head<'a> {
     version: &'a str,
 }
 
-/// Whether the head has ended; an error when it never will within the bound.
-pub(super) fn is_complete(bytes: &[u8]) -> Result<bool, Refusal> {
-    if bytes.windows(4).any(|window| window == b"\r\n\r\n") {
+/// Whether the head has ended, of which so much was looked at before; an error when it never will within the bound.
+pub(super) fn is_complete(bytes: &[u8], seen: usize) -> Result<bool, Refusal> {
+    // The end may have begun in what was seen.
+    if end_of(&bytes[seen.saturating_sub(END.len() - 1)..]).is_some() {
         Ok(true)
     } else if bytes.len() >= MAX_HEAD_BYTES {
         // Not even the first line has ended: it is the target that is too long.
@@ -25,6 +26,13 @@ pub(super) fn is_complete(bytes: &[u8]) -> Result<bool, Refusal> {
     } else {
         Ok(false)
     }
+}
+
+/// What ends a head.
+const END: &[u8] = b"\r\n\r\n";
+
+fn end_of(bytes: &[u8]) -> Option<usize> {
+    bytes.windows(END.len()).position(|window| window == END)
 }
 
 /// Reads the request line.
@@ -50,6 +58,17 @@ pub(super) fn parse(bytes: &[u8]) -> Result<Head<'_>, Refusal> {
         _ if version.starts_with("HTTP/") => Err(VERSION),
         _ => Err(BAD),
     }
+}
+
+/// Whether each line after the first is a field. One with a space before its colon, or that goes on with the line before,
+/// would be skipped here, and be a field to others.
+pub(super) fn check_fields(bytes: &[u8]) -> Result<(), Refusal> {
+    let head = &bytes[..end_of(bytes).unwrap_or(bytes.len())];
+    let is_field = |line: &[u8]| {
+        let colon = line.iter().position(|byte| *byte == b':');
+        colon.is_some_and(|colon| colon > 0 && line[..colon].iter().all(u8::is_ascii_graphic))
+    };
+    if head.split(|byte| *byte == b'\n').skip(1).all(is_field) { Ok(()) } else { Err(BAD) }
 }
 
 /// Whether the `Host` of a request names this machine, which answers at `here`. A page of a stranger whose name was made
@@ -100,7 +119,11 @@ fn is_ours(host: &str, here: IpAddr) -> bool {
     };
     let bare = name.strip_prefix('[').and_then(|name| name.strip_suffix(']')).unwrap_or(name);
     match bare.parse::<IpAddr>() {
-        Ok(ip) => ip.is_loopback() || ip == here,
+        Ok(ip) => {
+            // To a listener on `[::]` an IPv4 address comes as one of IPv6.
+            let ip = ip.to_canonical();
+            ip.is_loopback() || ip == here.to_canonical()
+        }
         Err(_) => {
             let name = name.to_ascii_lowercase();
             name == "localhost" || name.ends_with(".localhost")
@@ -139,7 +162,7 @@ mod tests {
     fn a_head_is_reduced_to_its_first_line() {
         let bytes =
             b"GET /logs?tail=3 HTTP/1.0\r\nHost: x\r\nExpect: 100-continue\r\nContent-Length: 9\r\n\r\nsome body";
-        assert_eq!(is_complete(bytes), Ok(true));
+        assert_eq!(is_complete(bytes, 0), Ok(true));
         let head = parse(bytes).unwrap();
         assert_eq!(head.to_bytes(), b"GET /logs?tail=3 HTTP/1.0\r\nConnection: close\r\n\r\n");
         assert!(!head.takes_chunks() && !head.is_bodiless());
@@ -166,11 +189,34 @@ mod tests {
             let bytes = format!("{line}\r\n\r\n");
             assert_eq!(parse(bytes.as_bytes()).map_err(|refusal| refusal.code), Err(code), "{line}");
         }
-        assert_eq!(is_complete(&[b'x'; MAX_HEAD_BYTES - 1]), Ok(false));
-        assert_eq!(is_complete(&[b'x'; MAX_HEAD_BYTES]), Err(TOO_LONG));
+        assert_eq!(is_complete(&[b'x'; MAX_HEAD_BYTES - 1], 0), Ok(false));
+        assert_eq!(is_complete(&[b'x'; MAX_HEAD_BYTES], 0), Err(TOO_LONG));
         let mut fields = b"GET / HTTP/1.1\r\n".to_vec();
         fields.resize(MAX_HEAD_BYTES, b'x');
-        assert_eq!(is_complete(&fields), Err(HEAD_TOO_LARGE));
+        assert_eq!(is_complete(&fields, 0), Err(HEAD_TOO_LARGE));
+    }
+
+    #[test]
+    fn the_end_of_a_head_is_found_wherever_it_is_cut() {
+        let bytes = b"GET / HTTP/1.1\r\n\r\n";
+        for seen in 0..bytes.len() {
+            assert_eq!(is_complete(&bytes[..seen], 0), Ok(false), "{seen}");
+            assert_eq!(is_complete(bytes, seen), Ok(true), "{seen}");
+        }
+        assert_eq!(is_complete(b"\r\n\r\nseen", 8), Ok(false), "what was seen is not looked at again");
+    }
+
+    #[test]
+    fn each_line_is_a_field() {
+        let check = |fields: &str| check_fields(format!("GET / HTTP/1.1\r\n{fields}\r\nbody").as_bytes());
+        for fields in ["", "Host: x\r\n", "X:\r\nY:  a b : c \r\n", "X: y\nZ: z\r\n"] {
+            assert_eq!(check(fields), Ok(()), "{fields}");
+        }
+        for fields in
+            ["Host : x\r\n", "Host\t: x\r\n", ": x\r\n", "Host\r\n", "X: y\r\n Host: x\r\n", " \r\nHost: x\r\n"]
+        {
+            assert_eq!(check(fields), Err(BAD), "{fields}");
+        }
     }
 
     #[test]
@@ -206,6 +252,13 @@ mod tests {
             ["evil.example", "evil.example:9920", "localhost.evil.example", "192.0.2.8", "notlocalhost", "", "::"]
         {
             assert_eq!(check(&format!("Host: {host}\r\n")), Err(MISDIRECTED), "{host}");
+        }
+        for here in ["::ffff:192.0.2.7", "192.0.2.7"] {
+            let here = here.parse().unwrap();
+            for host in ["192.0.2.7:9920", "[::ffff:192.0.2.7]:9920", "127.0.0.1", "[::ffff:127.0.0.1]"] {
+                assert!(is_ours(host, here), "{host} at {here}");
+            }
+            assert!(!is_ours("192.0.2.8", here) && !is_ours("[::ffff:192.0.2.8]", here));
         }
         assert_eq!(check(""), Ok(()));
         assert_eq!(check("Host: localhost\r\nHost: evil.example\r\n"), Err(BAD));

@@ -51,11 +51,12 @@ pub(super) const LINGER_TIMEOUT: Duration = Duration::from_secs(1);
 /// Clients that follow at once: half of those that the logs have room for, so that as many operators can read along.
 pub(super) const MAX_FOLLOWERS: usize = 8;
 
-/// Within this time a client that follows takes the next piece, 24 KiB at the most. Lines that come meanwhile wait in
-/// the logs, whose bound is 1 MiB for each.
+/// Within this time a client that follows takes something of what waits for it. Lines that come meanwhile wait in the logs, whose
+/// bound is 1 MiB for each.
 pub(super) const STALL_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// Bytes on their way to a client that follows: much more would hide for long that it does not read any more.
+/// Bytes on their way to a client that follows: much more would hide for long that it does not read any more. Linux doubles
+/// it, and counts what it needs itself.
 pub(super) const FOLLOW_BUFFER_BYTES: usize = 128 * 1024;
 
 /// A client that follows and whose machine says nothing for so long is asked whether it is there, so often, and given up after

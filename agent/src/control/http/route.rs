@@ -4,7 +4,6 @@ use super::limits::DEFAULT_TAIL;
 use super::{HttpKind, TEXT};
 use shared::MAX_LOG_TAIL;
 use std::borrow::Cow;
-use std::str::FromStr;
 
 /// An answer that needs nobody: status, and a sentence.
 pub(super) type Refused = (u16, String);
@@ -47,9 +46,9 @@ fn logs(query: &str) -> Result<HttpKind, String> {
         None | Some("__all__") => None,
         Some(name) => Some(name.parse().map_err(|error| format!("{error}"))?),
     };
-    let tail = match tail.as_deref().map(usize::from_str) {
+    let tail = match tail.as_deref().map(number) {
         None => DEFAULT_TAIL,
-        Some(Ok(tail)) if tail <= MAX_LOG_TAIL as usize => tail,
+        Some(Some(tail)) if tail <= MAX_LOG_TAIL as usize => tail,
         Some(_) => return Err(format!("`tail` is a number of lines, at most {MAX_LOG_TAIL}")),
     };
     let since = since.as_deref().map(str::parse).transpose().map_err(|error| format!("`since`: {error}"))?;
@@ -59,6 +58,11 @@ fn logs(query: &str) -> Result<HttpKind, String> {
         Some(_) => return Err("`follow` is 1 or 0".into()),
     };
     Ok(HttpKind::Logs { component, tail, since, follow })
+}
+
+/// Digits alone: what Rust reads may have a sign.
+fn number(text: &str) -> Option<usize> {
+    text.bytes().all(|byte| byte.is_ascii_digit()).then(|| text.parse().ok())?
 }
 
 /// A value of a query as it was meant: `%3A` is a colon, which many clients never send as it is.
@@ -125,6 +129,8 @@ mod tests {
             "component=",
             "tail=",
             "tail=-1",
+            "tail=+1",
+            "tail=%2B1",
             "tail=10001",
             "tail=99999999999999999999",
             "tail=x",
