@@ -152,13 +152,13 @@ fn a_follower_that_reads_slowly_is_not_cut_off() {
     let writer = thread::spawn(move || {
         // More than there is ever room for.
         while !stopped.is_closed() {
-            assert!(say(&stream, &"x".repeat(16 * 1024)), "cut off");
+            assert!(say(&stream, &"x".repeat(256 * 1024)), "cut off");
         }
     });
     // For longer than one may stop that does not read, and at a pace that makes no room for a piece in that time.
     let began = Instant::now();
     while began.elapsed() < Duration::from_secs(25) {
-        client.read_exact(&mut [0; 4096]).unwrap();
+        client.read_exact(&mut [0; 16 * 1024]).unwrap();
         thread::sleep(Duration::from_secs(1));
     }
     stop.close();
