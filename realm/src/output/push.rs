@@ -97,6 +97,9 @@ pub(crate) fn verdict_text(rollout: &Rollout, verdict: Verdict) -> (Tone, String
             Tone::Bad,
             format!(
                 "the realm cannot be reached any more: `{name}` was as wanted on {good} of {}{and_away}",
+        Verdict::NoneLive if away == 0 => {
+            (Tone::Warning, format!("no known node matches: whoever has `{name}` will hear of it"))
+        }
                 counted(live, "node")
             ),
         ),
