@@ -5,7 +5,7 @@ use crate::exit::Failure;
 use crate::home::Home;
 use crate::output::{Terminal, Tone, clean, listed};
 use crate::session::{Event, Places, Reached, Session, WatchId};
-use shared::{NodeId, NodeReport, OwnerKey, RealmId, WatchReply, WatchRequest};
+use shared::{NodeId, NodeReport, NodeView, OwnerKey, RealmId, WatchReply, WatchRequest};
 use smol::{Executor, future};
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -98,12 +98,7 @@ pub(super) async fn survey(session: &mut Session, members: &[NodeId], follow: bo
             }
             Some(Event::Stopped) => return Err(Failure::new("the network has ended")),
             Some(Event::Watched { watch, reply }) => match reply {
-                WatchReply::Node(view) => {
-                    // What its own node has not signed does not count.
-                    if let Ok(report) = view.report.open(session.realm()) {
-                        survey.see(report, view.alive);
-                    }
-                }
+                WatchReply::Node(view) => survey.take(&view, session.realm()),
                 WatchReply::Current => survey.watches.extend(open.remove(&watch).map(|node| (watch, node))),
                 WatchReply::Log(_) | WatchReply::Runs(_) | WatchReply::Problem { .. } | WatchReply::End => {}
             },
@@ -116,13 +111,10 @@ pub(super) async fn survey(session: &mut Session, members: &[NodeId], follow: bo
             Some(_) => {}
         }
     }
-    if survey.watches.is_empty() && !members.is_empty() {
-        let lines: String = faults.iter().map(|(node, why)| format!("\n  {node}: {why}")).collect();
-        return Err(
-            Failure::new(format!("no node tells what it knows:{lines}")).hint("name another node with `--via ADDR`")
-        );
-    }
     survey.silent = faults;
+    if survey.watches.is_empty() && !members.is_empty() {
+        return Err(survey.nobody_tells());
+    }
     Ok(survey)
 }
 
@@ -141,6 +133,48 @@ impl Survey {
     pub(super) fn warn_of_silent(&self, terminal: &mut Terminal<'_>) {
         for (node, why) in &self.silent {
             terminal.say(Tone::Warning, &format!("{} does not tell what it knows: {}", node.short(), clean(why)));
+        }
+    }
+
+    /// Takes in what the nodes go on to tell, until that is enough or the time is over.
+    ///
+    /// # Errors
+    /// When none of them is left.
+    pub(super) async fn hear(
+        &mut self,
+        session: &mut Session,
+        until: Instant,
+        is_enough: impl Fn(&Views) -> bool,
+    ) -> Result<(), Failure> {
+        while !is_enough(&self.views) {
+            match session.next(Some(until)).await {
+                None => break,
+                Some(Event::Stopped) => return Err(Failure::new("the network has ended")),
+                Some(Event::Watched { reply: WatchReply::Node(view), .. }) => self.take(&view, session.realm()),
+                Some(Event::WatchEnded { watch, fault }) => {
+                    let why = fault.unwrap_or_else(|| "it ended too early".into());
+                    self.silent.extend(
+                        self.watches.extract_if(.., |(told, _)| *told == watch).map(|(_, node)| (node, why.clone())),
+                    );
+                    if self.watches.is_empty() {
+                        return Err(self.nobody_tells());
+                    }
+                }
+                Some(_) => {}
+            }
+        }
+        Ok(())
+    }
+
+    fn nobody_tells(&self) -> Failure {
+        let lines: String = self.silent.iter().map(|(node, why)| format!("\n  {node}: {why}")).collect();
+        Failure::new(format!("no node tells what it knows:{lines}")).hint("name another node with `--via ADDR`")
+    }
+
+    fn take(&mut self, view: &NodeView, realm: &RealmId) {
+        // What its own node has not signed does not count.
+        if let Ok(report) = view.report.open(realm) {
+            self.see(report, view.alive);
         }
     }
 

@@ -3,7 +3,7 @@
 use super::tell;
 use crate::exit::Failure;
 use crate::output::{Terminal, Tone, clean};
-use crate::rollout::{Progress, Rollout, Step, Until, Verdict};
+use crate::rollout::{Progress, Rollout, Step, Until, Verdict, Wanted, may_have};
 use crate::session::{Event, Session, WatchId};
 use shared::{Artifact, NodeId, Receipt, WatchReply, WatchRequest};
 use std::collections::{BTreeMap, BTreeSet};
@@ -195,9 +195,11 @@ impl<'a, 'w> Drive<'a, 'w> {
         self.ask_who_holds();
     }
 
-    /// A node that was not known before counts when it says itself that it is to run this push.
+    /// A node that was not known before counts when it says itself that it is to run this push, or has what is to be removed.
     fn is_meant(&self, report: &shared::NodeReport) -> bool {
-        report.components.iter().any(|component| component.intent == self.rollout.goal().intent)
+        let goal = self.rollout.goal();
+        goal.wanted == Wanted::Gone && may_have(report, &goal.name)
+            || report.components.iter().any(|component| component.intent == goal.intent)
     }
 
     fn answered(&mut self, node: NodeId, receipt: Result<Receipt, String>) -> Result<(), Failure> {

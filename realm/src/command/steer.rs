@@ -20,15 +20,24 @@ use std::time::{Duration, Instant};
 /// Within this time an entry node says what it holds: it has it in memory.
 const PULL_TIMEOUT: Duration = Duration::from_secs(10);
 
+/// Nobody is there whom it is for, says the entry node: for how long it is listened to whether somebody is. One that was
+/// just started has heard of the others within a second or two.
+const HEARD_WITHIN: Duration = Duration::from_secs(5);
+
 pub(super) fn run(steer: Steer, args: &SteerArgs, mut context: Context<'_, '_>) -> Result<Exit, Failure> {
     let begun = Instant::now();
     converse(async |executor| {
         let Connected { key, mut session, reached, .. } = connect_to_members(&mut context, executor).await?;
         let held = newest(&mut session, &reached.members, &key, IntentKey::Component(args.name.clone())).await?;
-        let survey = survey(&mut session, &reached.members, true).await?;
+        let mut survey = survey(&mut session, &reached.members, true).await?;
         let held = held.ok_or_else(|| {
             Failure::new(format!("nothing is known by the name `{}`", args.name)).hint("`realm ps` lists what there is")
         })?;
+        if matches!(held.body().payload, Payload::Push(_)) {
+            let is_there = |views: &Views| targets(steer, &args.name, &held, views).iter().any(|known| known.alive);
+            let until = (Instant::now() + HEARD_WITHIN).min(begun + args.timeout.0);
+            survey.hear(&mut session, until, is_there).await?;
+        }
         let change = change(steer, args, &held, &survey.views)?;
         if change.is_so {
             if args.json {
@@ -133,26 +142,30 @@ impl Change {
     }
 }
 
+/// Whom a change is for. Who is meant by what is removed is told, too, though it does not say that it has it: it may have
+/// got it just now, and the entry node may have heard nothing of it since it was started.
+fn targets(steer: Steer, name: &ComponentName, held: &Opened, views: &Views) -> Vec<Known> {
+    let body = held.body();
+    let is_push = matches!(body.payload, Payload::Push(_));
+    let is_meant = |known: &Known| {
+        let facts = NodeFacts { node: known.node, tags: &known.tags, platform: &known.platform };
+        is_push && body.audience.matches(&facts)
+    };
+    members(name, views).filter(|known| steer == Steer::Remove && known.has_name || is_meant(known)).collect()
+}
+
 /// The change that leads from what is held to what is wanted.
 fn change(steer: Steer, args: &SteerArgs, held: &Opened, views: &Views) -> Result<Change, Failure> {
     let name = &args.name;
-    let nodes: Vec<Known> = members(name, views).collect();
+    let targets = targets(steer, name, held, views);
     let Payload::Push(before) = held.body().payload.clone() else {
         if steer != Steer::Remove {
             return Err(Failure::new(format!("`{name}` was removed")).hint("`realm push` brings it back"));
         }
         // Whoever still has it has not heard of the removal, or has lost it.
-        let targets: Vec<Known> = nodes.into_iter().filter(|known| known.has_name).collect();
         let payload = Payload::Remove(Remove { name: name.clone() });
         let is_so = is_settled(&targets, args.require_all, |_| false);
         return Ok(Change { body: held.body().clone(), payload, targets, is_so });
-    };
-    let audience = &held.body().audience;
-    let meant =
-        |known: &Known| audience.matches(&NodeFacts { node: known.node, tags: &known.tags, platform: &known.platform });
-    let targets: Vec<Known> = match steer {
-        Steer::Remove => nodes.into_iter().filter(|known| known.has_name).collect(),
-        _ => nodes.into_iter().filter(meant).collect(),
     };
     let verb = match steer {
         Steer::Remove => {
@@ -169,8 +182,7 @@ fn change(steer: Steer, args: &SteerArgs, held: &Opened, views: &Views) -> Resul
         }
         Verb::Start if before.component.start => {
             let runs = |it: &ComponentReport| it.phase == Phase::Running && it.running == it.replicas;
-            targets.iter().any(|known| known.alive)
-                && is_settled(&targets, args.require_all, |known| stands(held, views, known, runs))
+            !targets.is_empty() && is_settled(&targets, args.require_all, |known| stands(held, views, known, runs))
         }
         _ => false,
     };
@@ -180,9 +192,11 @@ fn change(steer: Steer, args: &SteerArgs, held: &Opened, views: &Views) -> Resul
     Ok(Change { body: held.body().clone(), payload, targets, is_so })
 }
 
-/// Whether nothing is left to do: every live target is as wanted, and none is away where that matters.
+/// Whether nothing is left to do: every live target is as wanted, and none is away where that matters. Where all are away,
+/// nobody can tell.
 fn is_settled(targets: &[Known], require_all: bool, is_good: impl Fn(&Known) -> bool) -> bool {
-    targets.iter().all(|known| if known.alive { is_good(known) } else { !require_all })
+    let can_tell = targets.is_empty() || targets.iter().any(|known| known.alive);
+    can_tell && targets.iter().all(|known| if known.alive { is_good(known) } else { !require_all })
 }
 
 /// Whether a node reports of the intent that is held, and what is looked for.
@@ -223,4 +237,71 @@ pub(super) async fn newest(
             .hint("name another node with `--via ADDR`"));
     }
     Ok(newest)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::rollout::tests::{component, report};
+    use shared::{Audience, ComponentSpec, Digest, Limits, RealmId, Replicas, Restart, seal};
+
+    fn args() -> SteerArgs {
+        SteerArgs {
+            name: "hello".parse().unwrap(),
+            timeout: crate::cli::Timeout::default(),
+            require_all: false,
+            detach: false,
+            note: None,
+            json: false,
+        }
+    }
+
+    /// What is held: a push for everybody, last changed by this.
+    fn held(verb: Option<Verb>) -> Opened {
+        let key = OwnerKey::of_seed(&[1; 32]);
+        let component = ComponentSpec {
+            name: args().name,
+            artifact: Artifact { digest: Digest::of(b"x"), size: 1, chunks: Digest::of(b"list") },
+            limits: Limits::default(),
+            replicas: Replicas::default(),
+            restart: Restart::default(),
+            start: verb != Some(Verb::Stop),
+            args: Vec::new(),
+            env: Vec::new(),
+        };
+        let body = Body {
+            realm: RealmId::of_owner(&key.id()),
+            seq: shared::BUILD_FLOOR_UNIX_MS + 1,
+            issued_at: shared::BUILD_FLOOR_UNIX_MS + 1,
+            not_after: None,
+            audience: Audience::default(),
+            note: String::new(),
+            payload: Push { component, verb },
+        };
+        open(&seal(&key, &body).unwrap(), &Trust::Owner(key.id())).unwrap()
+    }
+
+    /// Two nodes, of which the first says that it has it, in this phase.
+    fn views(held: &Opened, phase: Phase, alive: [bool; 2]) -> Views {
+        let reports = [report(1, 1, vec![component(held.id(), phase)]), report(2, 1, Vec::new())];
+        reports.into_iter().zip(alive).map(|(report, alive)| (report.node, (report, alive))).collect()
+    }
+
+    #[test]
+    fn where_all_are_away_nobody_can_tell_that_it_is_so() {
+        let stop = held(Some(Verb::Stop));
+        let is_so = |views: &Views| change(Steer::Stop, &args(), &stop, views).unwrap().is_so;
+        assert!(is_so(&views(&stop, Phase::Stopped, [true, false])));
+        assert!(!is_so(&views(&stop, Phase::Stopped, [false, false])));
+        let start = held(Some(Verb::Start));
+        let nobody = views(&start, Phase::Running, [false, false]);
+        assert!(!change(Steer::Start, &args(), &start, &nobody).unwrap().is_so);
+    }
+
+    #[test]
+    fn a_removal_is_for_those_too_that_have_not_said_yet_that_they_have_it() {
+        let push = held(None);
+        let views = views(&push, Phase::Running, [true, true]);
+        assert_eq!(change(Steer::Remove, &args(), &push, &views).unwrap().targets.len(), 2);
+    }
 }

@@ -25,17 +25,28 @@ pub(crate) fn state_text(node: &NodeId, target: &Target, size: u64) -> (Tone, St
         (_, State::Settling(_)) => (Tone::Plain, "started".to_owned()),
         (_, State::Good(phase)) => (Tone::Good, phase.to_string()),
         (_, State::Gone) => (Tone::Good, "removed".to_owned()),
-        (_, State::Failed { .. }) => (Tone::Bad, format!("failed: {}", why(target))),
+        // Why it did is said in the end, once.
+        (_, State::Failed { outcome: Some(outcome), .. }) => {
+            (Tone::Bad, format!("failed: {}", clean(&outcome.to_string())))
+        }
+        (_, State::Failed { .. }) => (Tone::Bad, "failed".to_owned()),
     };
     (tone, format!("  {}  {text}", node.short()))
 }
 
-/// Why a node failed, in one line.
+/// A node's reason: the fault, and what to do about it where the node says that.
+fn parts(reason: &str) -> (&str, Option<&str>) {
+    let parts = reason.strip_suffix(')').and_then(|reason| reason.split_once(" (hint: "));
+    parts.map_or((reason, None), |(fault, hint)| (fault, Some(hint)))
+}
+
+/// Why a node failed, in one line. What to do about it is said by [`failure_hint`].
 pub(crate) fn why(target: &Target) -> String {
     let State::Failed { phase, outcome, reason } = target.state() else { return String::new() };
     let outcome = outcome.as_ref().map(ToString::to_string);
+    let reason = reason.as_deref().map(|reason| parts(reason).0);
     match (outcome, reason, phase) {
-        (Some(outcome), Some(reason), _) if outcome != *reason => clean(&format!("{outcome} ({reason})")),
+        (Some(outcome), Some(reason), _) if outcome != reason => clean(&format!("{outcome} ({reason})")),
         (Some(text), ..) => clean(&text),
         (None, Some(reason), _) => clean(reason),
         (None, None, Some(phase)) => phase.to_string(),
@@ -86,6 +97,9 @@ pub(crate) fn verdict_text(rollout: &Rollout, verdict: Verdict) -> (Tone, String
         }
         Verdict::Failed => (Tone::Bad, format!("`{name}` failed on {}{and_away}", counted(live, "node"))),
         Verdict::Part => (Tone::Bad, format!("`{name}` is as wanted on {good} of {}{and_away}", counted(live, "node"))),
+        Verdict::NoneLive if away == 0 => {
+            (Tone::Warning, format!("no known node matches: whoever has `{name}` will hear of it"))
+        }
         Verdict::NoneLive => (
             Tone::Warning,
             format!("no matching node is there: {} will get `{name}` when it is back", counted(away, "node")),
@@ -116,19 +130,23 @@ fn all_completed(rollout: &Rollout) -> bool {
     live.map(Target::state).all(|state| *state == State::Good(Phase::Completed))
 }
 
-/// The next step after a failure: what the outcome asks for, else the logs.
+/// The next step after a failure: what the outcome asks for, what the node says, else where more is to be seen.
 pub(crate) fn failure_hint(rollout: &Rollout) -> String {
-    let outcome = rollout.targets().values().find_map(|target| match target.state() {
-        State::Failed { outcome, .. } => outcome.clone(),
-        _ => None,
-    });
+    let failed = || {
+        rollout.targets().values().filter_map(|target| match target.state() {
+            State::Failed { outcome, reason, .. } => Some((outcome, reason)),
+            _ => None,
+        })
+    };
+    let outcome = failed().find_map(|(outcome, _)| outcome.clone());
+    let said = failed().find_map(|(_, reason)| parts(reason.as_deref()?).1);
     let name = &rollout.goal().name;
     match outcome {
         Some(Outcome::OutOfMemory) => "give it more with `--memory-max-mb`".into(),
         Some(Outcome::OutOfFuel) => "give it more with `--fuel`, or none to let it run without that limit".into(),
         Some(Outcome::DeadlineExceeded) => "give it more time with `--deadline-ms`".into(),
         Some(_) => format!("`realm logs {name}` shows more of what it printed"),
-        None => "`realm status` shows what the nodes run".into(),
+        None => said.map_or_else(|| format!("`realm ps` shows how `{name}` stands, and why"), clean),
     }
 }
 
@@ -137,5 +155,25 @@ pub(super) fn bytes(count: u64) -> String {
         0..1024 => format!("{count} B"),
         1024..1_048_576 => format!("{} KiB", count / 1024),
         _ => format!("{}.{} MiB", count / 1_048_576, count % 1_048_576 * 10 / 1_048_576),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::rollout::tests::{component, goal, intent, report};
+    use shared::ComponentReport;
+    use std::time::Duration;
+
+    #[test]
+    fn why_there_is_no_room_and_what_to_do_are_said_once() {
+        let mut push = Rollout::new(goal(), []);
+        let reason = Some("needs 25 MiB, the node has 24 MiB left (hint: `realm stop` something there)".into());
+        let failed = ComponentReport { reason, ..component(intent(1), Phase::Failed) };
+        push.observe(Duration::ZERO, &report(1, 1, vec![failed]), true);
+        let (node, target) = push.targets().iter().next().unwrap();
+        assert_eq!(state_text(node, target, 0).1.trim_start(), format!("{}  failed", node.short()));
+        assert_eq!(why(target), "needs 25 MiB, the node has 24 MiB left");
+        assert_eq!(failure_hint(&push), "`realm stop` something there");
     }
 }

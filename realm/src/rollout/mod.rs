@@ -225,10 +225,6 @@ impl Rollout {
                 _ => Verdict::Part,
             });
         }
-        let clears = matches!(self.goal.wanted, Wanted::Stopped | Wanted::Gone);
-        if self.targets.is_empty() && clears && progress.held {
-            return Step::Done(Verdict::Good);
-        }
         if !was_live && progress.held {
             return Step::Done(Verdict::NoneLive);
         }

@@ -18,7 +18,7 @@ fn name(text: &str) -> ComponentName {
     text.parse().unwrap()
 }
 
-fn goal() -> Goal {
+pub(crate) fn goal() -> Goal {
     Goal { name: name("hello"), intent: intent(1), wanted: Wanted::Running, require_all: false, until: Until::Running }
 }
 
@@ -184,6 +184,15 @@ fn nobody_there_waits_for_an_agent_to_hold_it() {
     assert_eq!(push.step(Progress { held: true, ..Progress::default() }), Step::Done(Verdict::NoneLive));
     assert_eq!(push.step(Progress { timed_out: true, ..Progress::default() }), Step::Done(Verdict::NoneLive));
     assert_eq!(Verdict::NoneLive.exit().code(), 5);
+}
+
+#[test]
+fn what_is_for_no_known_node_is_not_good_on_none() {
+    for wanted in [Wanted::Running, Wanted::Stopped, Wanted::Gone] {
+        let change = rollout(Goal { wanted, ..goal() }, &[]);
+        let held = Progress { held: true, ..Progress::default() };
+        assert_eq!(change.step(held), Step::Done(Verdict::NoneLive), "{wanted:?}");
+    }
 }
 
 #[test]
