@@ -8,6 +8,7 @@ pub mod adhoc;
 pub mod args;
 mod children;
 pub mod control;
+mod descriptors;
 pub mod guard;
 pub mod ipc;
 mod lock;

@@ -50,6 +50,27 @@ impl Bench {
         Bench { guard, host: Host::start(theirs, config, sender).unwrap(), events, dir }
     }
 
+    /// With a runner that is up, and the code of the first artifact at hand.
+    fn with_code() -> (Bench, UnixStream) {
+        let mut bench = Bench::start();
+        let runner = bench.runner();
+        let (job, output) = bench.compile();
+        bench.compiled(job, &output);
+        assert!(matches!(bench.event(), HostEvent::Prepared { result: Ok(()), .. }));
+        (bench, runner)
+    }
+
+    fn event(&self) -> HostEvent {
+        self.events.recv_blocking().unwrap()
+    }
+
+    /// Starts a run of the first artifact, and the runner is told so.
+    fn start_run(&self, runner: &mut UnixStream, number: u64) {
+        self.host.order(start(number)).unwrap();
+        let order = ipc::read_frame(runner).unwrap();
+        assert!(matches!(order, Some(ToRunner::Start { instance, .. }) if instance == number), "{order:?}");
+    }
+
     fn prepare(&self, number: u8) {
         let order = HostOrder::Prepare { digest: digest(number), input: "nowhere".into(), fuel: false };
         self.host.order(order).unwrap();
@@ -82,8 +103,11 @@ impl Bench {
     fn compiled(&mut self, job: u64, output: &Path) {
         std::fs::write(output, b"code").unwrap();
         let sha256 = *Digest::of(b"code").as_bytes();
-        let report = CompileReport::Ok { compat: "plain".into(), size: 4, sha256 };
-        let stdout = frame::encode(&report, ipc::FRAME_CAP).unwrap();
+        self.reported(job, &CompileReport::Ok { compat: "plain".into(), size: 4, sha256 });
+    }
+
+    fn reported(&mut self, job: u64, report: &CompileReport) {
+        let stdout = frame::encode(report, ipc::FRAME_CAP).unwrap();
         ipc::write_frame(&mut self.guard, &FromGuard::Compiled { job, status: "exit 0".into(), stdout }).unwrap();
     }
 
@@ -113,6 +137,14 @@ fn spec() -> ComponentSpec {
     }
 }
 
+fn start(instance: u64) -> HostOrder {
+    HostOrder::Start { instance, spec: Arc::new(spec()), memory_max_bytes: 1 << 20 }
+}
+
+fn unloadable(instance: u64) -> FromRunner {
+    FromRunner::Unloadable { instance, reason: "torn".into() }
+}
+
 #[test]
 fn usage_is_asked_of_the_runner_and_there_is_none_without_one() {
     let mut bench = Bench::start();
@@ -139,14 +171,8 @@ fn usage_is_asked_of_the_runner_and_there_is_none_without_one() {
 
 #[test]
 fn a_stop_is_obeyed_though_there_is_no_room_for_an_order() {
-    let mut bench = Bench::start();
-    let mut runner = bench.runner();
-    let (job, output) = bench.compile();
-    bench.compiled(job, &output);
-    assert!(matches!(bench.events.recv_blocking().unwrap(), HostEvent::Prepared { result: Ok(()), .. }));
-    let start = |instance| HostOrder::Start { instance, spec: Arc::new(spec()), memory_max_bytes: 1 << 20 };
-    bench.host.order(start(1)).unwrap();
-    assert!(matches!(ipc::read_frame(&mut runner).unwrap(), Some(ToRunner::Start { instance: 1, .. })));
+    let (bench, mut runner) = Bench::with_code();
+    bench.start_run(&mut runner, 1);
     // Nobody takes events, so that a guest that writes holds up the edge, until it has no room for orders either.
     let output = FromRunner::Output { instance: 1, stream: OutputStream::Stdout, bytes: b"x".to_vec() };
     for _ in 0..2 * MAX_EVENTS {
@@ -176,15 +202,52 @@ fn a_stop_is_obeyed_though_there_is_no_room_for_an_order() {
 }
 
 #[test]
-fn code_that_does_not_load_is_compiled_anew_once_and_again_when_that_failed() {
-    let mut bench = Bench::start();
-    let mut runner = bench.runner();
+fn a_run_that_is_to_end_does_not_start_anew_when_its_code_does_not_load() {
+    let (mut bench, mut runner) = Bench::with_code();
+    bench.start_run(&mut runner, 1);
+    bench.host.stop(1);
+    assert_eq!(ipc::read_frame(&mut runner).unwrap(), Some(ToRunner::Stop { instance: 1 }));
+    // That was said before the stop came, and the runner knows nothing of the run by then.
+    ipc::write_frame(&mut runner, &unloadable(1)).unwrap();
+    let event = bench.event();
+    assert!(matches!(&event, HostEvent::Exited { instance: 1, outcome: Outcome::Stopped, .. }), "{event:?}");
+    // The next one has the code compiled anew.
+    bench.start_run(&mut runner, 2);
+    ipc::write_frame(&mut runner, &unloadable(2)).unwrap();
+    assert!(matches!(bench.event(), HostEvent::CodeTorn { .. }));
+    bench.compile();
+}
+
+#[test]
+fn a_run_whose_artifact_is_forgotten_before_it_begins_is_stopped() {
+    let (mut bench, mut runner) = Bench::with_code();
+    let is_stopped = |event: &HostEvent, of: u64| matches!(event, HostEvent::Exited { instance, outcome: Outcome::Stopped, .. } if *instance == of);
+    // While its code is compiled anew.
+    bench.start_run(&mut runner, 1);
+    ipc::write_frame(&mut runner, &unloadable(1)).unwrap();
+    assert!(matches!(bench.event(), HostEvent::CodeTorn { .. }));
+    let (job, output) = bench.compile();
+    bench.host.order(HostOrder::Forget(digest(1))).unwrap();
+    assert_eq!(bench.order(), ToGuard::StopCompile { job });
+    let event = bench.event();
+    assert!(is_stopped(&event, 1), "{event:?}");
+    bench.compiled(job, &output);
+    // And when the runner finds that the code is gone.
+    bench.prepare(1);
     let (job, output) = bench.compile();
     bench.compiled(job, &output);
-    let event = |bench: &Bench| bench.events.recv_blocking().unwrap();
-    assert!(matches!(event(&bench), HostEvent::Prepared { result: Ok(()), .. }));
-    let start = |instance| HostOrder::Start { instance, spec: Arc::new(spec()), memory_max_bytes: 1 << 20 };
-    let unloadable = |instance| FromRunner::Unloadable { instance, reason: "torn".into() };
+    assert!(matches!(bench.event(), HostEvent::Prepared { result: Ok(()), .. }));
+    bench.start_run(&mut runner, 2);
+    bench.host.order(HostOrder::Forget(digest(1))).unwrap();
+    ipc::write_frame(&mut runner, &unloadable(2)).unwrap();
+    let event = bench.event();
+    assert!(is_stopped(&event, 2), "{event:?}");
+}
+
+#[test]
+fn code_that_does_not_load_is_compiled_anew_once_and_again_when_that_failed() {
+    let (mut bench, mut runner) = Bench::with_code();
+    let event = Bench::event;
     let is_torn = |event: &HostEvent| matches!(event, HostEvent::CodeTorn { digest: of, .. } if *of == digest(1));
     bench.host.order(start(1)).unwrap();
     for round in 0..2 {
@@ -207,10 +270,7 @@ fn code_that_does_not_load_is_compiled_anew_once_and_again_when_that_failed() {
     for instance in [2, 3] {
         bench.host.order(start(instance)).unwrap();
         let (job, _) = bench.compile();
-        let report = CompileReport::Failed { reason: "the disk is full".into() };
-        let stdout = frame::encode(&report, ipc::FRAME_CAP).unwrap();
-        let compiled = FromGuard::Compiled { job, status: "exit 1".into(), stdout };
-        ipc::write_frame(&mut bench.guard, &compiled).unwrap();
+        bench.reported(job, &CompileReport::Failed { reason: "the disk is full".into() });
         let HostEvent::Exited { instance: of, outcome: Outcome::Trap(why), .. } = event(&bench) else { panic!() };
         assert!(of == instance && why.contains("the disk is full"), "{why}");
         assert!(matches!(event(&bench), HostEvent::Prepared { result: Err(failed), .. } if !failed.for_good));
@@ -250,15 +310,32 @@ fn what_a_former_agent_left_is_removed() {
     let dir = tempfile::tempdir().unwrap();
     let unfinished = dir.path().join("1.compiling");
     std::fs::write(&unfinished, b"co").unwrap();
-    let mut bench = Bench::start_in(dir);
+    let _bench = Bench::start_in(dir);
     assert!(!unfinished.exists());
-    let (old, other) = (bench.dir.path().join("0bad5"), bench.dir.path().join("notes"));
-    for dir in [&old, &other] {
-        std::fs::create_dir(dir).unwrap();
-        std::fs::write(dir.join(digest(5).hex()), b"code").unwrap();
+}
+
+#[test]
+fn code_of_another_engine_is_kept_until_there_is_code_of_this_one() {
+    let mut bench = Bench::start();
+    let (old, metered) = (bench.dir.path().join("0bad5"), bench.dir.path().join("fuelled"));
+    for (dir, number) in [(&old, 1), (&old, 2), (&metered, 1)] {
+        std::fs::create_dir_all(dir).unwrap();
+        std::fs::write(dir.join(digest(number).hex()), b"code").unwrap();
     }
     let _runner = bench.runner();
-    bench.compile();
-    assert!(!old.exists(), "code of another engine");
-    assert!(other.exists(), "not named as ours");
+    let (job, _) = bench.compile();
+    bench.reported(job, &CompileReport::Failed { reason: "the disk is full".into() });
+    assert!(matches!(bench.event(), HostEvent::Prepared { result: Err(_), .. }));
+    let there = |dir: &Path, number| dir.join(digest(number).hex()).exists();
+    assert!(there(&old, 1), "its agent may come back");
+    bench.prepare(1);
+    let (job, output) = bench.compile();
+    bench.compiled(job, &output);
+    assert!(matches!(bench.event(), HostEvent::Prepared { result: Ok(()), .. }));
+    assert!(!there(&old, 1) && there(&old, 2) && there(&metered, 1));
+    bench.prepare(2);
+    let (job, output) = bench.compile();
+    bench.compiled(job, &output);
+    assert!(matches!(bench.event(), HostEvent::Prepared { result: Ok(()), .. }));
+    assert!(!old.exists(), "nothing is left of it");
 }

@@ -9,7 +9,7 @@ use super::outbox::Outbox;
 use super::outcome::Ended;
 use super::output::GuestOutput;
 use super::pace::{Pace, Paced};
-use super::prepared::{Cache, Prepared};
+use super::prepared::{Cache, NotLoaded, Prepared};
 use super::ticker::{Computing, Ticker};
 use super::{MAX_INSTANCES, lock};
 use crate::ipc::{FromRunner, RunSpec};
@@ -164,7 +164,7 @@ impl Instances {
         drop(forgotten);
     }
 
-    /// Reports that a run cannot begin, and forgets it.
+    /// Reports that a run cannot begin before its component is compiled anew, and forgets it.
     fn refuse(&self, instance: u64, reason: String) {
         let mut running = lock(&self.running);
         let forgotten = running.instances.remove(&instance);
@@ -212,9 +212,13 @@ impl Loader {
             }
             let Start { cwasm, cwasm_sha256, spec, .. } = &start;
             let loaded = catch_unwind(AssertUnwindSafe(|| self.cache.get(cwasm, *cwasm_sha256, spec.fuel.is_some())));
-            match loaded.unwrap_or_else(|_| Err("the compiled component cannot be loaded".to_owned())) {
+            let panicked = |_| Err(NotLoaded::Fault("the compiled component cannot be loaded".to_owned()));
+            match loaded.unwrap_or_else(panicked) {
                 Ok(prepared) => self.set_going((start, pace, meter), prepared),
-                Err(why) => self.instances.refuse(instance, why),
+                // Compiled anew, it would start.
+                Err(_) if pace.is_stopped() => self.instances.finish(instance, Outcome::Stopped.into()),
+                Err(NotLoaded::Unloadable(why)) => self.instances.refuse(instance, why),
+                Err(NotLoaded::Fault(why)) => self.instances.finish(instance, Ended::host_fault(why)),
             }
         }
     }

@@ -22,6 +22,7 @@ mod pace;
 mod prepared;
 mod ticker;
 
+use crate::descriptors;
 use crate::ipc::{self, FromRunner, IpcError, ToRunner};
 use engine::Flavours;
 use host::Host;
@@ -72,6 +73,8 @@ impl From<io::Error> for RunnerError {
 #[must_use]
 pub fn main() -> ExitCode {
     oom::volunteer(oom::RUNNER);
+    // A loaded component holds a few of them.
+    let _ = descriptors::raise_limit();
     let socket = io::stdin().as_fd().try_clone_to_owned().map(UnixStream::from);
     match socket.map_err(RunnerError::from).and_then(run) {
         Ok(()) => ExitCode::SUCCESS,

@@ -90,6 +90,37 @@ fn compiled_code_that_is_not_what_it_should_be_is_not_loaded() {
 }
 
 #[test]
+fn compiled_code_that_cannot_be_read_is_not_blamed() {
+    let mut runner = Runner::start();
+    let (path, digest) = runner.place(&wasm(&spinner()), false);
+    // A directory opens, and reading it fails, as of a disk with a fault.
+    let directory = path.parent().unwrap().to_owned();
+    let instance = runner.begin_placed((directory, digest), spec());
+    let seen = runner.end(instance);
+    let Outcome::Trap(text) = seen.outcome() else { panic!("{:?}", seen.outcome()) };
+    assert!(!seen.started && text.starts_with("host fault: the compiled component cannot be read"), "{text}");
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn a_run_that_is_stopped_while_it_is_loaded_is_stopped_though_its_code_does_not_load() {
+    let mut runner = Runner::start();
+    let (path, digest) = runner.place(&wasm(&spinner()), false);
+    let slow = path.with_extension("fifo");
+    fifo(&slow);
+    let instance = runner.begin_placed((slow.clone(), digest), spec());
+    // Opens once the loader reads.
+    let mut held = std::fs::OpenOptions::new().write(true).open(&slow).unwrap();
+    runner.tell(&ToRunner::Stop { instance });
+    // The answer comes after the stop.
+    runner.usages();
+    held.write_all(b"garbage").unwrap();
+    drop(held);
+    let seen = runner.end(instance);
+    assert_eq!((seen.started, seen.outcome()), (false, &Outcome::Stopped));
+}
+
+#[test]
 fn a_start_that_is_stopped_at_once_is_reported_once() {
     let mut runner = Runner::start();
     let placed = runner.place(&wasm(&spinner()), false);

@@ -92,7 +92,7 @@ fn a_full_disk_is_a_failure_and_no_refusal() {
 fn the_compile_child_limits_itself_and_ends_with_its_parent() {
     let dir = tempfile::tempdir().unwrap();
     let fifo = dir.path().join("in.wasm");
-    rustix::fs::mknodat(rustix::fs::CWD, &fifo, rustix::fs::FileType::Fifo, rustix::fs::Mode::RWXU, 0).unwrap();
+    crate::support::fifo(&fifo);
     let mut child = compile(&fifo, &dir.path().join("out.cwasm"), false);
     // Opens once the child reads: its limits are set by then, and it waits for the rest of its input.
     let held = std::fs::OpenOptions::new().write(true).open(&fifo).unwrap();
@@ -120,6 +120,24 @@ fn the_runner_process_ends_with_its_socket() {
         let score = std::fs::read_to_string(format!("/proc/{}/oom_score_adj", child.id())).unwrap();
         assert!(score.trim().parse::<i32>().unwrap() >= 500, "it goes before control: {score}");
     }
+    drop(socket);
+    assert!(child.wait().unwrap().success());
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn the_runner_process_raises_its_limit_of_descriptors() {
+    let (mut socket, theirs) = UnixStream::pair().unwrap();
+    let mut low = Command::new("sh");
+    low.args(["-c", r#"ulimit -Sn 64 && exec "$0" runner"#]).arg(agent().get_program());
+    let mut child = low.stdin(Stdio::from(OwnedFd::from(theirs))).spawn().unwrap();
+    // The shell's end of it, or the runner's end would go unnoticed.
+    drop(low);
+    assert!(matches!(ipc::read_frame(&mut socket).unwrap(), Some(FromRunner::Ready { .. })));
+    let limits = std::fs::read_to_string(format!("/proc/{}/limits", child.id())).unwrap();
+    let files = limits.lines().find_map(|line| line.strip_prefix("Max open files")).unwrap();
+    let soft: u64 = files.split_whitespace().next().unwrap().parse().unwrap();
+    assert!(soft > 64, "{files}");
     drop(socket);
     assert!(child.wait().unwrap().success());
 }

@@ -5,7 +5,7 @@ use agent::runner::{self, RunnerError, compile};
 use shared::{Digest, Outcome};
 use std::collections::HashMap;
 use std::os::unix::net::UnixStream;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
@@ -36,6 +36,12 @@ pub fn spinner() -> String {
 
 pub fn wasm(wat: &str) -> Vec<u8> {
     wat::parse_str(wat).unwrap()
+}
+
+/// A pipe in the place of a file: whoever opens it to write knows that it is being read, and what is read waits for that.
+#[cfg(target_os = "linux")]
+pub fn fifo(path: &Path) {
+    rustix::fs::mknodat(rustix::fs::CWD, path, rustix::fs::FileType::Fifo, rustix::fs::Mode::RWXU, 0).unwrap();
 }
 
 /// Limits that are in nobody's way.

@@ -50,7 +50,11 @@ struct Siblings {
 
 const SIBLINGS: [Siblings; 2] = [
     // Each is a process of its own. They speak `ipc`; `args` is what was typed; the others are what two of them need.
-    Siblings { parent: &["agent"], hubs: &[], common: &["args", "children", "ipc", "lock", "machine", "signals"] },
+    Siblings {
+        parent: &["agent"],
+        hubs: &[],
+        common: &["args", "children", "descriptors", "ipc", "lock", "machine", "signals"],
+    },
     // `node` is the policy, the others are edges; `daemon` is the one place that knows both. `disk`: forms that they share.
     Siblings { parent: &["agent", "control"], hubs: &["daemon"], common: &["disk"] },
 ];

@@ -1,6 +1,6 @@
 //! The state behind the host edge: which runner there is, what it runs, what is compiled and what is being compiled.
 
-use super::cwasm::{self, Code};
+use super::cwasm::Code;
 use super::link;
 use super::wishes::{Job, Wish};
 use super::{HostConfig, HostEvent, HostOrder, PrepareFailed, Stops};
@@ -33,6 +33,8 @@ pub(super) struct Run {
     memory_max_bytes: u64,
     /// Whether its code was compiled anew because it could not be loaded: that is done once for each run.
     pub(super) is_second: bool,
+    /// The runner was told to end it.
+    pub(super) is_stopped: bool,
 }
 
 impl Run {
@@ -138,7 +140,7 @@ impl Actor {
                 self.next_wish();
             }
             HostOrder::Start { instance, spec, memory_max_bytes } => {
-                let run = Run { instance, spec, memory_max_bytes, is_second: false };
+                let run = Run { instance, spec, memory_max_bytes, is_second: false, is_stopped: false };
                 self.live.insert(instance, run.clone());
                 self.newest = self.newest.max(instance);
                 self.waiting.push(run);
@@ -175,14 +177,18 @@ impl Actor {
     fn stop(&mut self, instance: u64) {
         if let Some(at) = self.waiting.iter().position(|run| run.instance == instance) {
             self.waiting.remove(at);
-            self.live.remove(&instance);
             self.never_ran(instance, Outcome::Stopped);
         } else {
+            // Should it not have begun, it must not begin anew.
+            if let Some(run) = self.live.get_mut(&instance) {
+                run.is_stopped = true;
+            }
             self.tell_runner(ToRunner::Stop { instance });
         }
     }
 
-    pub(super) fn never_ran(&self, instance: u64, outcome: Outcome) {
+    pub(super) fn never_ran(&mut self, instance: u64, outcome: Outcome) {
+        self.live.remove(&instance);
         self.send(HostEvent::Exited { instance, outcome, detail: Vec::new(), usage: RunUsage::default() });
     }
 
@@ -290,7 +296,6 @@ impl Actor {
     fn runner_said(&mut self, word: FromRunner) {
         match word {
             FromRunner::Ready { compat, compat_fuel } => {
-                cwasm::keep_only(&self.config.cwasm, &[&compat, &compat_fuel]);
                 self.compat = Some((compat, compat_fuel));
                 if let Runner::Greeting(orders) = std::mem::take(&mut self.runner) {
                     self.runner = Runner::Up(orders);

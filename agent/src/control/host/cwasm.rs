@@ -83,21 +83,6 @@ pub(super) fn remove_unfinished(dir: &Path) {
     entries.flatten().map(|entry| entry.path()).filter(unfinished).for_each(|path| _ = fs::remove_file(path));
 }
 
-/// Removes code for other engines than those of this runner: an agent of another version has left it, and could load it
-/// only after it was put back, when it compiles anew.
-pub(super) fn keep_only(dir: &Path, compat: &[&str; 2]) {
-    let Ok(kinds) = fs::read_dir(dir) else { return };
-    for kind in kinds.flatten() {
-        let name = kind.file_name();
-        let Some(name) = name.to_str() else { continue };
-        // Directories that are not named as ours are left alone.
-        let is_ours = name.len() == compat[0].len() && name.bytes().all(|byte| byte.is_ascii_hexdigit());
-        if is_ours && !compat.contains(&name) {
-            let _ = fs::remove_dir_all(kind.path());
-        }
-    }
-}
-
 /// Artifacts that there is compiled code of in `dir` and that nothing names, `most` of them.
 #[must_use]
 pub fn unnamed(dir: &Path, is_named: impl Fn(&Digest) -> bool, most: usize) -> BTreeSet<Digest> {
@@ -113,13 +98,17 @@ pub(super) fn discard(code: &Code) {
     let _ = fs::remove_file(&code.path);
 }
 
-/// Removes what was compiled of an artifact, for every kind of engine.
-pub(super) fn forget(dir: &Path, digest: &Digest) {
+/// Removes what was compiled of an artifact, for every kind of engine but those in `except`.
+pub(super) fn forget(dir: &Path, digest: &Digest, except: &[&str]) {
     let Ok(kinds) = fs::read_dir(dir) else { return };
-    for kind in kinds.flatten() {
+    let is_excepted = |name: &std::ffi::OsStr| except.iter().any(|kind| name == *kind);
+    for kind in kinds.flatten().filter(|kind| !is_excepted(&kind.file_name())) {
         let path = kind.path().join(digest.hex());
         let _ = fs::remove_file(seal_path(&path));
-        let _ = fs::remove_file(path);
+        if fs::remove_file(path).is_ok() {
+            // It goes when it is empty: nothing else would remove that of an engine which is no more.
+            let _ = fs::remove_dir(kind.path());
+        }
     }
 }
 

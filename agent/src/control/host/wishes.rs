@@ -2,10 +2,10 @@
 
 use super::actor::{Actor, Run};
 use super::cwasm::{self, Code};
-use super::{HostEvent, PrepareFailed};
+use super::{HostConfig, HostEvent, PrepareFailed};
 use crate::ipc::{self, CompileReport, ToGuard};
 use shared::{Digest, Outcome};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 /// A wish for compiled code.
 #[derive(Clone)]
@@ -27,7 +27,7 @@ pub(super) struct Job {
 
 impl Actor {
     /// Nobody wants code of this artifact any more: what there is is removed, and what is under way is given up. Whoever
-    /// wants it later asks anew.
+    /// wants it later asks anew. Nor does anybody want the runs that wait for it.
     pub(super) fn forget(&mut self, digest: &Digest) {
         self.ready.retain(|(other, _), _| other != digest);
         self.inputs.retain(|(other, _), _| other != digest);
@@ -37,7 +37,10 @@ impl Actor {
             let job = job.number;
             self.ask_guard(&ToGuard::StopCompile { job });
         }
-        cwasm::forget(&self.config.cwasm, digest);
+        cwasm::forget(&self.config.cwasm, digest, &[]);
+        for run in self.waiting.extract_if(.., |run| run.code().0 == *digest).collect::<Vec<_>>() {
+            self.never_ran(run.instance, Outcome::Stopped);
+        }
     }
 
     /// Serves the next wish: from what is at hand, from the disk, or by a compile child, one at a time.
@@ -68,7 +71,7 @@ impl Actor {
     }
 
     /// The code of a run is not at hand. It was once, or nobody would start the run, so that it is compiled anew; the run
-    /// waits for that.
+    /// waits for that, unless the artifact was forgotten meanwhile.
     pub(super) fn want_code_for(&mut self, run: Run) {
         let (digest, fuel) = run.code();
         let is = |wish: &Wish| wish.digest == digest && wish.fuel == fuel;
@@ -80,13 +83,17 @@ impl Actor {
                 self.next_wish();
             }
             Some(_) => self.waiting.push(run),
-            None => self.cannot_run(&run, "its compiled code is gone".into()),
+            None => self.never_ran(run.instance, Outcome::Stopped),
         }
     }
 
     /// The runner does not load the code of a run: the disk has changed it.
     pub(super) fn unloadable(&mut self, instance: u64, reason: String) {
         let Some(mut run) = self.live.get(&instance).cloned() else { return };
+        if run.is_stopped {
+            // The runner had forgotten it when it was told to end it. What is wrong with the code, the next run finds.
+            return self.never_ran(instance, Outcome::Stopped);
+        }
         if let Some(code) = self.ready.remove(&run.code()) {
             cwasm::discard(&code);
             self.send(HostEvent::CodeTorn { digest: run.code().0, reason: reason.clone() });
@@ -99,7 +106,6 @@ impl Actor {
     }
 
     fn cannot_run(&mut self, run: &Run, reason: String) {
-        self.live.remove(&run.instance);
         self.never_ran(run.instance, Outcome::Trap(reason));
     }
 
@@ -127,12 +133,7 @@ impl Actor {
         }
         let result = match ipc::read_frame(&mut &*stdout) {
             Ok(Some(CompileReport::Ok { compat, sha256, .. })) => {
-                let sha256 = Digest::from_bytes(sha256);
-                let kept = cwasm::keep(&self.config.cwasm, &self.config.seed, &compat, &wish.digest, &output, sha256);
-                kept.map_err(|error| PrepareFailed {
-                    for_good: false,
-                    reason: format!("cannot keep the code: {}", shared::files::fault(&error)),
-                })
+                self.keep(&wish.digest, &compat, &output, Digest::from_bytes(sha256))
             }
             Ok(Some(CompileReport::Refused { reason, hint })) => {
                 let reason = if hint.is_empty() { reason } else { format!("{reason} (hint: {hint})") };
@@ -154,6 +155,20 @@ impl Actor {
         let _ = std::fs::remove_file(&output);
         self.prepared(&wish, result);
         self.next_wish();
+    }
+
+    /// Keeps fresh code. What an agent of another version has left of the artifact goes now and not before: put back, that
+    /// agent would have to compile anew, and where this one cannot, for want of room on the disk, neither could that one.
+    fn keep(&self, digest: &Digest, compat: &str, fresh: &Path, sha256: Digest) -> Result<Code, PrepareFailed> {
+        let HostConfig { cwasm: dir, seed } = &self.config;
+        let code = cwasm::keep(dir, seed, compat, digest, fresh, sha256).map_err(|error| PrepareFailed {
+            for_good: false,
+            reason: format!("cannot keep the code: {}", shared::files::fault(&error)),
+        })?;
+        if let Some((plain, fuelled)) = &self.compat {
+            cwasm::forget(dir, digest, &[compat, plain, fuelled]);
+        }
+        Ok(code)
     }
 
     pub(super) fn prepared(&mut self, wish: &Wish, result: Result<Code, PrepareFailed>) {
