@@ -36,7 +36,7 @@ impl Skips {
         let count = said.lines().count();
         println!("tests that were skipped: {count}");
         if strict && count > 0 {
-            let hint = "`CI` is set, so this machine has to have what they need: root, iproute2, iptables and promtool";
+            let hint = "`CI` is set, so this machine has to have what they need: root, iproute2, iptables, util-linux and promtool";
             return Err(format!("tests that were skipped: {count}\nhint: {hint}"));
         }
         Ok(())
