@@ -9,5 +9,6 @@ pub mod http;
 pub mod logs;
 pub mod node;
 pub mod store;
+mod timeout;
 
 pub use daemon::main;

@@ -187,6 +187,36 @@ fn a_random_neighbour_is_asked_from_time_to_time() {
 }
 
 #[test]
+fn a_neighbour_whose_reports_say_that_it_holds_the_same_is_not_asked() {
+    let mut bench = Bench::new();
+    let ours = push(1, |_| {});
+    bench.accept(&ours);
+    bench.meet(1, Role::Node, true);
+    answer(&mut bench, 1, SyncReply::Same);
+    let listen = |bench: &mut Bench, held: &[IndexEntry], counts: std::ops::Range<u64>| {
+        let mut questions = 0;
+        for count in counts {
+            bench.give(Input::Reported { ticket: None, report: holding(1, count, held) });
+            questions += compares(&bench.wait(10_000));
+        }
+        questions
+    };
+    let same = [entry(&ours)];
+    assert_eq!(listen(&mut bench, &same, 1..31), 0, "in five minutes");
+    // It has fallen silent: that may be because nothing of it comes here any more.
+    let mut questions = 0;
+    for _ in 0..300 {
+        questions += compares(&bench.wait(1_000));
+        answer(&mut bench, 1, SyncReply::Same);
+    }
+    assert!((2..=8).contains(&questions), "{questions} in five minutes of silence");
+    // What it said of an earlier state does not count for the one that is held now.
+    listen(&mut bench, &same, 31..32);
+    bench.accept(&named("other", 2));
+    assert!(compares(&bench.wait(91_000)) > 0);
+}
+
+#[test]
 fn a_peer_that_is_not_admitted_is_asked_nothing() {
     let mut bench = Bench::new();
     assert!(asked(&bench.meet(1, Role::Node, false)).is_empty());

@@ -55,8 +55,8 @@ const SIBLINGS: [Siblings; 2] = [
         hubs: &[],
         common: &["args", "children", "descriptors", "ipc", "lock", "machine", "signals"],
     },
-    // `node` is the policy, the others are edges; `daemon` is the one place that knows both. `disk`: forms that they share.
-    Siblings { parent: &["agent", "control"], hubs: &["daemon"], common: &["disk"] },
+    // `node` is the policy, the others are edges; `daemon` is the one place that knows both. `disk`, `timeout`: what they share.
+    Siblings { parent: &["agent", "control"], hubs: &["daemon"], common: &["disk", "timeout"] },
 ];
 
 /// Crates of the workspace: `xtask` names none of them.

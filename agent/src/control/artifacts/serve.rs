@@ -8,6 +8,7 @@ use super::limits::{
 use super::lists::{Look, Whole};
 use super::partial::Partial;
 use super::store;
+use crate::control::timeout::within;
 use shared::mesh::MeshStream;
 use shared::{Artifact, BlobReply, BlobRequest, NodeId};
 use smol::Timer;
@@ -224,16 +225,6 @@ fn all_bits(count: u32) -> Vec<u8> {
         *last = (1 << (count % 8)) - 1;
     }
     bits
-}
-
-/// `None` when it takes longer.
-async fn within<T>(time: Duration, work: impl Future<Output = T>) -> Option<T> {
-    let work = async { Some(work.await) };
-    let late = async {
-        Timer::after(time).await;
-        None
-    };
-    or(work, late).await
 }
 
 #[cfg(test)]

@@ -1,5 +1,6 @@
 //! What happens next, of all that can happen; and what an event of an edge means to the node.
 
+use super::alarm::Alarm;
 use super::journal::log;
 use super::{Daemon, Inboxes, MAX_WATCHERS, Waiting, Word, backtrace, pages, streams, usage, watch};
 use crate::control::artifacts::ArtifactEvent;
@@ -28,12 +29,19 @@ pub(super) enum Event {
 
 /// Waits for the next event. Of several that are there, what ends the agent comes first, then what frees somebody
 /// who waits.
-pub(super) async fn next(inboxes: &Inboxes, wake_ms: Option<u64>, ending: Option<Instant>, started: Instant) -> Event {
-    let wake = wake_ms.map(|at| started + Duration::from_millis(at));
+pub(super) async fn next(
+    inboxes: &Inboxes,
+    alarm: &mut Alarm,
+    wake: Option<Instant>,
+    ending: Option<Instant>,
+) -> Event {
     at(ending, Event::Overdue)
         .or(from(&inboxes.host, Event::Host))
         .or(from(&inboxes.store, Event::Store))
-        .or(at(wake, Event::Woke))
+        .or(async {
+            alarm.wait(wake).await;
+            Event::Woke
+        })
         .or(from(&inboxes.http, Event::Http))
         .or(from(&inboxes.words, Event::Word))
         .or(from(&inboxes.artifacts, Event::Artifact))

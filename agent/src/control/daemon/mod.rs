@@ -1,6 +1,7 @@
 //! The one place that knows both the policy and the edges: one loop takes what happened, asks the node what to do
 //! about it, and hands the orders down. It never waits for an edge; an edge that has no room is an input too.
 
+mod alarm;
 mod backtrace;
 mod crew;
 mod descriptors;
@@ -21,6 +22,7 @@ use crate::control::http::{Http, HttpRequest};
 use crate::control::logs::Logs;
 use crate::control::node::{Input, Node, Now, Ticket};
 use crate::control::store::{Store, StoreEvent, StorePaths};
+use alarm::Alarm;
 use crew::Crew;
 use shared::mesh::{GossipId, Mesh, MeshEvent, MeshTask};
 use shared::{ComponentName, NodeId, NodeRuns, NodeView, Receipt, SyncReply, SyncRequest, Tag};
@@ -30,7 +32,7 @@ use std::collections::{HashMap, VecDeque};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::AtomicUsize;
-use std::time::{Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 /// Events of one edge that may wait for the loop. Each edge waits when its own queue is full, so a talkative one
 /// holds up itself and nobody else.
@@ -132,9 +134,10 @@ pub fn main(args: AgentArgs) -> Result<(), String> {
 impl Daemon {
     async fn serve(&mut self, inboxes: &Inboxes) {
         self.feed(Input::Booted);
+        let mut alarm = Alarm::new();
         while !self.drained {
-            let wake = self.node.next_wake();
-            match events::next(inboxes, wake, self.ending, self.started).await {
+            let wake = self.node.next_wake().map(|at| self.started + Duration::from_millis(at));
+            match events::next(inboxes, &mut alarm, wake, self.ending).await {
                 events::Event::Woke => self.feed(Input::Woke),
                 // The guests had their time.
                 events::Event::Overdue => return,
@@ -181,6 +184,6 @@ impl Daemon {
     }
 }
 
-fn millis(duration: std::time::Duration) -> u64 {
+fn millis(duration: Duration) -> u64 {
     u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
 }

@@ -10,7 +10,8 @@ use super::limits::{
     REQUEST_DESCRIPTORS,
 };
 use super::refusal::{Refusal, TIMED_OUT, UNAVAILABLE};
-use super::{HttpKind, HttpRequest, follow, within};
+use super::{HttpKind, HttpRequest, follow};
+use crate::control::timeout::within;
 use rustix::io::fcntl_dupfd_cloexec;
 use rustix::net::sockopt;
 use smol::channel::{Receiver, Sender};

@@ -16,18 +16,16 @@ pub mod metrics;
 mod refusal;
 mod route;
 
+use super::timeout::within;
 use front::Front;
 use limits::ANSWER_TIMEOUT;
 use shared::ComponentName;
 use shared::time::Since;
-use smol::Timer;
 use smol::channel::{Receiver, Sender, bounded};
-use smol::future::or;
 use std::io;
 use std::net::SocketAddr;
 use std::path::Path;
 use std::thread::JoinHandle;
-use std::time::Duration;
 
 /// The content type of plain text, for the loop's answers.
 pub const TEXT: &str = "text/plain; charset=utf-8";
@@ -129,16 +127,6 @@ async fn ask(kind: HttpKind, requests: &Sender<HttpRequest>) -> Option<Answer> {
     })
     .await
     .flatten()
-}
-
-/// `None` when it takes longer.
-async fn within<T>(time: Duration, work: impl Future<Output = T>) -> Option<T> {
-    let work = async { Some(work.await) };
-    let late = async {
-        Timer::after(time).await;
-        None
-    };
-    or(work, late).await
 }
 
 /// The handle. Dropping it closes every connection and waits for the thread, at most some 2 s.

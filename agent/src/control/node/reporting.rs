@@ -216,7 +216,7 @@ impl Node {
                 self.call_who_needs(&node, now);
                 // One that is no neighbour is left to those between: what it holds comes hop by hop.
                 if let Some(theirs) = self.roster.report(&node).map(|report| report.summary) {
-                    self.differs(node, &theirs, now);
+                    self.holds(node, &theirs, now);
                 }
                 Verdict::Forward
             }
