@@ -137,8 +137,9 @@ pub(super) const DOUBTED_TIMEOUT: Duration = Duration::from_secs(3);
 pub(super) const LISTEN_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// QUIC sends a keep-alive in a silent connection so often. Its first packet without an answer starts the idle time anew,
-/// so a peer that lost its power is noticed within the sum of both, and a gap of three seconds is survived.
-pub(super) const KEEP_ALIVE: Duration = Duration::from_secs(3);
+/// so a peer that lost its power is noticed within the sum of both, and a gap of three seconds is survived. Most of what wakes an
+/// idle node are these.
+pub(super) const KEEP_ALIVE: Duration = Duration::from_secs(4);
 
 /// A QUIC connection that is silent for so long is gone.
 pub(super) const IDLE_TIMEOUT_MS: u32 = 6_000;
