@@ -99,6 +99,7 @@ fn a_claim_compares_owners_and_not_the_text_about_them() {
         store.persist(0, IntentKey::Component(name("hello")), b"sealed".as_slice().into(), Some(owner)).unwrap();
         match events.recv_blocking().unwrap() {
             StoreEvent::Persisted { result, .. } => result,
+            StoreEvent::ManifestSaved { .. } => panic!("none was given"),
             StoreEvent::Failed { reason } => panic!("{reason}"),
         }
     };

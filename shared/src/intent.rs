@@ -1,6 +1,8 @@
 //! What an owner wants: the signed part of an intent, and the key of the state map that it is an entry of.
 
 use crate::audience::Audience;
+use crate::blob::Artifact;
+use crate::manifest::Apply;
 use crate::name::ComponentName;
 use crate::realm_id::RealmId;
 use crate::spec::ComponentSpec;
@@ -13,6 +15,9 @@ use std::str::FromStr;
 /// The longest note that an operator can attach.
 pub const MAX_NOTE_BYTES: usize = 512;
 
+/// The key of the manifest.
+const MANIFEST_KEY: &str = "manifest";
+
 /// A kind of intent. Each has a type string of its own inside the signature, so that a signature for one kind
 /// is worthless for every other.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -21,11 +26,13 @@ pub enum Kind {
     Push,
     /// One component, removed by hand.
     Remove,
+    /// All that is declared.
+    Apply,
 }
 
 impl Kind {
     /// All of them.
-    pub const ALL: [Kind; 2] = [Kind::Push, Kind::Remove];
+    pub const ALL: [Kind; 3] = [Kind::Push, Kind::Remove, Kind::Apply];
 
     /// The type string, as it is signed.
     #[must_use]
@@ -33,6 +40,7 @@ impl Kind {
         match self {
             Kind::Push => "realm/push/v1",
             Kind::Remove => "realm/remove/v1",
+            Kind::Apply => "realm/apply/v1",
         }
     }
 
@@ -79,6 +87,9 @@ pub trait Content: Serialize + DeserializeOwned {
     /// The entry of the state map that such an intent replaces.
     fn key(&self) -> IntentKey;
 
+    /// Whether it is meant for nodes that the intent chooses; otherwise it is for all.
+    const HAS_AUDIENCE: bool = true;
+
     /// Checks the bounds that the field types do not.
     ///
     /// # Errors
@@ -121,6 +132,24 @@ impl Content for Remove {
     }
 }
 
+impl Content for Apply {
+    const KIND: Kind = Kind::Apply;
+    /// Each of its components has one of its own.
+    const HAS_AUDIENCE: bool = false;
+
+    fn key(&self) -> IntentKey {
+        IntentKey::Manifest
+    }
+
+    fn check(&self) -> Result<(), String> {
+        Apply::check(self)
+    }
+
+    fn into_payload(self) -> Payload {
+        Payload::Apply(self)
+    }
+}
+
 /// What an intent carries, whatever its kind.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Payload {
@@ -128,6 +157,8 @@ pub enum Payload {
     Push(Push),
     /// Of [`Kind::Remove`].
     Remove(Remove),
+    /// Of [`Kind::Apply`].
+    Apply(Apply),
 }
 
 impl Payload {
@@ -137,6 +168,7 @@ impl Payload {
         match self {
             Payload::Push(_) => Kind::Push,
             Payload::Remove(_) => Kind::Remove,
+            Payload::Apply(_) => Kind::Apply,
         }
     }
 
@@ -146,15 +178,31 @@ impl Payload {
         match self {
             Payload::Push(push) => push.key(),
             Payload::Remove(remove) => remove.key(),
+            Payload::Apply(apply) => apply.key(),
         }
     }
 
-    /// The component that it wants, if it wants one.
+    /// The component that it wants by itself, if it wants one.
     #[must_use]
     pub fn component(&self) -> Option<&ComponentSpec> {
         match self {
             Payload::Push(push) => Some(&push.component),
-            Payload::Remove(_) => None,
+            Payload::Remove(_) | Payload::Apply(_) => None,
+        }
+    }
+}
+
+impl Payload {
+    /// The artifacts that it names: a component, or a manifest and those before it.
+    #[must_use]
+    pub fn artifacts(&self) -> Vec<Artifact> {
+        match self {
+            Payload::Push(push) => vec![push.component.artifact],
+            Payload::Remove(_) => Vec::new(),
+            Payload::Apply(apply) => {
+                let past = apply.past.iter().map(|past| past.manifest);
+                std::iter::once(apply.manifest).chain(past).collect()
+            }
         }
     }
 }
@@ -188,6 +236,9 @@ impl<P: Content> Body<P> {
             return Err(format!("the note has {} bytes, at most {MAX_NOTE_BYTES} are allowed", self.note.len()));
         }
         self.audience.check()?;
+        if !P::HAS_AUDIENCE && self.audience != Audience::default() {
+            return Err("an audience, where each component has its own".into());
+        }
         self.payload.check()
     }
 
@@ -214,17 +265,31 @@ impl<P> Body<P> {
     }
 }
 
-/// A key of the state map. Text form `component/NAME`; later kinds bring keys of their own.
+/// A key of the state map. Text form `component/NAME` or `manifest`; later kinds bring keys of their own.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum IntentKey {
     /// A component by its name: pushed, or removed.
     Component(ComponentName),
+    /// The manifest.
+    Manifest,
+}
+
+impl IntentKey {
+    /// The component that it is about, if it is about one.
+    #[must_use]
+    pub fn component(&self) -> Option<&ComponentName> {
+        match self {
+            IntentKey::Component(name) => Some(name),
+            IntentKey::Manifest => None,
+        }
+    }
 }
 
 impl fmt::Display for IntentKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             IntentKey::Component(name) => write!(f, "component/{name}"),
+            IntentKey::Manifest => f.write_str(MANIFEST_KEY),
         }
     }
 }
@@ -233,8 +298,11 @@ impl FromStr for IntentKey {
     type Err = ParseError;
 
     fn from_str(text: &str) -> Result<IntentKey, ParseError> {
+        if text == MANIFEST_KEY {
+            return Ok(IntentKey::Manifest);
+        }
         let name = text.strip_prefix("component/").and_then(|name| name.parse().ok());
-        let fault = || ParseError::new("`component/NAME`", format!("`{}` is no key", excerpt(text)));
+        let fault = || ParseError::new("`component/NAME` or `manifest`", format!("`{}` is no key", excerpt(text)));
         name.map(IntentKey::Component).ok_or_else(fault)
     }
 }

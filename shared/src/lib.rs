@@ -14,6 +14,7 @@ mod hello;
 pub mod host;
 mod intent;
 mod limits;
+mod manifest;
 mod name;
 mod node_id;
 mod outcome;
@@ -42,6 +43,10 @@ pub use digest::Digest;
 pub use hello::{Hello, MAX_HELLO_ADDRS, MAX_NODE_TAGS, Role};
 pub use intent::{Body, Content, IntentKey, Kind, MAX_NOTE_BYTES, Payload, Push, Remove, Verb};
 pub use limits::{DeadlineMs, EpochMs, Fuel, LimitError, Limits, LogMaxKb, Mebibytes, Replicas};
+pub use manifest::{
+    Apply, Declaration, MAX_MANIFEST_BYTES, MAX_MANIFEST_COMPONENTS, MAX_PAST, MAX_PAST_NOTE_BYTES, Manifest, Past,
+    Takeover,
+};
 pub use name::{ComponentName, NameError, Tag};
 pub use node_id::NodeId;
 pub use outcome::{Outcome, Phase};
@@ -49,8 +54,8 @@ pub use owner::{OwnerId, OwnerKey, Signature};
 pub use realm_id::RealmId;
 pub use receipt::{Receipt, Verdict};
 pub use report::{
-    ComponentReport, MAX_DETAIL_BYTES, MAX_REPORT_ADDR_BYTES, MAX_REPORT_ADDRS, MAX_REPORT_COMPONENTS, NodeReport,
-    ReportRefused, SignedReport,
+    ComponentReport, MAX_DETAIL_BYTES, MAX_REPORT_ADDR_BYTES, MAX_REPORT_ADDRS, MAX_REPORT_COMPONENTS, ManifestReport,
+    NodeReport, ReportRefused, SignedReport,
 };
 pub use seal::{IntentId, MAX_BODY_BYTES, MAX_SEALED_BYTES, Opened, Refused, Sealed, Trust, open, pae, seal};
 pub use spec::{ComponentSpec, EnvPair, MAX_ARGS, MAX_ENV, MAX_TEXT_BYTES, Restart, SpecError, check_inputs};

@@ -58,6 +58,8 @@ pub struct ComponentReport {
     pub reason: Option<String>,
     /// Bytes of the artifact that are here, while fetching.
     pub fetched: Option<u64>,
+    /// Whether the manifest declares it; otherwise it was pushed by hand.
+    pub declared: bool,
 }
 
 impl ComponentReport {
@@ -77,6 +79,25 @@ impl ComponentReport {
         };
         trap.max(self.reason.as_ref().map_or(0, String::len)) <= MAX_DETAIL_BYTES
     }
+}
+
+/// How far the manifest is on one node.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ManifestReport {
+    /// The number of the one that it holds.
+    pub version: u32,
+    /// The intent that pins it.
+    pub intent: IntentId,
+    /// The number of the one that is in force, that is: that the node runs, also after it is started again.
+    pub in_force: Option<u32>,
+    /// Components of the one in force that are meant for this node.
+    pub wanted: u16,
+    /// Those of them that are as they should be.
+    pub well: u16,
+    /// Those that failed.
+    pub failed: u16,
+    /// Why the one that it holds is not in force, when that is not plain; at most [`MAX_DETAIL_BYTES`].
+    pub reason: Option<String>,
 }
 
 /// A node's state, as it says itself.
@@ -109,6 +130,8 @@ pub struct NodeReport {
     pub leaving: bool,
     /// What it holds: peers whose summary differs pull what is newer.
     pub summary: Summary,
+    /// How far the manifest is; none while it holds none.
+    pub manifest: Option<ManifestReport>,
     /// Components that are meant for this node, at most [`MAX_REPORT_COMPONENTS`].
     pub components: Vec<ComponentReport>,
     /// How many further components there was no room for.
@@ -165,6 +188,9 @@ impl SignedReport {
     pub fn sign(seed: &[u8; 32], report: &NodeReport) -> SignedReport {
         let mut report = report.clone();
         report.components.iter_mut().for_each(ComponentReport::cut);
+        if let Some(reason) = report.manifest.as_mut().and_then(|manifest| manifest.reason.as_mut()) {
+            reason.truncate(clip(reason, MAX_DETAIL_BYTES).len());
+        }
         let listed = report.components.len().min(MAX_REPORT_COMPONENTS);
         let mut keep = listed;
         let body = loop {
@@ -213,6 +239,8 @@ impl SignedReport {
         if words.iter().any(|length| *length > MAX_WORD_BYTES)
             || report.addrs.iter().any(|addr| addr.len() > MAX_REPORT_ADDR_BYTES)
             || !report.components.iter().all(ComponentReport::is_bounded)
+            || report.manifest.as_ref().and_then(|manifest| manifest.reason.as_ref()).map_or(0, String::len)
+                > MAX_DETAIL_BYTES
         {
             return Err(ReportRefused::Malformed("a text in the report is too long".into()));
         }

@@ -4,6 +4,8 @@
 use crate::digest::Digest;
 use crate::frame::{self, FrameError};
 use crate::intent::{Body, Content, IntentKey, Kind, Push, Remove};
+use crate::manifest::Apply;
+use crate::name::ComponentName;
 use crate::owner::{OwnerId, OwnerKey, Signature};
 use crate::realm_id::RealmId;
 use crate::spec::ComponentSpec;
@@ -146,7 +148,7 @@ impl Opened {
         self.body.payload.key()
     }
 
-    /// The component that it wants, if it wants one.
+    /// The component that it wants by itself, if it wants one.
     #[must_use]
     pub fn component(&self) -> Option<&ComponentSpec> {
         self.body.payload.component()
@@ -194,6 +196,15 @@ pub enum Refused {
     Storage(String),
     /// The node holds as many keys as it may.
     Full(usize),
+    /// The manifest declares this name: it is changed there.
+    Declared(ComponentName),
+    /// A manifest with this number, or a higher one, is held.
+    Version {
+        /// The number that is held.
+        held: u32,
+        /// The number that was offered.
+        offered: u32,
+    },
 }
 
 impl Refused {
@@ -214,6 +225,8 @@ impl Refused {
             Refused::Unclaimed => "unclaimed",
             Refused::Storage(_) => "storage",
             Refused::Full(_) => "full",
+            Refused::Declared(_) => "declared",
+            Refused::Version { .. } => "version",
         }
     }
 
@@ -241,6 +254,10 @@ impl fmt::Display for Refused {
             Refused::Unclaimed => f.write_str("the node has no owner and does not trust on first use"),
             Refused::Storage(why) => write!(f, "could not be stored: {why}"),
             Refused::Full(keys) => write!(f, "the realm already has {keys} names, which is the most"),
+            Refused::Declared(name) => write!(f, "the manifest declares `{name}`: it is changed there"),
+            Refused::Version { held, offered } => {
+                write!(f, "version {held} of the manifest is in force or on its way; {offered} is not newer")
+            }
         }
     }
 }
@@ -275,6 +292,7 @@ pub fn open(bytes: &[u8], trust: &Trust) -> Result<Opened, Refused> {
     let body = match kind {
         Kind::Push => checked::<Push>(&sealed.body, realm)?,
         Kind::Remove => checked::<Remove>(&sealed.body, realm)?,
+        Kind::Apply => checked::<Apply>(&sealed.body, realm)?,
     };
     let id = IntentId::from_bytes(*Digest::of(&signed).as_bytes());
     Ok(Opened { id, owner: sealed.key, body })

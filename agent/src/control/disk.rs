@@ -16,6 +16,17 @@ pub struct RunRecord {
     pub no_room: bool,
 }
 
+/// The manifest in force: in one file, so that there is never one part of it without the other.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ManifestFile {
+    /// The sealed intent that pins the document.
+    #[serde(with = "serde_bytes")]
+    pub sealed: Vec<u8>,
+    /// The document.
+    #[serde(with = "serde_bytes")]
+    pub document: Vec<u8>,
+}
+
 /// Other nodes: newest report and addresses of each.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct MemberFile {

@@ -7,9 +7,9 @@ mod paths;
 pub use load::{Loaded, StoreError, load, set_aside};
 pub use paths::{StorePaths, endpoint_file};
 
-use crate::control::disk::{MemberFile, RunRecord};
+use crate::control::disk::{ManifestFile, MemberFile, RunRecord};
 use shared::files::{self, TrustFile, replace};
-use shared::{ComponentName, IntentKey, OwnerId};
+use shared::{ComponentName, IntentId, IntentKey, OwnerId};
 use smol::channel::Sender;
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
@@ -37,6 +37,13 @@ enum StoreOrder {
         /// The owner that this intent binds.
         claim: Option<OwnerId>,
     },
+    /// The manifest that comes into force; answered.
+    Manifest {
+        /// The intent that pins it; comes back in the answer.
+        id: IntentId,
+        /// It, and its document.
+        file: ManifestFile,
+    },
     /// Something is owed to the disk.
     Owed,
 }
@@ -47,6 +54,13 @@ pub enum StoreEvent {
     Persisted {
         /// Its ticket.
         ticket: u64,
+        /// On the disk, or why not.
+        result: Result<(), String>,
+    },
+    /// The write of a manifest has ended.
+    ManifestSaved {
+        /// The intent that pins it.
+        id: IntentId,
         /// On the disk, or why not.
         result: Result<(), String>,
     },
@@ -88,6 +102,14 @@ impl Store {
     /// When the queue is full, or the thread is gone.
     pub fn persist(&self, ticket: u64, key: IntentKey, bytes: Arc<[u8]>, claim: Option<OwnerId>) -> Result<(), Busy> {
         self.order(StoreOrder::Persist { ticket, key, bytes, claim })
+    }
+
+    /// Writes the manifest that comes into force in place of the one before it, and answers.
+    ///
+    /// # Errors
+    /// When the queue is full, or the thread is gone.
+    pub fn save_manifest(&self, id: IntentId, file: ManifestFile) -> Result<(), Busy> {
+        self.order(StoreOrder::Manifest { id, file })
     }
 
     /// Writes how the runs of a component ended; none: removes that. There is always room for it.
@@ -200,9 +222,16 @@ fn write(paths: &StorePaths, queue: &Receiver<StoreOrder>, owed: &Mutex<Owed>, e
             true => queue.recv_timeout(RETRY).map_err(|error| error == RecvTimeoutError::Disconnected),
         };
         let ended = matches!(order, Err(true));
-        if let Ok(StoreOrder::Persist { ticket, key, bytes, claim }) = order {
-            let result = persist(paths, &key, &bytes, claim);
-            let _ = events.send_blocking(StoreEvent::Persisted { ticket, result });
+        match order {
+            Ok(StoreOrder::Persist { ticket, key, bytes, claim }) => {
+                let result = persist(paths, &key, &bytes, claim);
+                let _ = events.send_blocking(StoreEvent::Persisted { ticket, result });
+            }
+            Ok(StoreOrder::Manifest { id, file }) => {
+                let result = write_cbor(&paths.manifest(), &file).map_err(|error| files::fault(&error));
+                let _ = events.send_blocking(StoreEvent::ManifestSaved { id, result });
+            }
+            Ok(StoreOrder::Owed) | Err(_) => {}
         }
         if idle || ended {
             refused = Refused::default();

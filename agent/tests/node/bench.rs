@@ -231,6 +231,7 @@ pub fn nothing() -> Restored {
     Restored {
         trust: Trust::Owner(owner().id()),
         intents: Vec::new(),
+        in_force: None,
         runs: BTreeMap::new(),
         members: Vec::new(),
         blobs: BTreeSet::new(),

@@ -20,6 +20,7 @@ fn report(number: u8, count: u64, change: impl FnOnce(&mut NodeReport)) -> Signe
         clock_behind: false,
         leaving: false,
         summary: Summary::of(std::iter::empty()),
+        manifest: None,
         components: Vec::new(),
         omitted: 0,
     };
@@ -163,6 +164,7 @@ fn component(phase: Phase, fetched: Option<u64>) -> shared::ComponentReport {
         last_outcome: None,
         reason: None,
         fetched,
+        declared: false,
     }
 }
 

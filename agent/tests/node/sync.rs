@@ -38,6 +38,7 @@ fn holding(number: u8, count: u64, entries: &[IndexEntry]) -> SignedReport {
         clock_behind: false,
         leaving: false,
         summary: Summary::of(entries.iter().map(|entry| (&entry.key, entry.seq, entry.id))),
+        manifest: None,
         components: Vec::new(),
         omitted: 0,
     };

@@ -82,6 +82,7 @@ impl World {
         let sealed = match body.payload.clone() {
             Payload::Push(push) => seal(stranger, &body.map(|_| push)),
             Payload::Remove(remove) => seal(stranger, &body.map(|_| remove)),
+            Payload::Apply(apply) => seal(stranger, &body.map(|_| apply)),
         };
         sealed.unwrap_or_else(|refused| panic!("{refused}"))
     }

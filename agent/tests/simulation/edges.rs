@@ -22,6 +22,7 @@ impl World {
                 let delay = self.rng.between(1, 60);
                 self.after(delay, Event::Written { at, life });
             }
+            Effect::ReadManifest(_) | Effect::SaveManifest { .. } => unreachable!("nothing is declared in this world"),
             Effect::Receipt { ticket, receipt } => self.receipt(at, ticket, &receipt),
             Effect::Judge { ticket, verdict } => {
                 if let Some(Waiting::Gossip { from, data }) = self.machines[at].waiting.remove(&ticket) {
@@ -157,12 +158,13 @@ pub fn weigh(effect: &Effect) -> u64 {
         Effect::Dial(addrs) => fingerprint(addrs.join(" ").as_bytes()),
         Effect::AskSync { peer, .. } => fingerprint(peer.as_bytes()),
         Effect::Stop(instance) => *instance,
+        Effect::SaveManifest { id, .. } => head(id.as_bytes()),
         Effect::SaveMembers(members) => members.len() as u64,
         Effect::Judge { ticket, verdict } => 3 * ticket + *verdict as u64,
         Effect::NodeChanged(view) => head(view.report.sig.as_bytes()) ^ u64::from(view.alive),
         Effect::Receipt { ticket, .. } | Effect::AnswerSync { ticket, .. } => *ticket,
         Effect::Fetch { artifact, .. } => head(artifact.digest.as_bytes()),
-        Effect::Cancel(digest) | Effect::Drop(digest) | Effect::Prepare { digest, .. } => !head(digest.as_bytes()),
+        Effect::Cancel(digest) | Effect::Drop(digest) | Effect::ReadManifest(digest) | Effect::Prepare { digest, .. } => !head(digest.as_bytes()),
         Effect::SaveRun { .. } | Effect::Forget { .. } | Effect::SetHello(_) | Effect::Log(..) | Effect::Note(..) => 1,
     }
 }

@@ -178,6 +178,7 @@ impl Machine {
         let restored = Restored {
             trust,
             intents: self.disk.intents.values().map(held).collect(),
+            in_force: None,
             runs: self.disk.runs.clone(),
             members: self.disk.members.clone(),
             blobs: self.disk.blobs.clone(),

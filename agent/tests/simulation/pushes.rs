@@ -103,7 +103,7 @@ pub fn body(owner: &OwnerKey, name: &ComponentName, artifact: Artifact, seq: u64
 /// The artifact that an operator brings with an intent.
 pub fn brought(opened: &Opened) -> Option<Digest> {
     match &opened.body().payload {
-        Payload::Push(Push { verb: Some(Verb::Stop), .. }) | Payload::Remove(_) => None,
+        Payload::Push(Push { verb: Some(Verb::Stop), .. }) | Payload::Remove(_) | Payload::Apply(_) => None,
         Payload::Push(push) => Some(push.component.artifact.digest),
     }
 }

@@ -94,10 +94,7 @@ struct Change {
 
 impl Change {
     fn artifact(&self) -> Option<Artifact> {
-        match &self.payload {
-            Payload::Push(push) => Some(push.component.artifact),
-            Payload::Remove(_) => None,
-        }
+        self.payload.component().map(|component| component.artifact)
     }
 
     /// What is printed where it is so already: as after a change, with the intent that made it so.
@@ -138,6 +135,7 @@ impl Change {
         match self.payload.clone() {
             Payload::Push(push) => seal(key, audience, note, push, highest),
             Payload::Remove(remove) => seal(key, audience, note, remove, highest),
+            Payload::Apply(apply) => seal(key, audience, note, apply, highest),
         }
     }
 }

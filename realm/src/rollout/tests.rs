@@ -38,6 +38,7 @@ pub(crate) fn component(intent: IntentId, phase: Phase) -> ComponentReport {
         last_outcome: None,
         reason: None,
         fetched: None,
+        declared: false,
     }
 }
 
@@ -57,6 +58,7 @@ pub(crate) fn report(byte: u8, count: u64, components: Vec<ComponentReport>) -> 
         clock_behind: false,
         leaving: false,
         summary: Summary { digest: Digest::of(b""), count: 0, highest_seq: 0 },
+        manifest: None,
         components,
         omitted: 0,
     }

@@ -46,6 +46,7 @@ fn component(number: u8) -> ComponentReport {
         last_outcome: Some(Outcome::Completed),
         reason: None,
         fetched: None,
+        declared: false,
     }
 }
 
@@ -67,6 +68,7 @@ fn member(realm: RealmId, number: u16) -> Member {
         clock_behind: false,
         leaving: false,
         summary: Summary::of(std::iter::empty()),
+        manifest: None,
         components: (0..COMPONENTS).map(component).collect(),
         omitted: 0,
     };

@@ -190,6 +190,7 @@ fn component(detail: usize) -> impl Strategy<Value = ComponentReport> {
             last_outcome,
             reason,
             fetched: counts.3,
+            declared: false,
         }
     })
 }
@@ -214,6 +215,7 @@ pub(crate) fn report(seed: [u8; 32], components: Range<usize>, detail: usize) ->
             clock_behind: facts.3,
             leaving: facts.4,
             summary,
+            manifest: None,
             components,
             omitted: rank.4,
         },

@@ -60,7 +60,7 @@ fn relabelled() -> Vec<Vector> {
     };
     let other_cut = [b"1".as_slice(), &body].concat();
     vec![
-        fail("push_as_apply", "unknown-kind", "a push relabelled as another kind", claimed(PUSH, "realm/apply/v1")),
+        fail("push_as_apply", "bad-signature", "a push relabelled as another kind", claimed(PUSH, "realm/apply/v1")),
         fail("push_as_upgrade", "unknown-kind", "a push relabelled as an upgrade", claimed(PUSH, "realm/upgrade/v1")),
         fail("push_as_report", "unknown-kind", "a report is no intent", claimed(PUSH, "realm/report/v1")),
         fail("apply_as_push", "bad-signature", "the owner signed it as another kind", claimed("realm/apply/v1", PUSH)),

@@ -26,6 +26,7 @@ fn component(name: &str, phase: &str) -> Cbor {
         ("last_outcome", text("exit 3")),
         ("reason", Cbor::Null),
         ("fetched", Cbor::Null),
+        ("declared", Cbor::Bool(false)),
     ])
 }
 
@@ -46,6 +47,7 @@ fn report_body() -> Cbor {
         ("clock_behind", Cbor::Bool(false)),
         ("leaving", Cbor::Bool(false)),
         ("summary", summary),
+        ("manifest", Cbor::Null),
         ("components", array([component("hello", "backoff")])),
         ("omitted", Cbor::Uint(0)),
     ])

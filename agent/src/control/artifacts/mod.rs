@@ -62,6 +62,13 @@ pub enum ArtifactEvent {
         /// What was found, and where it is.
         reason: String,
     },
+    /// What [`Artifacts::read`] asked for.
+    Read {
+        /// Which.
+        digest: Digest,
+        /// Its bytes, or why not.
+        result: Result<Vec<u8>, String>,
+    },
     /// A peer broke the rules, and is not asked for this artifact for a minute; for information.
     Misbehaved {
         /// Which.
@@ -98,6 +105,7 @@ enum Message {
     Fetch { artifact: Artifact, hints: Vec<NodeId> },
     Cancel(Digest),
     Examine(Digest),
+    Read(Digest),
     Remove(Digest),
     PeerJoined(NodeId, Role),
     PeerGone(NodeId),
@@ -198,6 +206,14 @@ impl Artifacts {
     /// [`Busy`].
     pub fn examine(&self, digest: Digest) -> Result<(), Busy> {
         self.send(Message::Examine(digest))
+    }
+
+    /// Reads a small artifact as a whole, and answers [`ArtifactEvent::Read`].
+    ///
+    /// # Errors
+    /// [`Busy`].
+    pub fn read(&self, digest: Digest) -> Result<(), Busy> {
+        self.send(Message::Read(digest))
     }
 
     /// Ends a fetch and removes the artifact, whole or in part.

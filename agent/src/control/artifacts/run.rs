@@ -14,8 +14,15 @@ use std::sync::{Arc, PoisonError};
 
 /// Runs until it is dropped.
 pub(super) async fn run(context: Arc<Context>, inbox: Receiver<Message>, queue: Sender<Message>) {
-    let mut edge =
-        Edge { context, queue, fetches: BTreeMap::new(), served: Vec::new(), examining: None, last_number: 0 };
+    let mut edge = Edge {
+        context,
+        queue,
+        fetches: BTreeMap::new(),
+        served: Vec::new(),
+        examining: None,
+        reading: None,
+        last_number: 0,
+    };
     while let Ok(message) = inbox.recv().await {
         edge.handle(message).await;
     }
@@ -29,6 +36,8 @@ struct Edge {
     served: Vec<(NodeId, Task<()>)>,
     /// The look at an artifact that somebody found to be torn. What it cannot tell is found again.
     examining: Option<Task<()>>,
+    /// The artifact that is being read as a whole; one at a time, as they are wanted.
+    reading: Option<Task<()>>,
     /// Counts orders, to tell runs of the same fetch, and connections of the same peer, apart.
     last_number: u64,
 }
@@ -49,6 +58,7 @@ impl Edge {
             Message::Fetch { artifact, hints } => self.fetch(artifact, hints).await,
             Message::Cancel(digest) => self.cancel(&digest).await,
             Message::Examine(digest) => self.examine(digest),
+            Message::Read(digest) => self.read(digest),
             Message::Remove(digest) => self.remove(digest).await,
             Message::PeerJoined(peer, role) => self.peer_joined(peer, role),
             Message::PeerGone(peer) => {
@@ -125,6 +135,15 @@ impl Edge {
             if let Ok(Look::Torn(path)) = context.lists.open(digest).await {
                 context.tell_torn(digest, &path).await;
             }
+        });
+    }
+
+    fn read(&mut self, digest: Digest) {
+        let context = Arc::clone(&self.context);
+        self.reading = self.context.spawn(async move {
+            let store = Arc::clone(&context.store);
+            let result = unblock(move || store.read(&digest)).await.map_err(|error| shared::files::fault(&error));
+            context.tell(ArtifactEvent::Read { digest, result }).await;
         });
     }
 

@@ -1,7 +1,7 @@
 //! The files: `sha256/ab/<64 hex>` for what is whole, `.part` beside it for what is being fetched, `.torn` for what is
 //! not what its name says. Everything here blocks.
 
-use shared::{Artifact, CHUNK_BYTES, ChunkList, Digest, Hasher, files};
+use shared::{Artifact, CHUNK_BYTES, ChunkList, Digest, Hasher, MAX_MANIFEST_BYTES, files};
 use std::collections::BTreeSet;
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read, Seek};
@@ -59,6 +59,13 @@ impl Store {
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
             Err(error) => Err(error),
         }
+    }
+
+    /// Reads a whole artifact into memory, no more of it than a manifest may have.
+    pub(super) fn read(&self, digest: &Digest) -> io::Result<Vec<u8>> {
+        let mut bytes = Vec::new();
+        File::open(self.path(digest))?.take(MAX_MANIFEST_BYTES as u64 + 1).read_to_end(&mut bytes)?;
+        Ok(bytes)
     }
 
     /// Opens the `.part` of an artifact, an earlier one or a fresh one.

@@ -134,6 +134,7 @@ impl Daemon {
     pub(super) fn artifact_event(&mut self, event: ArtifactEvent) {
         match event {
             ArtifactEvent::Stored { digest } => self.feed(Input::Stored { digest }),
+            ArtifactEvent::Read { digest, result } => self.feed(Input::ManifestRead { digest, result }),
             ArtifactEvent::Progress { digest, bytes } => self.feed(Input::Fetched { digest, bytes }),
             ArtifactEvent::Failed { digest, reason } => self.feed(Input::FetchFailed { digest, reason }),
             ArtifactEvent::NoSource { digest } => {
@@ -153,6 +154,7 @@ impl Daemon {
     pub(super) fn store_event(&mut self, event: StoreEvent) {
         match event {
             StoreEvent::Persisted { ticket, result } => self.feed(Input::Persisted { ticket, result }),
+            StoreEvent::ManifestSaved { id, result } => self.feed(Input::ManifestSaved { id, result }),
             StoreEvent::Failed { reason } => log(Level::Warn, &reason),
         }
     }

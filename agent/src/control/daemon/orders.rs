@@ -2,7 +2,7 @@
 
 use super::journal::log;
 use super::{Daemon, Waiting, streams};
-use crate::control::disk::MemberFile;
+use crate::control::disk::{ManifestFile, MemberFile};
 use crate::control::host::HostOrder;
 use crate::control::node::{Effect, Input, Level, PrepareError, Verdict};
 use shared::RunUsage;
@@ -17,6 +17,19 @@ impl Daemon {
                 if self.store.persist(ticket, key, bytes, claim).is_err() {
                     let result = Err("too much waits for the disk".into());
                     self.backlog.push_back(Input::Persisted { ticket, result });
+                }
+            }
+            Effect::ReadManifest(digest) => {
+                if self.artifacts.read(digest).is_err() {
+                    let result = Err("too many artifacts are asked for".into());
+                    self.backlog.push_back(Input::ManifestRead { digest, result });
+                }
+            }
+            Effect::SaveManifest { id, sealed, document } => {
+                let file = ManifestFile { sealed: sealed.to_vec(), document: document.to_vec() };
+                if self.store.save_manifest(id, file).is_err() {
+                    let result = Err("too much waits for the disk".into());
+                    self.backlog.push_back(Input::ManifestSaved { id, result });
                 }
             }
             Effect::SaveRun { name, record } => self.store.save_run(name, Some(record)),

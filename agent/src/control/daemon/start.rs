@@ -8,11 +8,11 @@ use crate::control::artifacts::Artifacts;
 use crate::control::host::{self, Host, HostConfig, HostOrder};
 use crate::control::http::Http;
 use crate::control::logs::{self, Logs};
-use crate::control::node::{Config, Held, Input, Level, Node, Restored};
+use crate::control::node::{Config, Held, InForce, Input, Level, Node, Restored};
 use crate::control::store::{Loaded, Store, StorePaths, endpoint_file, load, set_aside};
 use crate::machine;
 use shared::mesh::{Limits, MeshConfig};
-use shared::{BUILD_FLOOR_UNIX_MS, Hello, Role, Trust, open};
+use shared::{Artifact, BUILD_FLOOR_UNIX_MS, Hello, Role, Trust, open};
 use smol::Executor;
 use smol::channel::bounded;
 use std::collections::{BTreeSet, HashMap, VecDeque};
@@ -205,13 +205,14 @@ fn restore(paths: &StorePaths, trust: Trust, loaded: &mut Loaded, here: &Artifac
             }
         }
     }
-    let artifacts = intents.iter().filter_map(|held| held.opened.component()).map(|component| component.artifact);
+    let in_force = in_force(paths, &trust, loaded);
+    let named = named(&intents, in_force.as_ref());
     let blobs: BTreeSet<_> =
-        artifacts.filter(|artifact| here.holds(artifact)).map(|artifact| artifact.digest).collect();
+        named.iter().filter(|artifact| here.holds(artifact)).map(|artifact| artifact.digest).collect();
     let runs = std::mem::take(&mut loaded.runs);
     let members = std::mem::take(&mut loaded.members.members);
     let (strays, kept) = Default::default();
-    let mut restored = Restored { trust, intents, runs, members, blobs, strays, kept };
+    let mut restored = Restored { trust, intents, in_force, runs, members, blobs, strays, kept };
     // What an intent that was not taken up named is not for us to remove: it may be put right and back.
     if !loaded.lacks_intents {
         look_for_leftovers(paths, &mut restored, here);
@@ -219,10 +220,32 @@ fn restore(paths: &StorePaths, trust: Trust, loaded: &mut Loaded, here: &Artifac
     restored
 }
 
+/// The manifest that was in force. When it is lost, the one that is held comes into force again as soon as its document is
+/// here.
+fn in_force(paths: &StorePaths, trust: &Trust, loaded: &mut Loaded) -> Option<InForce> {
+    let file = loaded.manifest.take()?;
+    let opened = open(&file.sealed, trust).map_err(|refused| refused.to_string());
+    match opened.and_then(|opened| InForce::new(&opened, &file.document)) {
+        Ok(in_force) => Some(in_force),
+        Err(why) => {
+            loaded.lacks_intents = true;
+            loaded.warnings.push(set_aside(paths, &paths.manifest(), &why));
+            None
+        }
+    }
+}
+
+/// All artifacts that are named by what is held and what is in force.
+fn named(intents: &[Held], in_force: Option<&InForce>) -> BTreeSet<Artifact> {
+    let held = intents.iter().flat_map(|held| held.opened.body().payload.artifacts());
+    let declared = in_force.into_iter().flat_map(|of| of.manifest.components().values());
+    held.chain(declared.map(|declared| declared.spec.artifact)).collect()
+}
+
 /// What lies in the data directory and may be named by nothing any more.
 fn look_for_leftovers(paths: &StorePaths, restored: &mut Restored, here: &Artifacts) {
-    let components = restored.intents.iter().filter_map(|held| held.opened.component());
-    let named: BTreeSet<_> = components.map(|component| component.artifact.digest).collect();
+    let named = named(&restored.intents, restored.in_force.as_ref());
+    let named: BTreeSet<_> = named.into_iter().map(|artifact| artifact.digest).collect();
     let is_named = |digest: &shared::Digest| named.contains(digest);
     restored.strays = here.unnamed(is_named, MAX_STRAYS);
     restored.strays.extend(host::unnamed(&paths.cwasm(), is_named, MAX_STRAYS - restored.strays.len()));

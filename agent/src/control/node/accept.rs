@@ -3,10 +3,9 @@
 use super::effect::{Effect, Level, Verdict};
 use super::input::{Now, Source, Ticket};
 use super::ledger::{Settled, Word};
+use super::wish::Wish;
 use super::{Node, Workload};
-use shared::{
-    ComponentName, IntentKey, Kind, NodeFacts, NodeId, Payload, Push, RealmId, Receipt, Refused, Verb, Verdict as Given,
-};
+use shared::{ComponentName, IntentKey, NodeId, RealmId, Receipt, Refused, Verb, Verdict as Given};
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
@@ -16,7 +15,9 @@ const DIRECT_HANDOVERS: usize = 8;
 
 impl Node {
     pub(super) fn offered(&mut self, source: Source, bytes: &[u8], now: Now) {
-        let word = self.ledger.offer(source, bytes, now, &mut self.out);
+        let by_operator = matches!(source, Source::Stream { .. }) && self.neighbours.is_operator(&source.peer());
+        let entry = by_operator.then_some(&self.declared);
+        let word = self.ledger.offer(source, bytes, entry, now, &mut self.out);
         if let Some(alarm) = self.ledger.take_alarm() {
             self.say(Level::Warn, alarm, now);
         }
@@ -82,8 +83,8 @@ impl Node {
                 let hints: Vec<NodeId> = waiting.iter().map(Source::peer).collect();
                 self.act_on(&key, &hints, now);
                 self.fetch_from_operator(&key, &waiting);
-                if let Some(component) = replaced.as_ref().and_then(|replaced| replaced.opened.component()) {
-                    self.drop_unused(component.artifact.digest);
+                for artifact in replaced.iter().flat_map(|replaced| replaced.opened.body().payload.artifacts()) {
+                    self.drop_unused(artifact.digest);
                 }
             }
         }
@@ -122,61 +123,62 @@ impl Node {
 
     /// Makes what runs here follow from the entry of the state map under `key`.
     pub(super) fn act_on(&mut self, key: &IntentKey, hints: &[NodeId], now: Now) {
-        let IntentKey::Component(name) = key;
+        let IntentKey::Component(name) = key else { return self.manifest_held(hints, now) };
         let awaited = self.works.get(name).filter(|work| work.is_fetching()).map(|work| work.spec.artifact.digest);
-        self.follow(key, hints, now);
+        self.follow(name, hints, now);
         self.make_room(now);
         if let Some(digest) = awaited {
             self.stop_fetching(digest);
         }
     }
 
-    /// The same, and leaves it to the caller to make room for those that wait.
-    pub(super) fn follow(&mut self, key: &IntentKey, hints: &[NodeId], now: Now) {
-        let Some(held) = self.ledger.held().get(key) else { return };
-        let IntentKey::Component(name) = key;
-        let (name, id) = (name.clone(), held.opened.id());
-        if self.works.get(&name).is_some_and(|work| work.intent == id) {
+    /// Makes what runs here under a name follow from what is wanted, and leaves it to the caller to make room for those that
+    /// wait.
+    pub(super) fn follow(&mut self, name: &ComponentName, hints: &[NodeId], now: Now) {
+        let wanted = match self.wish(name) {
+            Wish::Here(wanted) => wanted,
+            Wish::Elsewhere => return self.leave(name, false),
+            Wish::Gone => return self.leave(name, true),
+        };
+        if self.works.get(name).is_some_and(|work| work.intent == wanted.intent) {
             return;
         }
-        let body = held.opened.body();
-        let facts = NodeFacts { node: self.me, tags: &self.config.tags, platform: &self.config.platform };
-        let wanted = match &body.payload {
-            Payload::Push(push) if body.audience.matches(&facts) => Some(push.clone()),
-            Payload::Push(_) | Payload::Remove(_) => None,
-        };
-        let removed = body.payload.kind() == Kind::Remove;
-        if let Some(Push { component, verb: Some(Verb::Start) }) = &wanted
-            && let Some(work) = self.works.get_mut(&name).filter(|work| work.runs_all_of(component))
+        if wanted.verb == Some(Verb::Start)
+            && let Some(work) = self.works.get_mut(name).filter(|work| work.runs_all_of(&wanted.spec))
         {
             // Where all of it runs, there is nothing to start.
-            work.intent = id;
+            work.intent = wanted.intent;
             return;
         }
-        let before = self.works.remove(&name);
-        let was_here = before.is_some();
+        let before = self.works.remove(name);
         let mut retiring = before.map(Workload::into_retiring).unwrap_or_default();
         // It was moved away and comes back: what was stopped then may not have ended yet.
-        retiring.append(self.orphans.remove(&name).unwrap_or_default());
-        if let Some(Push { component, verb }) = wanted {
-            let memory_max_mb = component.limits.memory_max_mb.map_or(self.config.default_memory_mb, |mb| mb.get());
-            let mut work = Workload::new(id, Arc::new(component), u64::from(memory_max_mb) << 20, retiring);
-            if verb == Some(Verb::Stop) {
-                work.stop(&mut self.out);
-                self.works.insert(name, work);
-            } else {
-                self.begin(name, work, hints, now);
-            }
-            return;
+        retiring.append(self.orphans.remove(name).unwrap_or_default());
+        let memory_max_mb = wanted.spec.limits.memory_max_mb.map_or(self.config.default_memory_mb, |mb| mb.get());
+        let stops = wanted.verb == Some(Verb::Stop);
+        let mut work = Workload::new(wanted, u64::from(memory_max_mb) << 20, retiring);
+        if stops {
+            work.stop(&mut self.out);
+            self.works.insert(name.clone(), work);
+        } else {
+            self.begin(name.clone(), work, hints, now);
         }
+    }
+
+    /// Ends what runs here under a name that is not wanted here, or not `anywhere` any more.
+    fn leave(&mut self, name: &ComponentName, anywhere: bool) {
+        let before = self.works.remove(name);
+        let was_here = before.is_some();
+        let mut retiring = before.map(Workload::into_retiring).unwrap_or_default();
+        retiring.append(self.orphans.remove(name).unwrap_or_default());
         retiring.stop(&mut self.out);
         if !retiring.is_empty() {
             self.orphans.insert(name.clone(), retiring);
         }
-        if removed {
-            self.forget_if_removed(&name);
+        if anywhere {
+            self.forget_if_removed(name);
         } else if was_here {
-            self.out.push(Effect::Note(name, "stopped: a later push means other nodes".into()));
+            self.out.push(Effect::Note(name.clone(), "stopped: it is meant for other nodes now".into()));
         }
     }
 

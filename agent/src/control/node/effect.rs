@@ -3,8 +3,8 @@
 use super::input::{Instance, Ticket};
 pub use crate::control::disk::{Member, RunRecord};
 use shared::{
-    Artifact, ComponentName, ComponentSpec, Digest, Hello, IntentKey, NodeId, NodeView, OwnerId, Receipt, SignedReport,
-    SyncReply, SyncRequest,
+    Artifact, ComponentName, ComponentSpec, Digest, Hello, IntentId, IntentKey, NodeId, NodeView, OwnerId, Receipt,
+    SignedReport, SyncReply, SyncRequest,
 };
 use std::sync::Arc;
 
@@ -41,6 +41,17 @@ pub enum Effect {
         bytes: Arc<[u8]>,
         /// The owner that this intent binds.
         claim: Option<OwnerId>,
+    },
+    /// Read the document of a manifest, and answer `ManifestRead`.
+    ReadManifest(Digest),
+    /// Write a manifest as the one in force, durably and as a whole, and answer `ManifestSaved`.
+    SaveManifest {
+        /// The intent that pins it; comes back in the answer.
+        id: IntentId,
+        /// The sealed bytes of that intent.
+        sealed: Arc<[u8]>,
+        /// The document.
+        document: Arc<[u8]>,
     },
     /// Answer a stream.
     Receipt {

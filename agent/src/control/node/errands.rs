@@ -24,12 +24,12 @@ impl Node {
             |source: &&Source| matches!(source, Source::Stream { .. }) && self.neighbours.is_operator(&source.peer());
         let Some(hint) = waiting.iter().find(operator).map(Source::peer) else { return };
         let Some(held) = self.ledger.held().get(key) else { return };
-        let artifact = match &held.opened.body().payload {
-            // The operator offers no bytes with a verb: whoever is to run it has them, or knows who has.
-            Payload::Push(Push { verb: Some(_), .. }) | Payload::Remove(_) => return,
-            Payload::Push(push) => push.component.artifact,
+        let (artifact, name) = match &held.opened.body().payload {
+            // The operator offers no bytes with a verb: whoever is to run it has them, or knows who has. What a manifest
+            // declares is fetched when it is in force.
+            Payload::Push(Push { verb: Some(_), .. }) | Payload::Remove(_) | Payload::Apply(_) => return,
+            Payload::Push(push) => (push.component.artifact, &push.component.name),
         };
-        let IntentKey::Component(name) = key;
         // One without room here is kept for the others, and for later.
         if self.works.get(name).is_none_or(Workload::waits_for_room) && !self.blobs.contains(&artifact.digest) {
             self.run_errand(artifact, vec![hint]);
@@ -38,8 +38,10 @@ impl Node {
 
     /// Whoever hands over what is held has the artifact, or knows who has: an operator whose entry node is gone comes here.
     pub(super) fn fetch_here_too(&mut self, key: &IntentKey, source: Source) {
-        let IntentKey::Component(name) = key;
-        let fetching = self.works.get(name).filter(|work| work.is_fetching());
+        if let (IntentKey::Manifest, Source::Stream { peer, .. }) = (key, source) {
+            return self.manifest_from(peer);
+        }
+        let fetching = key.component().and_then(|name| self.works.get(name)).filter(|work| work.is_fetching());
         if let (Some(work), Source::Stream { peer, .. }) = (fetching, source) {
             self.out.push(Effect::Fetch { artifact: work.spec.artifact, hints: vec![peer] });
         }
@@ -52,6 +54,7 @@ impl Node {
         for work in self.works.values_mut().filter(|work| work.spec.artifact.digest == *digest) {
             work.fetch_anew(&mut self.out);
         }
+        self.manifest_torn(digest);
         let mut artifacts = self.works.values().map(|work| work.spec.artifact);
         // Whoever waits for it anyway fetches it itself.
         if let Some(artifact) = artifacts.find(|artifact| artifact.digest == *digest)
@@ -61,7 +64,7 @@ impl Node {
         }
     }
 
-    fn run_errand(&mut self, artifact: Artifact, hints: Vec<NodeId>) {
+    pub(super) fn run_errand(&mut self, artifact: Artifact, hints: Vec<NodeId>) {
         self.out.push(Effect::Fetch { artifact, hints: hints.clone() });
         self.errands.insert(artifact.digest, Errand { artifact, hints, failures: 0, retry_at: None });
     }

@@ -1,7 +1,7 @@
 //! What can happen to a node. Past tense: an input is a fact that an edge has observed.
 
 use shared::RunUsage;
-use shared::{Digest, Hello, NodeId, Outcome, SignedReport, SyncReply, SyncRequest};
+use shared::{Digest, Hello, IntentId, NodeId, Outcome, SignedReport, SyncReply, SyncRequest};
 
 /// The clocks, read once per event by the loop and passed in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -70,6 +70,20 @@ pub enum Input {
     Persisted {
         /// The ticket of the `Persist`.
         ticket: Ticket,
+        /// How it ended.
+        result: Result<(), String>,
+    },
+    /// A `ReadManifest` has ended.
+    ManifestRead {
+        /// Which document.
+        digest: Digest,
+        /// Its bytes, or why not.
+        result: Result<Vec<u8>, String>,
+    },
+    /// A `SaveManifest` has ended.
+    ManifestSaved {
+        /// The intent that pins it.
+        id: IntentId,
         /// How it ended.
         result: Result<(), String>,
     },

@@ -1,11 +1,12 @@
 //! The state map: who is obeyed, which intents are held, which are on their way to the disk.
 //! Everything that P1 to P3 say about a single node is decided here.
 
+use super::declared::Declared;
 use super::effect::Effect;
 use super::input::{Now, Source, Ticket};
 use shared::{
-    BUILD_FLOOR_UNIX_MS, IndexEntry, IntentId, IntentKey, MAX_SYNC_KEYS, Opened, OwnerId, RealmId, Refused, Summary,
-    Trust, open,
+    BUILD_FLOOR_UNIX_MS, IndexEntry, IntentId, IntentKey, MAX_SYNC_KEYS, Opened, OwnerId, Payload, RealmId, Refused,
+    Summary, Trust, open,
 };
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
@@ -145,8 +146,16 @@ impl Ledger {
         pending.map(|pending| pending.held.opened.rank()).chain(held).max()
     }
 
-    /// Judges an intent and, when it is to be obeyed, orders it to be written.
-    pub fn offer(&mut self, source: Source, bytes: &[u8], now: Now, out: &mut Vec<Effect>) -> Word {
+    /// Judges an intent and, when it is to be obeyed, orders it to be written. `entry` when an operator hands it over: then
+    /// it must also fit what is declared. From other nodes the newer one is taken, so that all come to the same.
+    pub fn offer(
+        &mut self,
+        source: Source,
+        bytes: &[u8],
+        entry: Option<&Declared>,
+        now: Now,
+        out: &mut Vec<Effect>,
+    ) -> Word {
         // Every neighbour brings what is new, and a signature is dear on a board: what is known to the byte was checked.
         if let Some((key, _)) = self.held.iter().find(|(_, held)| *held.bytes == *bytes) {
             return Word::AlreadyHeld(key.clone());
@@ -165,7 +174,8 @@ impl Ledger {
         if let Some((ticket, _)) = self.pending.iter().find(|(_, pending)| pending.held.opened.id() == id) {
             return self.wait_for(*ticket, source);
         }
-        if let Err(refused) = self.judge(&opened, now) {
+        let fits = entry.map_or(Ok(()), |declared| self.fits(&opened, declared));
+        if let Err(refused) = fits.and_then(|()| self.judge(&opened, now)) {
             // Others pass by themselves: clocks are set, disks are emptied.
             if matches!(refused, Refused::Expired | Refused::Full(_)) && matches!(source, Source::Sync { .. }) {
                 self.decline(key, opened.body().seq, id);
@@ -192,6 +202,23 @@ impl Ledger {
                 Word::Later
             }
             _ => self.refuse(Refused::Storage("too many wait for the word on it".into())),
+        }
+    }
+
+    /// A name is pushed or declared, not both, and the operator's numbers of manifests go up.
+    fn fits(&self, opened: &Opened, declared: &Declared) -> Result<(), Refused> {
+        match (&opened.body().payload, opened.key()) {
+            (Payload::Apply(apply), key) => {
+                let held = self.held.get(&key).map(|held| &held.opened.body().payload);
+                match held {
+                    Some(Payload::Apply(held)) if held.version >= apply.version => {
+                        Err(Refused::Version { held: held.version, offered: apply.version })
+                    }
+                    _ => Ok(()),
+                }
+            }
+            (_, IntentKey::Component(name)) if declared.get(&name).is_some() => Err(Refused::Declared(name)),
+            _ => Ok(()),
         }
     }
 

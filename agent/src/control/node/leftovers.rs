@@ -3,7 +3,8 @@
 
 use super::Node;
 use super::effect::Effect;
-use shared::{ComponentName, Digest, IntentKey, Kind};
+use super::wish::Wish;
+use shared::{ComponentName, Digest, IntentKey};
 use std::collections::BTreeSet;
 
 impl Node {
@@ -14,15 +15,16 @@ impl Node {
             self.drop_unused(digest);
         }
         let mut kept = std::mem::take(&mut self.kept);
-        kept.retain(|name| !self.ledger.held().contains_key(&IntentKey::Component(name.clone())));
+        kept.retain(|name| {
+            let pushed = self.ledger.held().contains_key(&IntentKey::Component(name.clone()));
+            !pushed && self.declared.get(name).is_none()
+        });
         kept.iter().for_each(|name| self.forget(name));
     }
 
     /// Removes what is kept of a component that was removed, once no instance can add to it any more.
     pub(super) fn forget_if_removed(&mut self, name: &ComponentName) {
-        let held = self.ledger.held().get(&IntentKey::Component(name.clone()));
-        let removed = held.is_some_and(|held| held.opened.kind() == Kind::Remove);
-        if removed && !self.orphans.contains_key(name) {
+        if matches!(self.wish(name), Wish::Gone) && !self.orphans.contains_key(name) {
             self.forget(name);
         }
     }
@@ -47,7 +49,14 @@ impl Node {
     /// Whether an intent that is held names an artifact.
     pub(super) fn is_named(&self, digest: &Digest) -> bool {
         let mut components = self.ledger.held().values().filter_map(|held| held.opened.component());
-        components.any(|component| component.artifact.digest == *digest)
+        components.any(|component| component.artifact.digest == *digest) || self.manifest_names(digest)
+    }
+
+    /// Removes an artifact that is here, or on its way, and that no held intent names.
+    pub(super) fn drop_if_unused(&mut self, digest: Digest) {
+        if self.blobs.contains(&digest) || self.errands.contains_key(&digest) {
+            self.drop_unused(digest);
+        }
     }
 
     /// Removes an artifact that no held intent names.

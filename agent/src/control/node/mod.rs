@@ -3,6 +3,7 @@
 
 mod accept;
 mod chatter;
+mod declared;
 mod dialer;
 mod effect;
 mod errands;
@@ -21,9 +22,11 @@ mod slot;
 mod stage;
 mod target;
 mod view;
+mod wish;
 mod work;
 mod workload;
 
+pub use declared::InForce;
 pub use effect::{Effect, Level, Member, RunRecord, Verdict};
 pub use history::Total;
 pub use input::{Input, Instance, Now, PrepareError, Source, Ticket};
@@ -32,6 +35,7 @@ pub use roster::CheckReport;
 pub use view::Figures;
 
 use chatter::Chatter;
+use declared::Declared;
 use dialer::Dialer;
 use errands::Errand;
 use history::History;
@@ -75,6 +79,8 @@ pub struct Restored {
     pub trust: Trust,
     /// Accepted intents, opened again.
     pub intents: Vec<Held>,
+    /// The manifest that was in force.
+    pub in_force: Option<InForce>,
     /// How components ended for good.
     pub runs: BTreeMap<ComponentName, RunRecord>,
     /// Other nodes.
@@ -92,6 +98,7 @@ pub struct Node {
     config: Config,
     me: NodeId,
     ledger: Ledger,
+    declared: Declared,
     runs: BTreeMap<ComponentName, RunRecord>,
     blobs: BTreeSet<Digest>,
     /// What the last run may have left, until `Booted`.
@@ -150,6 +157,7 @@ impl Node {
         Node {
             me,
             ledger: Ledger::new(restored.trust, restored.intents),
+            declared: Declared::restore(restored.in_force),
             runs: restored.runs,
             blobs: restored.blobs,
             strays: restored.strays,
@@ -195,6 +203,8 @@ impl Node {
             Input::Booted => self.booted(now),
             Input::Offered { source, bytes } => self.offered(source, &bytes, now),
             Input::Persisted { ticket, result } => self.persisted(ticket, result, now),
+            Input::ManifestRead { digest, result } => self.manifest_read(&digest, result, now),
+            Input::ManifestSaved { id, result } => self.manifest_saved(id, result, now),
             Input::Met { peer, addr, hello, admitted } => self.met(peer, &addr, &hello, admitted, now),
             Input::Gone { peer } => self.peer_gone(peer, now),
             Input::Subscribed { peer } => self.compare_with(peer, now),
@@ -242,13 +252,16 @@ impl Node {
     fn booted(&mut self, now: Now) {
         self.booted = true;
         // Those first that had a place in the node's memory, the oldest of them first.
-        let place = |IntentKey::Component(name): &IntentKey| self.waited(name);
-        let order = |(key, held): (&IntentKey, &Held)| (place(key), held.opened.rank(), key.clone());
-        let mut keys: Vec<_> = self.ledger.held().iter().map(order).collect();
-        keys.sort();
-        for (_, _, key) in keys {
-            self.follow(&key, &[], now);
+        let pushed = self.ledger.held().keys().filter_map(IntentKey::component);
+        let declared = self.declared.in_force().into_iter().flat_map(|of| of.manifest.components().keys());
+        let names: BTreeSet<&ComponentName> = pushed.chain(declared).collect();
+        let order = |name: &ComponentName| (self.waited(name), self.rank_of(name), name.clone());
+        let mut order: Vec<_> = names.into_iter().map(order).collect();
+        order.sort();
+        for (_, _, name) in order {
+            self.follow(&name, &[], now);
         }
+        self.manifest_held(&[], now);
         // Once for all: nobody has ended meanwhile.
         self.make_room(now);
         self.tidy_up();
@@ -259,6 +272,7 @@ impl Node {
     fn woke(&mut self, now: Now) {
         self.start_due(now);
         self.errands_due(now);
+        self.manifest_due(now);
         self.expire_nodes(now);
         self.dial_due(now);
         self.seek_due(now);
@@ -284,6 +298,7 @@ impl Node {
             self.save_members_at,
             self.seek_at.filter(|_| acts),
             self.next_errand(),
+            self.declared.next_wake(),
             self.roster.next_wake(),
             self.neighbours.next_wake(),
             self.realm().and_then(|_| self.reporting.next_wake()),

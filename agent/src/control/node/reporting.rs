@@ -5,7 +5,7 @@ use super::effect::{Effect, Level, Verdict};
 use super::input::{Now, Ticket};
 use super::roster::Heard;
 use super::workload::Workload;
-use shared::{ComponentReport, NodeReport, SignedReport, Summary};
+use shared::{ComponentReport, ManifestReport, NodeReport, SignedReport, Summary};
 
 /// Heartbeats are this far apart in a small realm.
 const HEARTBEAT_LEAST_MS: u64 = 10_000;
@@ -66,6 +66,7 @@ struct Contents {
     /// Without the progress of fetches, which is apart.
     components: Vec<ComponentReport>,
     progress: Vec<Option<u64>>,
+    manifest: Option<ManifestReport>,
     clock_behind: bool,
     leaving: bool,
 }
@@ -75,6 +76,7 @@ impl Contents {
         self.summary == other.summary
             && self.addrs == other.addrs
             && self.components == other.components
+            && self.manifest == other.manifest
             && self.clock_behind == other.clock_behind
             && self.leaving == other.leaving
     }
@@ -146,6 +148,7 @@ impl Node {
             summary: self.ledger.summary(),
             addrs: self.dialer.report_addrs(),
             progress: components.iter_mut().map(|component| component.fetched.take()).collect(),
+            manifest: self.manifest_report(&components),
             components,
             clock_behind: self.ledger.clock_behind(now),
             leaving: self.leaving,
@@ -173,6 +176,7 @@ impl Node {
             clock_behind: contents.clock_behind,
             leaving: contents.leaving,
             summary: contents.summary,
+            manifest: contents.manifest.clone(),
             components: contents.components(),
             omitted: 0,
         };

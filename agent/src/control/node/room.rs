@@ -3,8 +3,9 @@
 
 use super::effect::{Effect, RunRecord};
 use super::input::{Instance, Now};
+use super::wish::Wish;
 use super::{Node, Workload};
-use shared::{ComponentName, IntentKey};
+use shared::ComponentName;
 use std::collections::BTreeMap;
 
 /// Instances of an earlier wish, until they have ended.
@@ -42,6 +43,11 @@ impl Retiring {
             old.told = true;
             out.push(Effect::Stop(*instance));
         }
+    }
+
+    /// Whether there are any that were not told to end.
+    pub fn serves(&self) -> bool {
+        self.0.values().any(|old| !old.told)
     }
 
     /// Memory of those that serve.
@@ -90,6 +96,7 @@ impl Node {
     /// wait for one. Gives whether it has one.
     pub(super) fn take_place(&mut self, work: &mut Workload, left: u64) -> bool {
         let needs = work.needs();
+        work.fit_into(left);
         if needs > left {
             let reason = no_room(needs, left, self.config.budget_bytes);
             work.wait_for_room(reason, &mut self.out);
@@ -113,20 +120,18 @@ impl Node {
 
     /// Whether a component waited for a place when that was last written, for the intent that is held.
     pub(super) fn waited(&self, name: &ComponentName) -> bool {
-        let held = self.ledger.held().get(&IntentKey::Component(name.clone()));
-        self.runs
-            .get(name)
-            .is_some_and(|record| record.no_room && held.is_some_and(|held| held.opened.id() == record.intent))
+        let wanted = || match self.wish(name) {
+            Wish::Here(wanted) => Some(wanted.intent),
+            Wish::Elsewhere | Wish::Gone => None,
+        };
+        self.runs.get(name).is_some_and(|record| record.no_room && wanted() == Some(record.intent))
     }
 
     /// After something has ended or was given up: whoever waits for a place gets one, as far as there is room, the oldest
     /// intent first; and what has one starts.
     pub(super) fn make_room(&mut self, now: Now) {
         let waiting = self.works.iter().filter(|(_, work)| !self.leaving && work.waits_for_room());
-        let rank = |name: &ComponentName| {
-            self.ledger.held().get(&IntentKey::Component(name.clone())).map(|held| held.opened.rank())
-        };
-        let mut waiting: Vec<_> = waiting.map(|(name, _)| (rank(name), name.clone())).collect();
+        let mut waiting: Vec<_> = waiting.map(|(name, _)| (self.rank_of(name), name.clone())).collect();
         waiting.sort();
         let mut left = if waiting.is_empty() { 0 } else { self.unpromised() };
         for (_, name) in waiting {

@@ -31,6 +31,7 @@ impl Node {
         }
         self.errands.remove(&digest);
         self.blobs.insert(digest);
+        self.manifest_stored(&digest);
         for work in self.works.values_mut().filter(|work| work.spec.artifact.digest == digest) {
             work.stored(&mut self.out);
         }

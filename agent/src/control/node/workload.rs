@@ -1,20 +1,21 @@
 //! One component on this node: from the wish in an intent to its instances, their restarts and their end.
 
+mod handover;
+mod report;
+
 use super::effect::{Effect, RunRecord};
 use super::input::{Instance, Now};
 use super::random::backoff_ms;
 use super::room::Retiring;
 use super::slot::Slot;
 use super::stage::Stage;
+use super::wish::Wanted;
 use super::work::Surroundings;
-use shared::{ComponentReport, ComponentSpec, IntentId, Outcome, Phase, Restart};
+use shared::{ComponentSpec, IntentId, Outcome, Phase, Restart, Takeover};
 use std::sync::Arc;
 
 /// Said of an artifact that nobody has whom the node could ask.
 const NO_SOURCE: &str = "no connected node has it; it goes on as soon as one does";
-
-/// Said of instances that have a place in the node's memory and wait until others have left it.
-const ENDING: &str = "it starts when others have ended that are being stopped";
 
 /// The first pause before a run is started again.
 pub const BACKOFF_FIRST_MS: u64 = 1_000;
@@ -33,6 +34,12 @@ pub struct Workload {
     pub spec: Arc<ComponentSpec>,
     /// The cap of each instance in bytes, with the node's default filled in.
     pub memory_max_bytes: u64,
+    /// Whether the manifest wants it.
+    pub declared: bool,
+    /// How it replaces what ran before it.
+    strategy: Takeover,
+    /// Whether it was healthy for long enough to be relied on.
+    settled: bool,
     stage: Stage,
     slots: Vec<(Slot, u32)>,
     retiring: Retiring,
@@ -44,12 +51,17 @@ pub struct Workload {
 
 impl Workload {
     /// A wish whose bytes are not here yet. `retiring` are instances of the wish that it replaces.
-    pub fn new(intent: IntentId, spec: Arc<ComponentSpec>, memory_max_bytes: u64, retiring: Retiring) -> Workload {
+    pub fn new(wanted: Wanted, memory_max_bytes: u64, retiring: Retiring) -> Workload {
+        let Wanted { intent, spec, strategy, declared, verb: _ } = wanted;
         let slots = vec![(Slot::Due { before: Phase::Compiling }, 0); usize::from(spec.replicas.get())];
         Workload {
             intent,
             spec,
             memory_max_bytes,
+            declared,
+            strategy,
+            // Of what was pushed nobody asks, and it replaces nothing that serves meanwhile.
+            settled: !declared,
             stage: Stage::Fetching { bytes: 0, reason: None },
             slots,
             retiring,
@@ -83,36 +95,7 @@ impl Workload {
     /// Nothing of it is to run: what does is stopped. Its bytes and its code are left as they are.
     pub fn stop(&mut self, out: &mut Vec<Effect>) {
         self.stage = Stage::Stopped;
-        self.retire_old(out);
-    }
-
-    /// Bytes of memory that its instances need together. As long as one of them has not ended for good, all are counted:
-    /// after a restart of the agent all run again.
-    pub fn needs(&self) -> u64 {
-        let ended = self.slots.iter().all(|(slot, _)| matches!(slot, Slot::Ended(_)));
-        if !self.spec.start || ended { 0 } else { self.memory_max_bytes.saturating_mul(self.slots.len() as u64) }
-    }
-
-    /// Bytes of memory that are kept for it: for its own instances, or for those that serve until these can.
-    pub fn promised(&self) -> u64 {
-        let has_place = !matches!(self.stage, Stage::NoRoom { .. } | Stage::Stopped | Stage::Broken { .. });
-        let needs = if has_place { self.needs() } else { 0 };
-        needs.max(self.retiring.promised())
-    }
-
-    /// Bytes of memory that its instances may take by now, with those that have yet to end.
-    pub fn live(&self) -> u64 {
-        let live = self.slots.iter().filter(|(slot, _)| slot.instance().is_some()).count() as u64;
-        self.memory_max_bytes.saturating_mul(live).saturating_add(self.retiring.live())
-    }
-
-    /// There is no room for it by now. What it replaces is stopped, for that is not wanted any more.
-    pub fn wait_for_room(&mut self, reason: String, out: &mut Vec<Effect>) {
-        if !self.waits_for_room() {
-            out.push(Effect::Note(self.spec.name.clone(), reason.clone()));
-        }
-        self.stage = Stage::NoRoom { reason };
-        self.retire_old(out);
+        self.retiring.stop(out);
     }
 
     /// Whether it waits until the node has memory for it.
@@ -125,11 +108,11 @@ impl Workload {
         self.stage = Stage::Fetching { bytes: 0, reason: None };
     }
 
-    /// Gives up on it; what it replaces is stopped too, for that is not wanted any more either.
+    /// Gives up on it.
     pub fn refuse(&mut self, reason: String, out: &mut Vec<Effect>) {
         out.push(Effect::Note(self.spec.name.clone(), reason.clone()));
         self.stage = Stage::Broken { reason };
-        self.retire_old(out);
+        self.give_way(out);
     }
 
     /// So many bytes are here.
@@ -183,14 +166,14 @@ impl Workload {
         self.spec.limits.fuel.is_some()
     }
 
-    /// Compiled code is at hand: the old instances give way to those of this wish.
+    /// Compiled code is at hand.
     pub fn prepared(&mut self, around: &mut Surroundings<'_>) {
         if self.stage != Stage::Preparing {
             return;
         }
         self.stage = Stage::Ready;
         self.failures = 0;
-        self.retire_old(around.out);
+        self.give_way(around.out);
         self.start_due(around);
     }
 
@@ -214,10 +197,6 @@ impl Workload {
         self.stage == Stage::Preparing
     }
 
-    fn retire_old(&mut self, out: &mut Vec<Effect>) {
-        self.retiring.stop(out);
-    }
-
     /// Starts what should run by now: all that never ran, and what has paused long enough.
     pub fn start_due(&mut self, around: &mut Surroundings<'_>) {
         if !around.may_start {
@@ -231,7 +210,8 @@ impl Workload {
             }
             _ => {}
         }
-        if self.stage != Stage::Ready || !self.spec.start || !self.retiring.is_empty() {
+        self.settle(around.now, around.out);
+        if self.stage != Stage::Ready || !self.spec.start || self.waits_for_the_old() {
             return;
         }
         for (slot, _) in &mut self.slots {
@@ -265,7 +245,7 @@ impl Workload {
             Slot::Waiting { at_ms, .. } => Some(*at_ms),
             _ => None,
         });
-        slots.chain(self.stage.next_attempt()).min()
+        slots.chain(self.stage.next_attempt()).chain(self.settles_at()).min()
     }
 
     /// An instance runs. Gives whether it is one of this workload's.
@@ -300,6 +280,7 @@ impl Workload {
             Slot::Ended(outcome.clone())
         };
         self.last_outcome = Some(outcome.clone());
+        self.settled &= !self.declared || !outcome.is_failure();
         self.save_if_ended(around.out);
         true
     }
@@ -322,35 +303,5 @@ impl Workload {
         let live = self.slots.iter().filter_map(|(slot, _)| slot.instance());
         live.for_each(|instance| retiring.add(instance, self.memory_max_bytes));
         retiring
-    }
-
-    fn reason(&self) -> Option<String> {
-        let is_due = |(slot, _): &(Slot, u32)| matches!(slot, Slot::Due { .. });
-        let waits =
-            self.stage == Stage::Ready && self.spec.start && self.retiring.is_empty() && self.slots.iter().any(is_due);
-        self.stage.reason().cloned().or_else(|| waits.then(|| ENDING.into()))
-    }
-
-    /// Where it stands.
-    pub fn report(&self) -> ComponentReport {
-        let phase = match self.stage.phase() {
-            Some(Phase::Stopped) if !self.retiring.is_empty() => Phase::Running,
-            Some(phase) => phase,
-            None if !self.spec.start => Phase::Staged,
-            None => self.slots.iter().map(|(slot, _)| slot.phase()).max().unwrap_or(Phase::Stopped),
-        };
-        let running = self.slots.iter().filter(|(slot, _)| matches!(slot, Slot::Running { .. })).count();
-        ComponentReport {
-            name: self.spec.name.clone(),
-            intent: self.intent,
-            digest: self.spec.artifact.digest,
-            phase,
-            replicas: self.spec.replicas.get(),
-            running: u16::try_from(running).unwrap_or(u16::MAX),
-            restarts: self.restarts,
-            last_outcome: self.last_outcome.clone(),
-            reason: self.reason(),
-            fetched: self.stage.fetched(),
-        }
     }
 }

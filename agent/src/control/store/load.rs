@@ -2,7 +2,7 @@
 //! the agent instead, because going on without would mean a node that obeys the next stranger.
 
 use super::paths::{INTENT, RUN, StorePaths};
-use crate::control::disk::{MemberFile, RunRecord};
+use crate::control::disk::{ManifestFile, MemberFile, RunRecord};
 use shared::files::{AgentConfig, TrustFile, is_full, make_private_dir, remove, replace, sync_dir};
 use shared::{BUILD_FLOOR_UNIX_MS, ComponentName, MAX_SEALED_BYTES, OwnerId};
 use std::collections::BTreeMap;
@@ -40,6 +40,8 @@ pub struct Loaded {
     pub intents: Vec<(PathBuf, Vec<u8>)>,
     /// Whether there were intents that are not among them, now or before, whether or not they could be set aside.
     pub lacks_intents: bool,
+    /// The manifest that was in force, not opened yet.
+    pub manifest: Option<ManifestFile>,
     /// How components ended for good.
     pub runs: BTreeMap<ComponentName, RunRecord>,
     /// Other nodes.
@@ -63,9 +65,10 @@ pub fn load(paths: &StorePaths) -> Result<Loaded, StoreError> {
     let boot = next_boot(paths, is_new, &mut warnings)?;
     let (intents, lost) = load_intents(paths, &mut warnings)?;
     let lacks_intents = lost || paths.has_intents_aside();
+    let manifest = load_cbor(paths, &paths.manifest(), &mut warnings);
     let runs = load_runs(paths, &mut warnings)?;
     let members = load_cbor(paths, &paths.peers(), &mut warnings).unwrap_or_default();
-    Ok(Loaded { seed, owner, config, boot, intents, lacks_intents, runs, members, warnings })
+    Ok(Loaded { seed, owner, config, boot, intents, lacks_intents, manifest, runs, members, warnings })
 }
 
 /// Moves a file out of the way, into `set-aside/`, and gives the sentence about it.

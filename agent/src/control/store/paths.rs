@@ -76,8 +76,16 @@ impl StorePaths {
     }
 
     pub(super) fn intent(&self, key: &IntentKey) -> PathBuf {
-        let IntentKey::Component(name) = key;
-        self.intents().join(format!("component.{name}.{INTENT}"))
+        self.intents().join(match key {
+            IntentKey::Component(name) => format!("component.{name}.{INTENT}"),
+            IntentKey::Manifest => format!("manifest.{INTENT}"),
+        })
+    }
+
+    /// The manifest in force.
+    #[must_use]
+    pub fn manifest(&self) -> PathBuf {
+        self.root.join("manifest")
     }
 
     pub(super) fn run(&self, name: &ComponentName) -> PathBuf {

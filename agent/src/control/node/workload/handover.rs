@@ -1,0 +1,93 @@
+//! How a component gives way to the one that replaces it, and the memory that both need.
+
+use super::Workload;
+use crate::control::node::effect::Effect;
+use crate::control::node::input::Now;
+use crate::control::node::slot::Slot;
+use crate::control::node::stage::Stage;
+use shared::{Outcome, Takeover};
+
+/// What has run for so long without a failure is healthy: what it replaces is stopped, and the operator is told so.
+pub const SETTLED_MS: u64 = 5_000;
+
+impl Workload {
+    /// Bytes of memory that its instances need together. As long as one of them has not ended for good, all are counted:
+    /// after a restart of the agent all run again.
+    pub fn needs(&self) -> u64 {
+        let ended = self.slots.iter().all(|(slot, _)| matches!(slot, Slot::Ended(_)));
+        if !self.spec.start || ended { 0 } else { self.memory_max_bytes.saturating_mul(self.slots.len() as u64) }
+    }
+
+    /// Bytes of memory that are kept for it: for its own instances, or for those that serve until these can.
+    pub fn promised(&self) -> u64 {
+        let has_place = !matches!(self.stage, Stage::NoRoom { .. } | Stage::Stopped | Stage::Broken { .. });
+        let needs = if has_place { self.needs() } else { 0 };
+        match self.strategy {
+            Takeover::StopFirst => needs.max(self.retiring.promised()),
+            Takeover::StartFirst => needs.saturating_add(self.retiring.promised()),
+        }
+    }
+
+    /// Where there is no room for both, the old one ends first.
+    pub fn fit_into(&mut self, left: u64) {
+        if self.needs().saturating_add(self.retiring.promised()) > left {
+            self.strategy = Takeover::StopFirst;
+        }
+    }
+
+    /// Bytes of memory that its instances may take by now, with those that have yet to end.
+    pub fn live(&self) -> u64 {
+        let live = self.slots.iter().filter(|(slot, _)| slot.instance().is_some()).count() as u64;
+        self.memory_max_bytes.saturating_mul(live).saturating_add(self.retiring.live())
+    }
+
+    /// There is no room for it by now.
+    pub fn wait_for_room(&mut self, reason: String, out: &mut Vec<Effect>) {
+        if !self.waits_for_room() {
+            out.push(Effect::Note(self.spec.name.clone(), reason.clone()));
+        }
+        self.stage = Stage::NoRoom { reason };
+        self.give_way(out);
+    }
+
+    /// What it replaces is stopped where that is to end first, for it is not wanted any more; also when there is nothing to
+    /// start.
+    pub(super) fn give_way(&mut self, out: &mut Vec<Effect>) {
+        if self.strategy == Takeover::StopFirst || !self.spec.start {
+            self.retiring.stop(out);
+        }
+    }
+
+    /// Whether its instances are not to start yet.
+    pub(super) fn waits_for_the_old(&self) -> bool {
+        self.strategy == Takeover::StopFirst && !self.retiring.is_empty()
+    }
+
+    /// When it will have been healthy for long enough, if nothing comes between.
+    pub(super) fn settles_at(&self) -> Option<u64> {
+        if self.settled || self.stage != Stage::Ready {
+            return None;
+        }
+        let healthy_since = |slot: &Slot| match slot {
+            Slot::Running { since_ms, .. } => Some(since_ms + SETTLED_MS),
+            Slot::Ended(Outcome::Completed) => Some(0),
+            _ => None,
+        };
+        let slots: Option<Vec<u64>> = self.slots.iter().map(|(slot, _)| healthy_since(slot)).collect();
+        slots?.into_iter().max()
+    }
+
+    /// Once it is healthy, what it replaces is stopped.
+    pub(super) fn settle(&mut self, now: Now, out: &mut Vec<Effect>) {
+        if self.settles_at().is_some_and(|at| at <= now.mono_ms) {
+            self.settled = true;
+            self.retiring.stop(out);
+        }
+    }
+
+    /// Whether it is as it should be, and has been for a while.
+    pub fn is_well(&self) -> bool {
+        let idle = self.stage == Stage::Stopped || (self.stage == Stage::Ready && !self.spec.start);
+        self.settled || idle
+    }
+}
