@@ -52,6 +52,7 @@ pub(super) fn run(steer: Steer, args: &SteerArgs, mut context: Context<'_, '_>) 
         tell::targets(context.terminal, &change.targets);
         let goal = Goal {
             name: args.name.clone(),
+            size: 0,
             intent: signed.intent,
             wanted: wanted(steer),
             require_all: args.require_all,
@@ -60,7 +61,7 @@ pub(super) fn run(steer: Steer, args: &SteerArgs, mut context: Context<'_, '_>) 
         let targets = change.targets.iter().map(|known| (known.node, known.tags.clone(), known.alive));
         let rollout = Rollout::new(goal, targets);
         let deadline = begun + args.timeout.0;
-        let drive = Drive::new(&mut session, context.terminal, rollout, None, signed.bytes, deadline, begun);
+        let drive = Drive::new(&mut session, context.terminal, rollout, Vec::new(), signed.bytes, deadline, begun);
         let ended = drive.run(&survey.watches, &[]).await?;
         let signed = tell::Signed { artifact: change.artifact(), seq: signed.seq, stops: Vec::new(), json: args.json };
         tell::ended(&mut session, context.terminal, &ended, &signed).await

@@ -15,13 +15,15 @@ pub use json::{ComponentObject, LogObject, NodeObject, PushObject, StatusObject,
 pub(crate) use logs::{json_line, text_line};
 pub(crate) use ps::{HEADS as PS_HEADS, ps_objects, ps_rows};
 pub use ps::{PsComponentObject, PsObject};
-pub(crate) use push::{HEADS as PUSH_HEADS, failure_hint, outcome_rows, state_text, verdict_text, why};
+pub(crate) use push::{HEADS as PUSH_HEADS, failure_hint, outcome_rows, verdict_text, why};
 pub(crate) use status::{HEADS as STATUS_HEADS, status_rows};
 pub(crate) use table::table;
 
 use crate::cli::Color;
 use crate::exit::Failure;
+use crate::rollout::{Aim, Target};
 use crate::world::World;
+use shared::NodeId;
 use std::io::Write;
 
 /// Lines of nodes that are redrawn in place; the rest of a large realm is counted in one line.
@@ -35,6 +37,15 @@ pub(crate) enum Tone {
     Warning,
     Faint,
     Plain,
+}
+
+/// What can be told while it goes on.
+pub(crate) trait Shown: Aim {
+    /// Where a node stands, for a line of progress.
+    fn line(&self, node: &NodeId, target: &Target<Self::Stand>) -> (Tone, String);
+
+    /// What has to be another one before that is told anew, where nothing can be redrawn.
+    fn news(&self, node: &NodeId, target: &Target<Self::Stand>) -> String;
 }
 
 /// Where a command writes to. A reader that goes away (`realm status | head`) is no error.

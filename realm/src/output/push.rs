@@ -1,14 +1,33 @@
 //! The sentences of a push: one line per node while it goes on, the table and the verdict at its end.
 
 use super::status::tags;
-use super::{Tone, clean, counted};
-use crate::rollout::{Result, Rollout, State, Target, Until, Verdict, Wanted};
+use super::{Shown, Tone, clean, counted};
+use crate::rollout::{Goal, OnNode, Result, Rollout, State, Until, Verdict, Wanted};
 use shared::{NodeId, Outcome, Phase};
 
 pub(crate) const HEADS: [&str; 4] = ["NODE", "TAGS", "PHASE", "OUTCOME"];
 
+type Target = crate::rollout::Target<OnNode>;
+
+impl Shown for Goal {
+    fn line(&self, node: &NodeId, target: &Target) -> (Tone, String) {
+        state_text(node, target, self.size)
+    }
+
+    fn news(&self, node: &NodeId, target: &Target) -> String {
+        match target.state() {
+            // Each quarter of a large artifact, not each report of it.
+            State::Moving { phase, fetched: Some(fetched), .. } => {
+                let reason = target.last().and_then(|last| last.reason.as_deref()).unwrap_or_default();
+                format!("{phase} {} {reason}", fetched * 4 / self.size.max(1))
+            }
+            _ => self.line(node, target).1,
+        }
+    }
+}
+
 /// Where a node stands, for a line of progress.
-pub(crate) fn state_text(node: &NodeId, target: &Target, size: u64) -> (Tone, String) {
+fn state_text(node: &NodeId, target: &Target, size: u64) -> (Tone, String) {
     let (tone, text) = match (target.result(), target.state()) {
         (Result::Away, _) => (Tone::Warning, "away, will get it".to_owned()),
         (Result::Lost, _) => (Tone::Warning, "went away".to_owned()),
