@@ -1,11 +1,12 @@
 //! What every change of a component begins with: what is known of it, and a signed intent above all that are known.
 
 use super::connect::Views;
+use super::tell::DECLARED_HINT;
 use crate::exit::Failure;
 use crate::rollout::{Known, may_have};
 use crate::session::Session;
 use crate::world::unix_ms;
-use shared::{Audience, Body, ComponentName, Content, IntentId, OwnerKey, RealmId, Trust};
+use shared::{Audience, Body, ComponentName, Content, IntentId, NodeReport, OwnerKey, RealmId, Trust};
 
 /// A signed intent.
 pub(super) struct Sealed {
@@ -29,6 +30,20 @@ pub(super) fn members(name: &ComponentName, views: &Views) -> impl Iterator<Item
 pub(super) fn highest_seq(session: &Session, views: &Views) -> u64 {
     let told = session.peers().values().filter(|peer| peer.admitted).map(|peer| peer.hello.highest_seq);
     told.chain(views.values().map(|(report, _)| report.summary.highest_seq)).max().unwrap_or(0)
+}
+
+/// Keeps what is declared from being changed by hand.
+///
+/// # Errors
+/// When the manifest declares `name` on a node that is known: nodes would refuse to have it changed by hand.
+pub(super) fn check_undeclared(name: &ComponentName, views: &Views) -> Result<(), Failure> {
+    let is_declared = |(report, _): &(NodeReport, bool)| {
+        report.components.iter().any(|component| component.name == *name && component.declared)
+    };
+    if views.values().any(is_declared) {
+        return Err(Failure::new(format!("the manifest declares `{name}`; nothing was sent")).hint(DECLARED_HINT));
+    }
+    Ok(())
 }
 
 /// Signs `payload` with a sequence above `highest`.

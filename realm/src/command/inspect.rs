@@ -2,7 +2,7 @@
 
 use super::Context;
 use super::connect::{Connected, Views, connect_to_members, converse, survey};
-use super::steer::newest;
+use super::held::newest;
 use crate::cli::InspectArgs;
 use crate::exit::{Exit, Failure};
 use crate::output::{InspectObject, Tone, clean, inspect_text};
@@ -32,7 +32,7 @@ pub(super) fn run(args: &InspectArgs, mut context: Context<'_, '_>) -> Result<Ex
         for node in silent(&views, name, &runs) {
             problems.entry(node).or_insert_with(|| "it says nothing of them".into());
         }
-        match InspectObject::of(&held, &views, &runs) {
+        match InspectObject::of(&held.opened, &views, &runs) {
             Some(object) => Ok((object, problems)),
             None => Err(Failure::new(format!("`{name}` was removed")).hint("`realm push` brings it back")),
         }

@@ -3,7 +3,7 @@
 use super::status::tags;
 use super::{Shown, Tone, clean, counted};
 use crate::rollout::{Goal, OnNode, Result, Rollout, State, Until, Verdict, Wanted};
-use shared::{NodeId, Outcome, Phase};
+use shared::{ComponentName, NodeId, Outcome, Phase};
 
 pub(crate) const HEADS: [&str; 4] = ["NODE", "TAGS", "PHASE", "OUTCOME"];
 
@@ -158,14 +158,29 @@ pub(crate) fn failure_hint(rollout: &Rollout) -> String {
         })
     };
     let outcome = failed().find_map(|(outcome, _)| outcome.clone());
-    let said = failed().find_map(|(_, reason)| parts(reason.as_deref()?).1);
-    let name = &rollout.goal().name;
+    let reason = failed().find_map(|(_, reason)| reason.as_deref().filter(|reason| parts(reason).1.is_some()));
+    hint_after(outcome.as_ref(), reason, &rollout.goal().name, |limit| {
+        format!("`--{}`", limit.replace('_', "-"))
+    })
+}
+
+/// The next step after this outcome, or for this reason. `limit` is how the operator gives a limit of this name.
+pub(super) fn hint_after(
+    outcome: Option<&Outcome>,
+    reason: Option<&str>,
+    name: &ComponentName,
+    limit: impl Fn(&str) -> String,
+) -> String {
     match outcome {
-        Some(Outcome::OutOfMemory) => "give it more with `--memory-max-mb`".into(),
-        Some(Outcome::OutOfFuel) => "give it more with `--fuel`, or none to let it run without that limit".into(),
-        Some(Outcome::DeadlineExceeded) => "give it more time with `--deadline-ms`".into(),
+        Some(Outcome::OutOfMemory) => format!("give it more with {}", limit("memory_max_mb")),
+        Some(Outcome::OutOfFuel) => {
+            format!("give it more with {}, or none to let it run without that limit", limit("fuel"))
+        }
+        Some(Outcome::DeadlineExceeded) => format!("give it more time with {}", limit("deadline_ms")),
         Some(_) => format!("`realm logs {name}` shows more of what it printed"),
-        None => said.map_or_else(|| format!("`realm ps` shows how `{name}` stands, and why"), clean),
+        None => reason
+            .and_then(|reason| parts(reason).1)
+            .map_or_else(|| format!("`realm ps` shows how `{name}` stands, and why"), clean),
     }
 }
 
