@@ -32,15 +32,18 @@ pub(super) fn highest_seq(session: &Session, views: &Views) -> u64 {
     told.chain(views.values().map(|(report, _)| report.summary.highest_seq)).max().unwrap_or(0)
 }
 
+/// Whether the manifest declares `name`, as far as a node says so.
+pub(super) fn is_declared(name: &ComponentName, views: &Views) -> bool {
+    let declares = |(report, _): &(NodeReport, bool)| report.components.iter().any(|it| it.name == *name && it.declared);
+    views.values().any(declares)
+}
+
 /// Keeps what is declared from being changed by hand.
 ///
 /// # Errors
-/// When the manifest declares `name` on a node that is known: nodes would refuse to have it changed by hand.
+/// When the manifest declares `name` on a node that is known: nodes would refuse it.
 pub(super) fn check_undeclared(name: &ComponentName, views: &Views) -> Result<(), Failure> {
-    let is_declared = |(report, _): &(NodeReport, bool)| {
-        report.components.iter().any(|component| component.name == *name && component.declared)
-    };
-    if views.values().any(is_declared) {
+    if is_declared(name, views) {
         return Err(Failure::new(format!("the manifest declares `{name}`; nothing was sent")).hint(DECLARED_HINT));
     }
     Ok(())

@@ -90,8 +90,9 @@ fn line(applied: &Applied, target: &Target<Standing>, with_bytes: bool) -> (Tone
             let busy = stand.components().values().filter(|component| component.phase != Phase::Running);
             let busy = busy.filter(|component| component.phase != Phase::Completed);
             let parts: Vec<String> = busy.map(|component| on_its_way(applied, component, with_bytes)).collect();
-            let rest = if parts.is_empty() { String::new() } else { format!("; {}", parts.join(", ")) };
-            (Tone::Plain, format!("{} of {} well{rest}", last.well, last.wanted))
+            // What runs for a few seconds without a failure is well.
+            let rest = if parts.is_empty() { "the rest has started".to_owned() } else { parts.join(", ") };
+            (Tone::Plain, format!("{} of {} well; {rest}", last.well, last.wanted))
         }
     }
 }

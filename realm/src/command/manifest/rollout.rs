@@ -156,7 +156,7 @@ pub(super) async fn carry_out(
         if told::is_in_force(&rollout) {
             return told::already(&connected.session, terminal, rollout, &told);
         }
-        terminal.say(Tone::Plain, &format!("version {version} is held already; waiting until it is well everywhere"));
+        terminal.say(Tone::Plain, &format!("version {version} is held already, and not well everywhere yet"));
     }
     let unclaimed = &connected.reached.unclaimed;
     told::claiming(terminal, unclaimed);
