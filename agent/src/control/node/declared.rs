@@ -131,12 +131,14 @@ impl Node {
 
     /// Somebody hands over what is held: an operator whose entry node is gone, and who has what that was to take.
     pub(super) fn manifest_from(&mut self, peer: NodeId) {
-        match self.awaited().filter(|document| !self.blobs.contains(&document.digest)) {
-            Some(document) => {
-                self.declared.hints = vec![peer];
-                self.run_errand(document, vec![peer]);
-            }
-            None => self.fetch_declared(&[peer]),
+        let held = self.held_apply().map(|(opened, _)| opened.id());
+        if held.is_some() && held == self.declared.in_force.as_ref().map(|of| of.id) {
+            return self.fetch_declared(&[peer]);
+        }
+        // What the manifest names is fetched from there once it is in force, also where the document is here by now.
+        self.declared.hints = vec![peer];
+        if let Some(document) = self.awaited().filter(|document| !self.blobs.contains(&document.digest)) {
+            self.run_errand(document, vec![peer]);
         }
     }
 
