@@ -14,6 +14,9 @@ use shared::{
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
+/// So many of those who brought a manifest are remembered until it is in force: operators, and some neighbours.
+const MAX_HINTS: usize = 8;
+
 /// A manifest and the intent that pins it.
 #[derive(Debug, Clone)]
 pub struct InForce {
@@ -135,10 +138,16 @@ impl Node {
         if held.is_some() && held == self.declared.in_force.as_ref().map(|of| of.id) {
             return self.fetch_declared(&[peer]);
         }
-        // What the manifest names is fetched from there once it is in force, also where the document is here by now.
-        self.declared.hints = vec![peer];
+        // What the manifest names is fetched from there once it is in force, also where the document is here by now. Nodes hand
+        // it over too, and an operator must not be forgotten for them.
+        let first = self.neighbours.is_operator(&peer);
+        let hints = &mut self.declared.hints;
+        hints.retain(|hint| *hint != peer);
+        hints.insert(if first { 0 } else { hints.len() }, peer);
+        hints.truncate(MAX_HINTS);
+        let hints = hints.clone();
         if let Some(document) = self.awaited().filter(|document| !self.blobs.contains(&document.digest)) {
-            self.run_errand(document, vec![peer]);
+            self.run_errand(document, hints);
         }
     }
 
