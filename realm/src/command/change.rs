@@ -34,7 +34,8 @@ pub(super) fn highest_seq(session: &Session, views: &Views) -> u64 {
 
 /// Whether the manifest declares `name`, as far as a node says so.
 pub(super) fn is_declared(name: &ComponentName, views: &Views) -> bool {
-    let declares = |(report, _): &(NodeReport, bool)| report.components.iter().any(|it| it.name == *name && it.declared);
+    let declares =
+        |(report, _): &(NodeReport, bool)| report.components.iter().any(|it| it.name == *name && it.declared);
     views.values().any(declares)
 }
 

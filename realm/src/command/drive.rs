@@ -99,7 +99,11 @@ impl<'a, 'w, A: Shown> Drive<'a, 'w, A> {
     ///
     /// # Errors
     /// When every node that was asked refuses, when the file has changed, when the network ends.
-    pub(super) async fn run(mut self, watching: &[(WatchId, NodeId)], unclaimed: &[NodeId]) -> Result<Ended<A>, Failure> {
+    pub(super) async fn run(
+        mut self,
+        watching: &[(WatchId, NodeId)],
+        unclaimed: &[NodeId],
+    ) -> Result<Ended<A>, Failure> {
         self.unclaimed.extend(unclaimed);
         self.watches.extend(watching.iter().copied());
         for node in watching.iter().map(|(_, member)| member).chain(unclaimed) {

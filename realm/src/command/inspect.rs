@@ -1,8 +1,8 @@
 //! `realm inspect COMPONENT`: what is wanted, under which limits, how it stands on each node, and how its runs ended.
 
 use super::Context;
-use super::connect::{Connected, Views, connect_to_members, converse, survey};
 use super::change::is_declared;
+use super::connect::{Connected, Views, connect_to_members, converse, survey};
 use super::held::newest;
 use super::manifest::{Current, current, document};
 use crate::cli::InspectArgs;
@@ -18,40 +18,40 @@ const RUNS_TIMEOUT: Duration = Duration::from_secs(30);
 
 pub(super) fn run(args: &InspectArgs, mut context: Context<'_, '_>) -> Result<Exit, Failure> {
     let name = &args.component;
-    let (object, problems) = converse(async |executor| {
-        let Connected { key, mut session, reached } = connect_to_members(&mut context, executor).await?;
-        let held = newest(&mut session, &reached.members, &key, IntentKey::Component(name.clone())).await?;
-        let survey = survey(&mut session, &reached.members, false).await?;
-        survey.warn_of_silent(context.terminal);
-        // Where both name it, the manifest counts.
-        let declared = if held.is_none() || is_declared(name, &survey.views) {
-            declared(&mut session, &reached.members, &key).await?
-        } else {
-            None
-        };
-        let entries: Vec<NodeId> = survey.watches.iter().map(|(_, entry)| *entry).collect();
-        let views = survey.views;
-        let (runs, mut problems) = collect(&mut session, &entries, name).await;
-        for node in silent(&views, name, &runs) {
-            problems.entry(node).or_insert_with(|| "it says nothing of them".into());
-        }
-        let declared = declared.as_ref().and_then(|(current, manifest)| {
-            let declared = manifest.components().get(name)?;
-            Some((Inspected::declared(current.apply.version, declared), &current.held))
-        });
-        match (declared, &held) {
-            (Some((inspected, apply)), _) => {
-                Ok((InspectObject::of(&inspected, &apply.opened, &views, &runs), problems))
+    let (object, problems) =
+        converse(async |executor| {
+            let Connected { key, mut session, reached } = connect_to_members(&mut context, executor).await?;
+            let held = newest(&mut session, &reached.members, &key, IntentKey::Component(name.clone())).await?;
+            let survey = survey(&mut session, &reached.members, false).await?;
+            survey.warn_of_silent(context.terminal);
+            // Where both name it, the manifest counts.
+            let declared = if held.is_none() || is_declared(name, &survey.views) {
+                declared(&mut session, &reached.members, &key).await?
+            } else {
+                None
+            };
+            let entries: Vec<NodeId> = survey.watches.iter().map(|(_, entry)| *entry).collect();
+            let views = survey.views;
+            let (runs, mut problems) = collect(&mut session, &entries, name).await;
+            for node in silent(&views, name, &runs) {
+                problems.entry(node).or_insert_with(|| "it says nothing of them".into());
             }
-            (None, Some(held)) => match Inspected::pushed(&held.opened) {
-                Some(inspected) => Ok((InspectObject::of(&inspected, &held.opened, &views, &runs), problems)),
-                None => Err(Failure::new(format!("`{name}` was removed")).hint("`realm push` brings it back")),
-            },
-            (None, None) => Err(
-                Failure::new(format!("nothing is known by the name `{name}`")).hint("`realm ps` lists what there is")
-            ),
-        }
-    })?;
+            let declared = declared.as_ref().and_then(|(current, manifest)| {
+                let declared = manifest.components().get(name)?;
+                Some((Inspected::declared(current.apply.version, declared), &current.held))
+            });
+            match (declared, &held) {
+                (Some((inspected, apply)), _) => {
+                    Ok((InspectObject::of(&inspected, &apply.opened, &views, &runs), problems))
+                }
+                (None, Some(held)) => match Inspected::pushed(&held.opened) {
+                    Some(inspected) => Ok((InspectObject::of(&inspected, &held.opened, &views, &runs), problems)),
+                    None => Err(Failure::new(format!("`{name}` was removed")).hint("`realm push` brings it back")),
+                },
+                (None, None) => Err(Failure::new(format!("nothing is known by the name `{name}`"))
+                    .hint("`realm ps` lists what there is")),
+            }
+        })?;
     if args.json {
         let text = serde_json::to_string(&object).map_err(|error| Failure::new(error.to_string()))?;
         context.terminal.data(&text);

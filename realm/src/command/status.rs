@@ -4,7 +4,9 @@ use super::Context;
 use super::connect::{Connected, connect, converse, survey};
 use crate::cli::StatusArgs;
 use crate::exit::{Exit, Failure};
-use crate::output::{NodeObject, STATUS_HEADS, StatusObject, Tone, UnclaimedObject, behind, counted, status_rows, table};
+use crate::output::{
+    NodeObject, STATUS_HEADS, StatusObject, Tone, UnclaimedObject, behind, counted, status_rows, table,
+};
 
 pub(super) fn run(args: &StatusArgs, mut context: Context<'_, '_>) -> Result<Exit, Failure> {
     let status = converse(async |executor| {

@@ -13,8 +13,8 @@ use crate::output::{PushNodeObject, PushObject, Tone};
 use crate::rollout::{Goal, Known, Result as Stand, Rollout, Until, Verdict, Wanted};
 use crate::session::Session;
 use shared::{
-    Artifact, Body, ComponentName, ComponentReport, IntentKey, NodeFacts, Opened, OwnerKey, Payload, Phase, Push, Remove,
-    Verb,
+    Artifact, Body, ComponentName, ComponentReport, IntentKey, NodeFacts, Opened, OwnerKey, Payload, Phase, Push,
+    Remove, Verb,
 };
 use std::time::{Duration, Instant};
 

@@ -6,7 +6,10 @@ use super::source::Source;
 use super::syntax::{Value, in_order};
 use super::value::Values;
 use super::{Component, Places};
-use shared::{Audience, ComponentName, DeadlineMs, Digest, EpochMs, Fuel, Limits, LogMaxKb, Mebibytes, NodeId, Replicas, Restart, Tag, Takeover, check_inputs};
+use shared::{
+    Audience, ComponentName, DeadlineMs, Digest, EpochMs, Fuel, Limits, LogMaxKb, Mebibytes, NodeId, Replicas, Restart,
+    Tag, Takeover, check_inputs,
+};
 use std::path::Path;
 use toml::de::DeTable;
 

@@ -7,8 +7,8 @@ use super::{clean, table};
 use serde::Serialize;
 use shared::time::utc_millis;
 use shared::{
-    Audience, ComponentSpec, Declaration, EndedRun, IntentId, LiveRun, NodeId, NodeReport, NodeRuns, Opened, Outcome, Payload, Push,
-    RealmId, Restart, RunUsage, Tag, Verb,
+    Audience, ComponentSpec, Declaration, EndedRun, IntentId, LiveRun, NodeId, NodeReport, NodeRuns, Opened, Outcome,
+    Payload, Push, RealmId, Restart, RunUsage, Tag, Verb,
 };
 use std::cmp::Reverse;
 use std::collections::BTreeMap;

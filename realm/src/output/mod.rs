@@ -17,8 +17,8 @@ pub(crate) use apply::{
 };
 pub(crate) use history::{HEADS as HISTORY_HEADS, history_rows};
 pub use history::{HistoryObject, VersionObject};
-pub(crate) use inspect::{Inspected, inspect_text};
 pub use inspect::{InspectNodeObject, InspectObject};
+pub(crate) use inspect::{Inspected, inspect_text};
 pub(crate) use json::PushNodeObject;
 pub use json::{ComponentObject, LogObject, ManifestObject, NodeObject, PushObject, StatusObject, UnclaimedObject};
 pub(crate) use logs::{json_line, text_line};

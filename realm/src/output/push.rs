@@ -159,9 +159,7 @@ pub(crate) fn failure_hint(rollout: &Rollout) -> String {
     };
     let outcome = failed().find_map(|(outcome, _)| outcome.clone());
     let reason = failed().find_map(|(_, reason)| reason.as_deref().filter(|reason| parts(reason).1.is_some()));
-    hint_after(outcome.as_ref(), reason, &rollout.goal().name, |limit| {
-        format!("`--{}`", limit.replace('_', "-"))
-    })
+    hint_after(outcome.as_ref(), reason, &rollout.goal().name, |limit| format!("`--{}`", limit.replace('_', "-")))
 }
 
 /// The next step after this outcome, or for this reason. `limit` is how the operator gives a limit of this name.

@@ -48,11 +48,16 @@ pub(super) fn from(declared: bool) -> &'static str {
 
 /// Of a node that is there and on which the manifest that it holds is not in force: what is, and why.
 pub(crate) fn behind(node: &NodeObject) -> Option<String> {
-    let manifest = node.manifest.as_ref().filter(|manifest| node.alive && manifest.in_force != Some(manifest.version))?;
+    let manifest =
+        node.manifest.as_ref().filter(|manifest| node.alive && manifest.in_force != Some(manifest.version))?;
     let in_force = manifest.in_force.map_or("none is".to_owned(), |version| format!("version {version} is"));
     let why = manifest.reason.as_deref().unwrap_or("it is being fetched");
     let version = manifest.version;
-    Some(format!("{}: version {version} of the manifest is not in force yet, {in_force}: {}", node.peer.short(), clean(why)))
+    Some(format!(
+        "{}: version {version} of the manifest is not in force yet, {in_force}: {}",
+        node.peer.short(),
+        clean(why)
+    ))
 }
 
 /// How it ended, and why it is where it is.

@@ -53,17 +53,14 @@ fn actions(plan: &Plan) -> Vec<(&str, Summary)> {
 
 #[test]
 fn what_comes_goes_and_stays() {
-    let before = manifest(&[component("old", b"1", "dev"), component("same", b"1", "edge"), component("web", b"1", "dev")]);
-    let next = manifest(&[component("new", b"1", "edge"), component("same", b"1", "edge"), component("web", b"2", "dev")]);
+    let before =
+        manifest(&[component("old", b"1", "dev"), component("same", b"1", "edge"), component("web", b"1", "dev")]);
+    let next =
+        manifest(&[component("new", b"1", "edge"), component("same", b"1", "edge"), component("web", b"2", "dev")]);
     let plan = Plan::of(&before, &next, &nodes());
     assert_eq!(
         actions(&plan),
-        [
-            ("new", Summary::Create),
-            ("old", Summary::Stop),
-            ("same", Summary::Unchanged),
-            ("web", Summary::Replace)
-        ]
+        [("new", Summary::Create), ("old", Summary::Stop), ("same", Summary::Unchanged), ("web", Summary::Replace)]
     );
     assert_eq!(steps(&plan, "new"), [(id(3), Action::Create)]);
     assert_eq!(steps(&plan, "old"), [(id(1), Action::Stop), (id(2), Action::Stop)]);

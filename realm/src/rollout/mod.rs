@@ -229,9 +229,8 @@ impl<A: Aim> Rollout<A> {
     /// report.
     #[must_use]
     pub fn is_replicated(&self, holders: &BTreeSet<NodeId>) -> bool {
-        let has = |(node, target): &(&NodeId, &Target<A::Stand>)| {
-            target.stand().is_past_fetching() || holders.contains(node)
-        };
+        let has =
+            |(node, target): &(&NodeId, &Target<A::Stand>)| target.stand().is_past_fetching() || holders.contains(node);
         let elsewhere = holders.iter().filter(|node| !self.targets.contains_key(node)).count();
         let copies = self.targets.iter().filter(has).count() + elsewhere;
         let mut live = self.targets.iter().filter(|(_, target)| target.is_alive()).peekable();

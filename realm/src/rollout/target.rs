@@ -83,7 +83,13 @@ impl<S: Stand> Target<S> {
     }
 
     /// Takes the node's word. Gives whether something changed that is worth a line.
-    pub(super) fn observe(&mut self, aim: &impl Aim<Stand = S>, at: Duration, report: &NodeReport, alive: bool) -> bool {
+    pub(super) fn observe(
+        &mut self,
+        aim: &impl Aim<Stand = S>,
+        at: Duration,
+        report: &NodeReport,
+        alive: bool,
+    ) -> bool {
         // Another entry node may tell an older report.
         if report.rank() < self.rank {
             return false;

@@ -46,7 +46,10 @@ fn what_is_exported_changes_nothing_when_it_is_applied() {
     assert_eq!(shell.push("mine", "hello", &["--arg", "x"]).0, Some(0));
     let declared = shell.good(&["export"]);
     let all = shell.good(&["export", "--pushed"]);
-    assert!(!declared.contains("mine") && all.contains("[components.mine]") && all.contains("[components.web]"), "{all}");
+    assert!(
+        !declared.contains("mine") && all.contains("[components.mine]") && all.contains("[components.web]"),
+        "{all}"
+    );
     for (name, guest) in [("web", "ticker"), ("mine", "hello")] {
         std::fs::copy(crate::support::guest_path(guest), shell.home.path().join(format!("{name}.wasm"))).unwrap();
     }

@@ -25,11 +25,7 @@ pub(super) struct Loaded {
 ///
 /// # Errors
 /// All that is wrong with it.
-pub(super) fn load(
-    file: Option<&Path>,
-    settings: &Settings,
-    terminal: &mut Terminal<'_>,
-) -> Result<Loaded, Failure> {
+pub(super) fn load(file: Option<&Path>, settings: &Settings, terminal: &mut Terminal<'_>) -> Result<Loaded, Failure> {
     let file = file.unwrap_or(Path::new(FILE));
     let reading = read(file, &settings.cwd)?;
     for line in reading.deprecated.lines() {
@@ -73,8 +69,11 @@ impl Artifacts {
         let path = match &component.source {
             Source::Path(path) => path,
             Source::Url(url) => {
-                return Err(Fault::new(places.source, format!("`{url}` is not fetched by this version; expected a file"))
-                    .hint("download it, and name the file"));
+                return Err(Fault::new(
+                    places.source,
+                    format!("`{url}` is not fetched by this version; expected a file"),
+                )
+                .hint("download it, and name the file"));
             }
         };
         let artifact = match self.known.get(path) {

@@ -175,8 +175,10 @@ async fn confirm(terminal: &mut Terminal<'_>, plan: &Plan, yes: bool) -> Result<
         return Ok(());
     }
     let Some(answer) = terminal.ask("something that runs will be stopped or replaced; go on? [y/N]").await else {
-        return Err(Failure::usage("something that runs would be stopped or replaced, and there is no terminal to ask on")
-            .hint("`--yes` (or REALM_YES=1) answers; `--dry-run` only shows what would change"));
+        return Err(Failure::usage(
+            "something that runs would be stopped or replaced, and there is no terminal to ask on",
+        )
+        .hint("`--yes` (or REALM_YES=1) answers; `--dry-run` only shows what would change"));
     };
     if matches!(answer.trim().to_lowercase().as_str(), "y" | "yes") {
         return Ok(());
@@ -199,15 +201,9 @@ fn again(current: &Current) -> Sealed {
 }
 
 /// The nodes on which something is to be, or is to end.
-fn targets<'n>(
-    nodes: &'n [Node],
-    plan: &Plan,
-) -> impl Iterator<Item = (NodeId, Vec<shared::Tag>, bool)> + use<'n> {
+fn targets<'n>(nodes: &'n [Node], plan: &Plan) -> impl Iterator<Item = (NodeId, Vec<shared::Tag>, bool)> + use<'n> {
     let meant = plan.nodes();
-    nodes
-        .iter()
-        .filter(move |node| meant.contains(&node.node))
-        .map(|node| (node.node, node.tags.clone(), node.alive))
+    nodes.iter().filter(move |node| meant.contains(&node.node)).map(|node| (node.node, node.tags.clone(), node.alive))
 }
 
 /// The document, to be served like any artifact.

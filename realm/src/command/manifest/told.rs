@@ -96,7 +96,8 @@ fn object(session: &Session, ended: &Ended<Applied>, told: &Told) -> ApplyObject
         let stand = target.stand();
         let last = stand.last();
         // How it stood when it failed says more than the next attempt.
-        let components = stand.components().values().map(|component| stand.failing().get(&component.name).unwrap_or(component));
+        let components =
+            stand.components().values().map(|component| stand.failing().get(&component.name).unwrap_or(component));
         ApplyNodeObject {
             peer: *node,
             tags: target.tags().to_vec(),

@@ -30,8 +30,9 @@ pub(super) fn course(held: Option<&Apply>, manifest: Artifact, typed: Typed) -> 
     if typed.if_version.is_some_and(|expected| expected != held_version) {
         let expected = typed.if_version.unwrap_or_default();
         let is_held = if held_version == 0 { "none".into() } else { format!("version {held_version}") };
-        return Err(Failure::new(format!("expected version {expected}, and {is_held} is held; nothing was sent"))
-            .hint(hint));
+        return Err(
+            Failure::new(format!("expected version {expected}, and {is_held} is held; nothing was sent")).hint(hint)
+        );
     }
     match typed.version {
         Some(0) => Err(Failure::usage("`--version` is 0; the first version is 1")),
@@ -40,10 +41,10 @@ pub(super) fn course(held: Option<&Apply>, manifest: Artifact, typed: Typed) -> 
             Err(Failure::new(format!("version {version} is held, with other contents; nothing was sent"))
                 .hint("leave `--version` out, or give a higher one"))
         }
-        Some(version) if version < held_version => Err(Failure::new(format!(
-            "version {held_version} is held, and {version} is lower; nothing was sent"
-        ))
-        .hint("leave `--version` out, or give a higher one; `realm rollback --to N` goes back")),
+        Some(version) if version < held_version => {
+            Err(Failure::new(format!("version {held_version} is held, and {version} is lower; nothing was sent"))
+                .hint("leave `--version` out, or give a higher one; `realm rollback --to N` goes back"))
+        }
         Some(version) => Ok(Course::New(version)),
         None if is_same => Ok(Course::Held),
         None => match held_version.checked_add(1) {
