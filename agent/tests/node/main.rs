@@ -4,6 +4,7 @@
 mod accept;
 mod bench;
 mod claim;
+mod declared;
 mod dial;
 mod order;
 mod remove;

@@ -164,7 +164,10 @@ pub fn weigh(effect: &Effect) -> u64 {
         Effect::NodeChanged(view) => head(view.report.sig.as_bytes()) ^ u64::from(view.alive),
         Effect::Receipt { ticket, .. } | Effect::AnswerSync { ticket, .. } => *ticket,
         Effect::Fetch { artifact, .. } => head(artifact.digest.as_bytes()),
-        Effect::Cancel(digest) | Effect::Drop(digest) | Effect::ReadManifest(digest) | Effect::Prepare { digest, .. } => !head(digest.as_bytes()),
+        Effect::Cancel(digest)
+        | Effect::Drop(digest)
+        | Effect::ReadManifest(digest)
+        | Effect::Prepare { digest, .. } => !head(digest.as_bytes()),
         Effect::SaveRun { .. } | Effect::Forget { .. } | Effect::SetHello(_) | Effect::Log(..) | Effect::Note(..) => 1,
     }
 }

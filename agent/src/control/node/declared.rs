@@ -5,11 +5,12 @@
 use super::Node;
 use super::effect::{Effect, Level};
 use super::input::Now;
+use super::ledger::Held;
 use super::random::backoff_ms;
 use super::workload::{self, Workload};
 use shared::{
     Apply, Artifact, ComponentName, ComponentReport, Digest, IntentId, IntentKey, Manifest, ManifestReport, NodeId,
-    Opened, Payload, Phase,
+    Opened, Payload, Phase, Refused,
 };
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -75,6 +76,23 @@ impl Declared {
     /// What it says of a name.
     pub fn get(&self, name: &ComponentName) -> Option<&shared::Declaration> {
         self.in_force.as_ref()?.manifest.components().get(name)
+    }
+
+    /// Whether an operator may say this, where `held` is there: a name is pushed or declared, not both, and the numbers of
+    /// manifests go up.
+    ///
+    /// # Errors
+    /// Which of the two does not hold.
+    pub fn fits(&self, opened: &Opened, held: Option<&Held>) -> Result<(), Refused> {
+        let version = |opened: &Opened| match &opened.body().payload {
+            Payload::Apply(apply) => Some(apply.version),
+            Payload::Push(_) | Payload::Remove(_) => None,
+        };
+        match (opened.key(), version(opened), held.and_then(|held| version(&held.opened))) {
+            (IntentKey::Component(name), ..) if self.get(&name).is_some() => Err(Refused::Declared(name)),
+            (_, Some(offered), Some(held)) if held >= offered => Err(Refused::Version { held, offered }),
+            _ => Ok(()),
+        }
     }
 
     /// When something of it is due.
