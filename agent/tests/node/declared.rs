@@ -1,16 +1,16 @@
 //! What a manifest declares: it comes into force as a whole, from the disk, and changes only what it says otherwise.
 
 use crate::bench::*;
-use agent::control::node::{Effect, InForce, Input, Instance, Restored};
+use agent::control::node::{Effect, Forces, InForce, Input, Instance, Restored};
 use shared::{
     Apply, Artifact, Audience, Body, ComponentSpec, Digest, IntentId, Limits, Manifest, ManifestReport, Outcome, Phase,
-    RealmId, Replicas, Restart, Role, SignedReport, Takeover, Trust, open, seal,
+    RealmId, Replicas, Restart, Role, Rollout, SignedReport, Takeover, Trust, seal,
 };
 
 /// For so long something has to run before it counts as healthy.
-const HEALTHY_MS: u64 = 5_000;
+pub const HEALTHY_MS: u64 = 5_000;
 
-type Declared = (ComponentSpec, Audience, Takeover);
+pub type Declared = (ComponentSpec, Audience, Takeover);
 
 fn spec(text: &str, number: u8) -> ComponentSpec {
     ComponentSpec {
@@ -26,28 +26,28 @@ fn spec(text: &str, number: u8) -> ComponentSpec {
 }
 
 /// A component for everybody, with one of the artifacts of the bench.
-fn declare(text: &str, number: u8) -> Declared {
+pub fn declare(text: &str, number: u8) -> Declared {
     (spec(text, number), Audience::default(), Takeover::StartFirst)
 }
 
-fn elsewhere(text: &str, number: u8) -> Declared {
+pub fn elsewhere(text: &str, number: u8) -> Declared {
     let audience = Audience { tags: vec!["arm".parse().unwrap()], ..Audience::default() };
     (spec(text, number), audience, Takeover::StartFirst)
 }
 
 /// A manifest and the intent that pins it.
-struct Pinned {
-    manifest: Manifest,
-    sealed: Vec<u8>,
+pub struct Pinned {
+    pub manifest: Manifest,
+    pub sealed: Vec<u8>,
 }
 
 impl Pinned {
-    fn new(version: u32, declared: &[Declared]) -> Pinned {
-        Pinned::signed(version, u64::from(version), declared)
+    pub fn new(version: u32, declared: &[Declared]) -> Pinned {
+        Pinned::signed(version, u64::from(version), Rollout::default(), declared)
     }
 
-    fn signed(version: u32, seq: u64, declared: &[Declared]) -> Pinned {
-        let manifest = Manifest::new(declared.to_vec()).unwrap();
+    pub fn signed(version: u32, seq: u64, rollout: Rollout, declared: &[Declared]) -> Pinned {
+        let manifest = Manifest::new(rollout, declared.to_vec()).unwrap();
         let body = Body {
             realm: RealmId::of_owner(&owner().id()),
             seq: EPOCH + seq,
@@ -60,25 +60,25 @@ impl Pinned {
         Pinned { manifest, sealed: seal(&owner(), &body).unwrap() }
     }
 
-    fn document(&self) -> Artifact {
+    pub fn document(&self) -> Artifact {
         self.manifest.artifact()
     }
 
-    fn id(&self) -> IntentId {
+    pub fn id(&self) -> IntentId {
         held(&self.sealed).opened.id()
     }
 
-    fn read(&self) -> Input {
+    pub fn read(&self) -> Input {
         Input::ManifestRead { digest: self.document().digest, result: Ok(self.manifest.bytes().to_vec()) }
     }
 
-    fn saved(&self) -> Input {
+    pub fn saved(&self) -> Input {
         Input::ManifestSaved { id: self.id(), result: Ok(()) }
     }
 
-    fn in_force(&self) -> InForce {
-        let opened = open(&self.sealed, &Trust::Owner(owner().id())).unwrap();
-        InForce::new(&opened, self.manifest.bytes()).unwrap()
+    pub fn in_force(&self) -> Forces {
+        let trust = Trust::Owner(owner().id());
+        Forces::default().and(InForce::new(&self.sealed, self.manifest.bytes(), &trust).unwrap())
     }
 }
 
@@ -90,7 +90,7 @@ fn reads(effects: &[Effect]) -> Vec<Digest> {
     effects.iter().filter_map(pick).collect()
 }
 
-fn saves(effects: &[Effect]) -> Vec<IntentId> {
+pub fn saves(effects: &[Effect]) -> Vec<IntentId> {
     let pick = |effect: &Effect| match effect {
         Effect::SaveManifest { id, .. } => Some(*id),
         _ => None,
@@ -98,14 +98,14 @@ fn saves(effects: &[Effect]) -> Vec<IntentId> {
     effects.iter().filter_map(pick).collect()
 }
 
-fn told(bench: &Bench) -> ManifestReport {
+pub fn told(bench: &Bench) -> ManifestReport {
     let report: &SignedReport = bench.node.own_report().unwrap();
     report.open(&bench.node.realm().unwrap()).unwrap().manifest.unwrap()
 }
 
 impl Bench {
     /// Has a manifest come into force; gives what follows.
-    fn apply(&mut self, pinned: &Pinned) -> Vec<Effect> {
+    pub fn apply(&mut self, pinned: &Pinned) -> Vec<Effect> {
         self.accept(&pinned.sealed);
         self.give(Input::Stored { digest: pinned.document().digest });
         self.give(pinned.read());
@@ -113,7 +113,7 @@ impl Bench {
     }
 
     /// An artifact is here and compiled, and what it starts runs.
-    fn ready(&mut self, number: u8) -> Vec<Instance> {
+    pub fn ready(&mut self, number: u8) -> Vec<Instance> {
         let digest = artifact(number).digest;
         let mut effects = self.give(Input::Stored { digest });
         effects.extend(self.give(Input::Prepared { digest, fuel: false, result: Ok(()) }));
@@ -284,7 +284,7 @@ fn a_node_without_a_network_runs_what_was_in_force() {
     let restored = Restored {
         // The next one is held, and its document was not here yet.
         intents: vec![held(&second.sealed)],
-        in_force: Some(first.in_force()),
+        in_force: first.in_force(),
         blobs: [artifact(1).digest].into(),
         ..nothing()
     };
@@ -308,7 +308,7 @@ fn what_has_completed_is_not_run_again_by_a_later_manifest_or_a_restart() {
     assert!(starts(&bench.apply(&second)).is_empty() && prepares(&bench.wait(1_000)).is_empty());
     let restored = Restored {
         intents: vec![held(&second.sealed)],
-        in_force: Some(second.in_force()),
+        in_force: second.in_force(),
         runs: [(name("job"), record)].into(),
         blobs: [artifact(1).digest].into(),
         ..nothing()
@@ -326,7 +326,7 @@ fn a_name_is_declared_or_pushed() {
     for text in ["web", "far"] {
         assert!(refused_with(&bench.offer(&named(text, 5)), "declared"), "{text}");
     }
-    assert!(refused_with(&bench.offer(&Pinned::signed(2, 9, &[]).sealed), "version"));
+    assert!(refused_with(&bench.offer(&Pinned::signed(2, 9, Rollout::default(), &[]).sealed), "version"));
     assert!(persist(&bench.offer(&named("other", 5))).is_some());
     // From another part of the realm it is taken, so that all hold the same; what is declared counts.
     bench.give(Input::Gone { peer: peer(50) });
@@ -342,12 +342,16 @@ fn a_name_is_declared_or_pushed() {
 fn the_entry_node_takes_what_is_declared_for_others() {
     let mut bench = Bench::new();
     bench.meet(50, Role::Operator, true);
-    let effects = bench.apply(&Pinned::new(1, &[elsewhere("far", 1), declare("here", 2)]));
-    let mut fetched = fetches(&effects);
+    let pinned = Pinned::new(1, &[elsewhere("far", 1), declare("here", 2)]);
+    bench.accept(&pinned.sealed);
+    bench.give(Input::Stored { digest: pinned.document().digest });
+    // Before it is in force here: that may take a while, and the operator leaves.
+    let mut fetched = fetches(&bench.give(pinned.read()));
     fetched.sort();
     let mut wanted = [artifact(1).digest, artifact(2).digest];
     wanted.sort();
     assert_eq!(fetched, wanted);
+    bench.give(pinned.saved());
     bench.give(Input::Stored { digest: artifact(1).digest });
     assert!(drops(&bench.wait(60_000)).is_empty(), "it is kept for them");
 }

@@ -11,6 +11,7 @@ mod remove;
 mod replace;
 mod report;
 mod restart;
+mod rolling;
 mod room;
 mod roster;
 mod sync;

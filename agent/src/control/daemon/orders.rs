@@ -20,9 +20,7 @@ impl Daemon {
                 }
             }
             Effect::ReadManifest(digest) => self.read_manifest(digest),
-            Effect::SaveManifest { id, sealed, document } => {
-                self.save_manifest(id, ManifestFile { sealed: sealed.to_vec(), document: document.to_vec() });
-            }
+            Effect::SaveManifest { id, file } => self.save_manifest(id, file),
             Effect::SaveRun { name, record } => self.store.save_run(name, Some(record)),
             Effect::Forget { name, ran } => {
                 // What is not removed now is removed at the next start.

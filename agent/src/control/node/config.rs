@@ -1,7 +1,7 @@
 //! What a node begins with.
 
-use super::declared::InForce;
 use super::effect::{Member, RunRecord};
+use super::force::Forces;
 use super::ledger::Held;
 use shared::{ComponentName, Digest, Tag, Trust};
 use std::collections::{BTreeMap, BTreeSet};
@@ -36,8 +36,8 @@ pub struct Restored {
     pub trust: Trust,
     /// Accepted intents, opened again.
     pub intents: Vec<Held>,
-    /// The manifest that was in force.
-    pub in_force: Option<InForce>,
+    /// What was in force.
+    pub in_force: Forces,
     /// How components ended for good.
     pub runs: BTreeMap<ComponentName, RunRecord>,
     /// Other nodes.

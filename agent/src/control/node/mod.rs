@@ -8,6 +8,7 @@ mod declared;
 mod dialer;
 mod effect;
 mod errands;
+mod force;
 mod history;
 mod input;
 mod lan;
@@ -16,20 +17,22 @@ mod leftovers;
 mod neighbours;
 mod random;
 mod reporting;
+mod rolling;
 mod room;
 mod roster;
 mod seek;
 mod slot;
 mod stage;
 mod target;
+mod turn;
 mod view;
 mod wish;
 mod work;
 mod workload;
 
 pub use config::{Config, Restored};
-pub use declared::InForce;
-pub use effect::{Effect, Level, Member, RunRecord, Verdict};
+pub use effect::{Effect, Level, ManifestFile, Member, PinnedFile, RunRecord, Verdict};
+pub use force::{Forces, InForce};
 pub use history::Total;
 pub use input::{Input, Instance, Now, PrepareError, Source, Ticket};
 pub use ledger::{FUTURE_MS, Held};
@@ -47,7 +50,7 @@ use random::Random;
 use reporting::Reporting;
 use room::Retiring;
 use roster::Roster;
-use shared::{ComponentName, Digest, Hello, IntentKey, NodeId, RealmId, Role, SignedReport};
+use shared::{ComponentName, Digest, Hello, IntentKey, NodeFacts, NodeId, RealmId, Role, SignedReport};
 use std::collections::{BTreeMap, BTreeSet};
 use workload::Workload;
 
@@ -112,10 +115,12 @@ impl Node {
                 report.iter().for_each(|report| dialer.reported(&report.node, &report.addrs));
             }
         }
+        let facts = NodeFacts { node: me, tags: &config.tags, platform: &config.platform };
+        let declared = Declared::restore(restored.in_force, &facts);
         Node {
             me,
             ledger: Ledger::new(restored.trust, restored.intents),
-            declared: Declared::restore(restored.in_force),
+            declared,
             runs: restored.runs,
             blobs: restored.blobs,
             strays: restored.strays,
@@ -150,7 +155,7 @@ impl Node {
         let of_others = matches!(input, Input::Reported { .. } | Input::SyncAsked { .. });
         self.take(input, now);
         self.save_members_due(now);
-        if !of_others {
+        if self.roll_out(now) || !of_others {
             self.maybe_report(now);
         }
         std::mem::take(&mut self.out)
