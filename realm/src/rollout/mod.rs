@@ -253,10 +253,8 @@ fn names(goal: &Goal, report: &NodeReport) -> bool {
     may_have(report, &goal.name)
 }
 
-/// Whether a node has a component of this name, as far as its report tells: it lists them by name, and what it has no room
-/// for are the last ones.
+/// Whether a node has a component of this name, as far as its report tells.
 #[must_use]
 pub fn may_have(report: &NodeReport, name: &ComponentName) -> bool {
-    let cut_before = report.omitted > 0 && report.components.last().is_none_or(|last| last.name < *name);
-    cut_before || report.components.iter().any(|component| component.name == *name)
+    report.may_have(name)
 }
