@@ -11,6 +11,8 @@ pub enum Exit {
     Error,
     /// 2: the command line cannot be used.
     Usage,
+    /// 2 as well, where that was asked for: something would change.
+    Changes,
     /// 3: it failed on every live node where it should run.
     Failed,
     /// 5: out of time, or only part of the nodes.
@@ -24,7 +26,7 @@ impl Exit {
         match self {
             Exit::Done => 0,
             Exit::Error => 1,
-            Exit::Usage => 2,
+            Exit::Usage | Exit::Changes => 2,
             Exit::Failed => 3,
             Exit::Partial => 5,
         }

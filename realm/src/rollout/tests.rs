@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::cli::PeerRef;
-use shared::{Digest, Outcome, Phase, RealmId, Summary};
+use shared::{ComponentName, ComponentReport, Digest, IntentId, Outcome, Phase, RealmId, Summary};
 
 const MS: fn(u64) -> Duration = Duration::from_millis;
 
@@ -19,7 +19,14 @@ fn name(text: &str) -> ComponentName {
 }
 
 pub(crate) fn goal() -> Goal {
-    Goal { name: name("hello"), intent: intent(1), wanted: Wanted::Running, require_all: false, until: Until::Running }
+    Goal {
+        name: name("hello"),
+        size: 1,
+        intent: intent(1),
+        wanted: Wanted::Running,
+        require_all: false,
+        until: Until::Running,
+    }
 }
 
 fn rollout(goal: Goal, nodes: &[(u8, bool)]) -> Rollout {
@@ -78,7 +85,7 @@ fn fail(rollout: &mut Rollout, at: u64, byte: u8, outcome: Outcome) {
 }
 
 fn step(rollout: &Rollout) -> Step {
-    rollout.step(Progress::default())
+    rollout.step(HandOver::default())
 }
 
 #[test]
@@ -183,8 +190,8 @@ fn a_pause_after_a_completed_run_is_no_failure() {
 fn nobody_there_waits_for_an_agent_to_hold_it() {
     let push = rollout(goal(), &[(1, false), (2, false)]);
     assert_eq!(step(&push), Step::Wait(None));
-    assert_eq!(push.step(Progress { held: true, ..Progress::default() }), Step::Done(Verdict::NoneLive));
-    assert_eq!(push.step(Progress { timed_out: true, ..Progress::default() }), Step::Done(Verdict::NoneLive));
+    assert_eq!(push.step(HandOver { held: true, ..HandOver::default() }), Step::Done(Verdict::NoneLive));
+    assert_eq!(push.step(HandOver { timed_out: true, ..HandOver::default() }), Step::Done(Verdict::NoneLive));
     assert_eq!(Verdict::NoneLive.exit().code(), 5);
 }
 
@@ -192,7 +199,7 @@ fn nobody_there_waits_for_an_agent_to_hold_it() {
 fn what_is_for_no_known_node_is_not_good_on_none() {
     for wanted in [Wanted::Running, Wanted::Stopped, Wanted::Gone] {
         let change = rollout(Goal { wanted, ..goal() }, &[]);
-        let held = Progress { held: true, ..Progress::default() };
+        let held = HandOver { held: true, ..HandOver::default() };
         assert_eq!(change.step(held), Step::Done(Verdict::NoneLive), "{wanted:?}");
     }
 }
@@ -227,7 +234,7 @@ fn a_node_that_goes_is_lost_and_one_that_comes_is_awaited() {
 fn out_of_time() {
     let mut push = rollout(goal(), &[(1, true), (2, true)]);
     see(&mut push, 1, 1, Phase::Completed);
-    let late = Progress { held: true, timed_out: true, ..Progress::default() };
+    let late = HandOver { held: true, timed_out: true, ..HandOver::default() };
     assert_eq!(push.step(late), Step::Done(Verdict::TimedOut));
     assert_eq!(Verdict::TimedOut.exit().code(), 5);
     see(&mut push, 2, 2, Phase::Completed);
@@ -238,9 +245,9 @@ fn out_of_time() {
 fn detached_leaves_once_it_is_held() {
     let push = rollout(Goal { until: Until::Accepted, ..goal() }, &[(1, true)]);
     assert_eq!(step(&push), Step::Wait(None));
-    assert_eq!(push.step(Progress { held: true, ..Progress::default() }), Step::Done(Verdict::Detached));
+    assert_eq!(push.step(HandOver { held: true, ..HandOver::default() }), Step::Done(Verdict::Detached));
     let nobody = rollout(Goal { until: Until::Accepted, ..goal() }, &[(1, false)]);
-    assert_eq!(nobody.step(Progress { held: true, ..Progress::default() }), Step::Done(Verdict::NoneLive));
+    assert_eq!(nobody.step(HandOver { held: true, ..HandOver::default() }), Step::Done(Verdict::NoneLive));
 }
 
 #[test]
@@ -305,11 +312,11 @@ fn replicated_leaves_with_three_copies_or_all_that_there_will_be() {
     assert!(!push.is_replicated(&entry));
     say(&mut push, 10, 1, component(intent(1), Phase::Compiling));
     assert!(!push.is_replicated(&entry), "two: the entry node, and one of those that it is for");
-    let held = Progress { held: true, ..Progress::default() };
+    let held = HandOver { held: true, ..HandOver::default() };
     assert!(matches!(push.step(held), Step::Wait(_)));
     say(&mut push, 11, 2, component(intent(1), Phase::Compiling));
     assert!(push.is_replicated(&entry) && !push.is_replicated(&BTreeSet::new()));
-    assert_eq!(push.step(Progress { replicated: true, ..held }), Step::Done(Verdict::Detached));
+    assert_eq!(push.step(HandOver { replicated: true, ..held }), Step::Done(Verdict::Detached));
     // Of two that are there both have it; the third gets it when it is back.
     let mut few = of(&[(1, true), (2, true), (3, false)]);
     say(&mut few, 1, 1, component(intent(1), Phase::Compiling));
@@ -336,22 +343,22 @@ fn a_rate_is_what_came_between_two_words() {
 fn stopped_is_the_end_where_it_is_to_be_stopped() {
     let mut stop = rollout(Goal { wanted: Wanted::Stopped, ..goal() }, &[(1, true), (2, false)]);
     stop.observe(MS(0), &report(1, 1, vec![component(intent(1), Phase::Running)]), true);
-    assert_eq!(stop.step(Progress::default()), Step::Wait(None));
+    assert_eq!(stop.step(HandOver::default()), Step::Wait(None));
     stop.observe(MS(1), &report(1, 2, vec![component(intent(1), Phase::Stopped)]), true);
-    assert_eq!(stop.step(Progress::default()), Step::Done(Verdict::Good));
+    assert_eq!(stop.step(HandOver::default()), Step::Done(Verdict::Good));
 }
 
 #[test]
 fn removed_is_what_a_node_does_not_speak_of_any_more() {
     let mut removal = rollout(Goal { wanted: Wanted::Gone, ..goal() }, &[(1, true)]);
     removal.observe(MS(0), &report(1, 1, vec![component(intent(2), Phase::Running)]), true);
-    assert_eq!(removal.step(Progress::default()), Step::Wait(None));
+    assert_eq!(removal.step(HandOver::default()), Step::Wait(None));
     removal.observe(MS(1), &NodeReport { omitted: 1, ..report(1, 2, Vec::new()) }, true);
-    let held = Progress { held: true, ..Progress::default() };
+    let held = HandOver { held: true, ..HandOver::default() };
     assert_eq!(removal.step(held), Step::Wait(None), "it may be among what there was no room for");
     let later = ComponentReport { name: name("later"), ..component(intent(3), Phase::Running) };
     removal.observe(MS(2), &NodeReport { omitted: 1, ..report(1, 3, vec![later]) }, true);
-    assert_eq!(removal.step(Progress::default()), Step::Wait(None), "nobody has accepted it");
+    assert_eq!(removal.step(HandOver::default()), Step::Wait(None), "nobody has accepted it");
     assert_eq!(removal.step(held), Step::Done(Verdict::Good), "it would stand before what is listed");
     removal.observe(MS(3), &report(1, 4, vec![component(intent(2), Phase::Running)]), true);
     assert_eq!(removal.step(held), Step::Wait(None), "it is back");

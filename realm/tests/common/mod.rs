@@ -102,6 +102,7 @@ impl Desk {
             out: Box::new(out.clone()),
             err: Box::new(err.clone()),
             err_terminal: self.terminal,
+            ask: None,
         };
         let code = realm::run(&mut world).code();
         Ended { code, out: out.text(), err: err.text() }

@@ -165,10 +165,13 @@ impl Node {
 
     /// Somebody hands over what is held: an operator whose entry node is gone, and who has what that was to take.
     pub(super) fn manifest_from(&mut self, peer: NodeId) {
-        match self.awaited().filter(|document| !self.blobs.contains(&document.digest)) {
+        match self.awaited() {
             Some(document) => {
+                // What it names is fetched from there once the document is read.
                 self.declared.hints = vec![peer];
-                self.run_errand(document, vec![peer]);
+                if !self.blobs.contains(&document.digest) {
+                    self.run_errand(document, vec![peer]);
+                }
             }
             None => {
                 let coming = self.declared.next.as_ref().or(self.declared.in_force());

@@ -67,7 +67,8 @@ impl Workload {
         }
         let healthy_since = |slot: &Slot| match slot {
             Slot::Running { since_ms, .. } => Some(since_ms + self.healthy_ms),
-            Slot::Ended(Outcome::Completed) => Some(0),
+            // What completes and is run again later never runs for long.
+            Slot::Ended(Outcome::Completed) | Slot::Waiting { failed: false, .. } => Some(0),
             _ => None,
         };
         let slots: Option<Vec<u64>> = self.slots.iter().map(|(slot, _)| healthy_since(slot)).collect();
