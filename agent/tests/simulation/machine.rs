@@ -1,7 +1,7 @@
 //! A machine: what survives a power cut, what does not, and what the checks remember of it.
 
 use crate::rng::Rng;
-use agent::control::node::{Config, Held, Instance, Member, Node, Now, Restored, RunRecord, Ticket};
+use agent::control::node::{Config, Forces, Held, Instance, Member, Node, Now, Restored, RunRecord, Ticket};
 use shared::{
     BUILD_FLOOR_UNIX_MS, ComponentName, ComponentSpec, Digest, Hello, IntentId, IntentKey, NodeId, NodeReport, OwnerId,
     RealmId, ReportRefused, SignedReport, Tag, Trust, open,
@@ -178,7 +178,7 @@ impl Machine {
         let restored = Restored {
             trust,
             intents: self.disk.intents.values().map(held).collect(),
-            in_force: None,
+            in_force: Forces::default(),
             runs: self.disk.runs.clone(),
             members: self.disk.members.clone(),
             blobs: self.disk.blobs.clone(),

@@ -3,7 +3,7 @@
 use super::connect::Views;
 use super::tell::DECLARED_HINT;
 use crate::exit::Failure;
-use crate::rollout::{Known, may_have};
+use crate::rollout::Known;
 use crate::session::Session;
 use crate::world::unix_ms;
 use shared::{Audience, Body, ComponentName, Content, IntentId, NodeReport, OwnerKey, RealmId, Trust};
@@ -22,7 +22,7 @@ pub(super) fn members(name: &ComponentName, views: &Views) -> impl Iterator<Item
         tags: report.tags.clone(),
         platform: report.platform.clone(),
         alive: *alive && !report.leaving,
-        has_name: may_have(report, name),
+        has_name: report.may_have(name),
     })
 }
 

@@ -1,7 +1,10 @@
 //! The keys of a manifest, their former names, and the one that was probably meant.
 
 /// Keys at the top.
-pub(super) const TOP: &[&str] = &["note", "defaults", "components"];
+pub(super) const TOP: &[&str] = &["note", "rollout", "defaults", "components"];
+
+/// Keys of `[rollout]`, in the order in which they are written.
+pub(super) const ROLLOUT: &[&str] = &["max_parallel", "min_healthy_s", "max_failures", "auto_rollback"];
 
 /// Keys of a component, in the order in which they are written.
 pub(super) const COMPONENT: &[&str] = &[

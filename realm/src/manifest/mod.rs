@@ -9,6 +9,7 @@ mod component;
 mod fault;
 mod keys;
 mod reader;
+mod rollout;
 mod source;
 mod syntax;
 mod value;
@@ -21,7 +22,7 @@ pub use fault::{Fault, Faults, MAX_SHOWN_FAULTS, Place};
 pub use source::{MAX_SOURCE_BYTES, Source};
 
 use crate::exit::Failure;
-use shared::{Audience, ComponentName, Digest, Limits, Replicas, Restart, Takeover};
+use shared::{Audience, ComponentName, Digest, Limits, Replicas, Restart, Rollout, Takeover};
 use std::fs::File;
 use std::io::Read;
 use std::path::Path;
@@ -35,6 +36,8 @@ pub const MAX_MANIFEST_BYTES: usize = 1024 * 1024;
 pub struct Manifest {
     /// What the operator says about it; empty when nothing was said.
     pub note: String,
+    /// How it is to spread.
+    pub rollout: Rollout,
     /// The components, in the order of the file. No name is there twice.
     pub components: Vec<Component>,
 }

@@ -6,7 +6,7 @@ use super::keys::{COMPONENT, TOP, current};
 use super::syntax::{Tree, Value, in_order, mended, tree};
 use super::value::Values;
 use super::{Component, MAX_MANIFEST_BYTES, Manifest, Reading};
-use shared::{MAX_MANIFEST_COMPONENTS, MAX_NOTE_BYTES};
+use shared::{MAX_MANIFEST_COMPONENTS, MAX_NOTE_BYTES, Rollout};
 use std::path::Path;
 
 const SUCH_COMPONENTS: &str = "such as `[components.NAME]`";
@@ -34,11 +34,16 @@ impl Reader<'_> {
     /// What can be read of it; complete when nothing was found.
     fn manifest(&mut self, tree: &Tree<'_>) -> Manifest {
         let mut note = String::new();
+        let mut rollout = Rollout::default();
         let mut components = None;
         let mut defaults = Keys::default();
         for (name, at, value) in in_order(&tree.root) {
             match name {
                 "note" => note = self.note(name, value).unwrap_or_default(),
+                "rollout" => {
+                    let table = self.values.table(name, value, "`[rollout]`");
+                    rollout = table.map(|table| self.rollout(table)).unwrap_or_default();
+                }
                 "defaults" => {
                     let table = self.values.table(name, value, "`[defaults]`");
                     defaults = table.map(|table| self.defaults(table)).unwrap_or_default();
@@ -55,7 +60,7 @@ impl Reader<'_> {
                 Vec::new()
             }
         };
-        Manifest { note, components }
+        Manifest { note, rollout, components }
     }
 
     fn note(&mut self, key: &str, value: &Value<'_>) -> Option<String> {
@@ -69,7 +74,7 @@ impl Reader<'_> {
     }
 
     fn unknown_at_top(&mut self, name: &str, at: usize, value: &Value<'_>) {
-        self.values.unknown((name, at), TOP, "`note`, `[defaults]` or `[components.NAME]`", |name| {
+        self.values.unknown((name, at), TOP, "`note`, `[rollout]`, `[defaults]` or `[components.NAME]`", |name| {
             if COMPONENT.contains(&name) || current(name).is_some() {
                 return Some(
                     "keys of a component stand below `[components.NAME]`, or for all of them below `[defaults]`".into(),

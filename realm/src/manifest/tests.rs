@@ -72,7 +72,10 @@ fn every_key() {
             sha256: Place { line: 5, column: 10 },
         },
     };
-    assert_eq!(read_well(&text), Manifest { note: "the shop".into(), components: vec![component] });
+    assert_eq!(
+        read_well(&text),
+        Manifest { note: "the shop".into(), rollout: Rollout::default(), components: vec![component] }
+    );
 }
 
 #[test]
@@ -191,5 +194,28 @@ fn the_page_has_every_key_in_this_order_and_every_range() {
         shared::MAX_AUDIENCE_PEERS,
     ] {
         assert!(page.split_whitespace().any(|word| word == figure.to_string()), "{figure} is not on the page");
+    }
+}
+
+#[test]
+fn how_it_spreads() {
+    let text = |table: &str| format!("[rollout]\n{table}\n{}", web(""));
+    assert_eq!(read_well(&web("")).rollout, Rollout::default());
+    let all = "max_parallel = 2\nmin_healthy_s = 0\nmax_failures = 3\nauto_rollback = true";
+    let manifest = read_well(&text(all));
+    let wanted = Rollout { max_parallel: Some(2), min_healthy_s: 0, max_failures: 3, auto_rollback: true };
+    assert_eq!(manifest.rollout, wanted);
+    assert_eq!(read_well(&manifest.to_toml(Path::new("/"))).rollout, wanted);
+    let faults = "max_parallel = 0\nmin_healthy_s = 3601\nmax_failures = \"1\"\nauto_rollback = 1\nmax_paralel = 2";
+    let told = parsed(&text(faults)).unwrap_err().lines().join("\n");
+    for part in [
+        "2:16: max_parallel is 0; expected a whole number from 1 to 65535",
+        "3:17: min_healthy_s is 3601; expected a whole number from 0 to 3600",
+        "4:16: max_failures is a string; expected a whole number from 1 to 65535",
+        "5:17: auto_rollback is an integer; expected `true` or `false`",
+        "6:1: unknown key `max_paralel`",
+        "did you mean `max_parallel`?",
+    ] {
+        assert!(told.contains(part), "{part} is not in\n{told}");
     }
 }

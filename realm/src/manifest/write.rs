@@ -1,7 +1,7 @@
 //! A manifest as text that reads as the same one.
 
 use super::{Component, Manifest};
-use shared::{Limits, Replicas, Restart, Takeover};
+use shared::{Limits, Replicas, Restart, Rollout, Takeover};
 use std::fmt::Display;
 use std::path::Path;
 
@@ -9,6 +9,13 @@ pub(super) fn manifest(manifest: &Manifest, dir: &Path) -> String {
     let mut text = String::new();
     if !manifest.note.is_empty() {
         line(&mut text, "note", string(&manifest.note));
+    }
+    if manifest.rollout != Rollout::default() {
+        if !text.is_empty() {
+            text.push('\n');
+        }
+        text.push_str("[rollout]\n");
+        write_rollout(&mut text, &manifest.rollout);
     }
     for component in &manifest.components {
         if !text.is_empty() {
@@ -18,6 +25,15 @@ pub(super) fn manifest(manifest: &Manifest, dir: &Path) -> String {
         write_component(&mut text, component, dir);
     }
     text
+}
+
+/// Those that have their default are left out.
+fn write_rollout(text: &mut String, rollout: &Rollout) {
+    let built_in = Rollout::default();
+    some(text, "max_parallel", rollout.max_parallel);
+    some(text, "min_healthy_s", (rollout.min_healthy_s != built_in.min_healthy_s).then_some(rollout.min_healthy_s));
+    some(text, "max_failures", (rollout.max_failures != built_in.max_failures).then_some(rollout.max_failures));
+    some(text, "auto_rollback", rollout.auto_rollback.then_some(true));
 }
 
 /// The keys of a component, those left out that have their built-in default.

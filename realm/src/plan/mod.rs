@@ -137,10 +137,11 @@ pub struct Plan {
 impl Plan {
     /// What leads from `before` to `next` on these nodes.
     #[must_use]
-    pub fn of(before: &Manifest, next: &Manifest, nodes: &[Node]) -> Plan {
-        let (before, next) = (before.components(), next.components());
-        let names: BTreeSet<&ComponentName> = before.keys().chain(next.keys()).collect();
-        let component = |name: &ComponentName| ComponentPlan::of(name, before.get(name), next.get(name), nodes);
+    pub fn of(before: Option<&Manifest>, next: &Manifest, nodes: &[Node]) -> Plan {
+        let (before, next) = (before.map(Manifest::components), next.components());
+        let names: BTreeSet<&ComponentName> = before.into_iter().flatten().chain(next).map(|(name, _)| name).collect();
+        let of_before = |name: &ComponentName| before.and_then(|before| before.get(name));
+        let component = |name: &ComponentName| ComponentPlan::of(name, of_before(name), next.get(name), nodes);
         Plan { components: names.into_iter().map(component).collect() }
     }
 

@@ -1,7 +1,7 @@
 //! Plans from manifests and nodes alone.
 
 use super::*;
-use shared::{Artifact, ComponentSpec, Digest, Limits, Replicas, Restart, Takeover};
+use shared::{Artifact, ComponentSpec, Digest, Limits, Replicas, Restart, Rollout, Takeover};
 
 fn name(text: &str) -> ComponentName {
     text.parse().unwrap()
@@ -27,7 +27,7 @@ fn component(text: &str, bytes: &[u8], tag: &str) -> (ComponentSpec, Audience, T
 }
 
 fn manifest(components: &[(ComponentSpec, Audience, Takeover)]) -> Manifest {
-    Manifest::new(components.to_vec()).unwrap()
+    Manifest::new(Rollout::default(), components.to_vec()).unwrap()
 }
 
 /// Nodes 1 and 2 have the tag `dev`, 3 has `edge` and is away. `web` runs on the first.
@@ -57,7 +57,7 @@ fn what_comes_goes_and_stays() {
         manifest(&[component("old", b"1", "dev"), component("same", b"1", "edge"), component("web", b"1", "dev")]);
     let next =
         manifest(&[component("new", b"1", "edge"), component("same", b"1", "edge"), component("web", b"2", "dev")]);
-    let plan = Plan::of(&before, &next, &nodes());
+    let plan = Plan::of(Some(&before), &next, &nodes());
     assert_eq!(
         actions(&plan),
         [("new", Summary::Create), ("old", Summary::Stop), ("same", Summary::Unchanged), ("web", Summary::Replace)]
@@ -73,9 +73,9 @@ fn what_comes_goes_and_stays() {
 #[test]
 fn the_same_is_no_change_and_a_first_one_interrupts_nothing() {
     let web = manifest(&[component("web", b"1", "dev")]);
-    let plan = Plan::of(&web, &web, &nodes());
+    let plan = Plan::of(Some(&web), &web, &nodes());
     assert!(!plan.has_changes() && !plan.interrupts());
-    let plan = Plan::of(&Manifest::default(), &web, &nodes());
+    let plan = Plan::of(None, &web, &nodes());
     assert!(plan.has_changes() && !plan.interrupts());
     assert_eq!(actions(&plan), [("web", Summary::Create)]);
 }
@@ -83,7 +83,7 @@ fn the_same_is_no_change_and_a_first_one_interrupts_nothing() {
 #[test]
 fn what_does_not_run_is_not_interrupted() {
     let old = manifest(&[component("old", b"1", "dev")]);
-    let plan = Plan::of(&old, &manifest(&[component("new", b"1", "dev")]), &nodes());
+    let plan = Plan::of(Some(&old), &manifest(&[component("new", b"1", "dev")]), &nodes());
     assert!(plan.has_changes() && !plan.interrupts());
 }
 
@@ -91,7 +91,7 @@ fn what_does_not_run_is_not_interrupted() {
 fn a_component_that_is_for_other_nodes_moves() {
     let before = manifest(&[component("web", b"1", "dev")]);
     let next = manifest(&[component("web", b"1", "edge")]);
-    let plan = Plan::of(&before, &next, &nodes());
+    let plan = Plan::of(Some(&before), &next, &nodes());
     assert_eq!(actions(&plan), [("web", Summary::Move)]);
     assert_eq!(steps(&plan, "web"), [(id(1), Action::Stop), (id(2), Action::Stop), (id(3), Action::Create)]);
     let tags = |tag: &str| Some(format!("[{tag:?}]"));
@@ -104,10 +104,10 @@ fn a_component_that_is_for_other_nodes_moves() {
 fn a_component_that_nobody_is_meant_by_is_said_so() {
     let before = manifest(&[component("web", b"1", "dev")]);
     let next = manifest(&[component("web", b"1", "cloud")]);
-    let plan = Plan::of(&before, &next, &nodes());
+    let plan = Plan::of(Some(&before), &next, &nodes());
     assert!(plan.components[0].is_for_nobody());
-    assert!(!Plan::of(&next, &before, &nodes()).components[0].is_for_nobody());
-    assert!(!Plan::of(&before, &Manifest::default(), &nodes()).components[0].is_for_nobody(), "it is to end");
+    assert!(!Plan::of(Some(&next), &before, &nodes()).components[0].is_for_nobody());
+    assert!(!Plan::of(Some(&before), &manifest(&[]), &nodes()).components[0].is_for_nobody(), "it is to end");
 }
 
 #[test]
@@ -123,7 +123,7 @@ fn every_key_that_differs_is_named_with_both_values() {
     next.0.args = vec!["--port".into(), "80 80".into()];
     next.0.env = vec![("PLACE".into(), "here".into())];
     next.2 = Takeover::StopFirst;
-    let plan = Plan::of(&manifest(&[before]), &manifest(&[next]), &nodes());
+    let plan = Plan::of(Some(&manifest(&[before])), &manifest(&[next]), &nodes());
     let told: Vec<String> = plan.components[0]
         .changes
         .iter()
@@ -153,7 +153,7 @@ fn another_strategy_changes_nothing_that_runs() {
     let before = component("web", b"1", "dev");
     let mut next = before.clone();
     next.2 = Takeover::StopFirst;
-    let plan = Plan::of(&manifest(&[before]), &manifest(&[next]), &nodes());
+    let plan = Plan::of(Some(&manifest(&[before])), &manifest(&[next]), &nodes());
     assert_eq!(actions(&plan), [("web", Summary::Change)]);
     assert!(plan.has_changes() && !plan.interrupts());
 }

@@ -57,7 +57,7 @@ impl Aim for Goal {
     }
 
     fn is_meant(&self, report: &NodeReport) -> bool {
-        self.wanted == Wanted::Gone && may_have(report, &self.name)
+        self.wanted == Wanted::Gone && report.may_have(&self.name)
             || report.components.iter().any(|component| component.intent == self.intent)
     }
 
@@ -67,16 +67,8 @@ impl Aim for Goal {
     }
 
     fn hear(&self, stand: &mut OnNode, at: Duration, report: &NodeReport) -> bool {
-        stand.hear(self, at, self.ours(report), may_have(report, &self.name))
+        stand.hear(self, at, self.ours(report), report.may_have(&self.name))
     }
-}
-
-/// Whether a node has a component of this name, as far as its report tells: it lists them by name, and what it has no room
-/// for are the last ones.
-#[must_use]
-pub fn may_have(report: &NodeReport, name: &ComponentName) -> bool {
-    let cut_before = report.omitted > 0 && report.components.last().is_none_or(|last| last.name < *name);
-    cut_before || report.components.iter().any(|component| component.name == *name)
 }
 
 /// Where it stands.

@@ -1,7 +1,7 @@
 //! A manifest: how far it is on a node, by the node's own count of what it declares there.
 
 use super::{Aim, Progress, Stand, Until};
-use shared::{ComponentName, ComponentReport, IntentId, Manifest, ManifestReport, NodeReport, Phase};
+use shared::{ComponentName, ComponentReport, IntentId, Manifest, ManifestReport, ManifestState, NodeReport, Phase};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
@@ -95,7 +95,11 @@ impl Standing {
     /// Why the whole of it will not be, or is not as far as it could be.
     #[must_use]
     pub fn fault(&self) -> Option<&str> {
-        let held_up = self.last.as_ref().filter(|_| !self.in_force).and_then(|last| last.reason.as_deref());
+        let held_up = self.last.as_ref().filter(|_| !self.in_force).and_then(|last| match last.state {
+            ManifestState::Halted => Some("it failed on other nodes, and does not come into force here"),
+            ManifestState::RolledBack => Some("it failed, and the one before it is in force again"),
+            _ => last.reason.as_deref(),
+        });
         self.fault.as_deref().or(held_up)
     }
 

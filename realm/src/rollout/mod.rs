@@ -10,7 +10,7 @@ mod target;
 #[cfg(test)]
 pub(crate) mod tests;
 
-pub use component::{Goal, OnNode, SETTLE, State, Wanted, may_have};
+pub use component::{Goal, OnNode, SETTLE, State, Wanted};
 pub use declared::{Applied, Standing};
 pub use matching::{Known, Matched, NoMatch, match_nodes};
 pub use target::{Result, Target};

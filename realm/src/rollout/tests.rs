@@ -376,7 +376,10 @@ fn applied() -> Applied {
         args: Vec::new(),
         env: Vec::new(),
     };
-    let manifest = shared::Manifest::new(vec![(spec, shared::Audience::default(), shared::Takeover::default())]);
+    let manifest = shared::Manifest::new(
+        shared::Rollout::default(),
+        vec![(spec, shared::Audience::default(), shared::Takeover::default())],
+    );
     let manifest = manifest.unwrap().into();
     Applied { version: 3, intent: intent(1), manifest, require_all: false, until: Until::Running }
 }
@@ -389,6 +392,7 @@ fn declared(applied: &Applied, count: u64, in_force: u32, phase: Phase, well: u1
     let of = shared::ManifestReport {
         version: 3,
         intent: applied.intent,
+        state: shared::ManifestState::Changing,
         in_force: Some(in_force),
         wanted: 1,
         well,
@@ -458,6 +462,18 @@ fn a_manifest_whose_place_was_taken_and_one_that_is_not_to_be_had_have_failed() 
     apply.observe(MS(0), &full, true);
     assert_eq!(apply.targets()[&node(1)].stand().fault(), Some("no space left on the disk"));
     assert_eq!(apply.step(held()), Step::Done(Verdict::Failed));
+}
+
+#[test]
+fn where_it_is_halted_because_of_others_it_has_failed() {
+    let applied = applied();
+    for state in [shared::ManifestState::Halted, shared::ManifestState::RolledBack] {
+        let mut apply = Rollout::new(applied.clone(), [(node(1), Vec::new(), true)]);
+        let mut halted = declared(&applied, 1, 2, Phase::Running, 1);
+        halted.manifest.as_mut().unwrap().state = state;
+        apply.observe(MS(0), &halted, true);
+        assert_eq!(apply.step(held()), Step::Done(Verdict::Failed), "{state}");
+    }
 }
 
 #[test]

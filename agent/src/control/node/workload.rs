@@ -38,6 +38,8 @@ pub struct Workload {
     pub declared: bool,
     /// How it replaces what ran before it.
     strategy: Takeover,
+    /// After so long without a failure it is healthy.
+    healthy_ms: u64,
     /// Whether it was healthy for long enough to be relied on.
     settled: bool,
     stage: Stage,
@@ -52,7 +54,7 @@ pub struct Workload {
 impl Workload {
     /// A wish whose bytes are not here yet. `retiring` are instances of the wish that it replaces.
     pub fn new(wanted: Wanted, memory_max_bytes: u64, retiring: Retiring) -> Workload {
-        let Wanted { intent, spec, strategy, declared, verb: _ } = wanted;
+        let Wanted { intent, spec, strategy, declared, healthy_ms, verb: _ } = wanted;
         let slots = vec![(Slot::Due { before: Phase::Compiling }, 0); usize::from(spec.replicas.get())];
         Workload {
             intent,
@@ -60,6 +62,7 @@ impl Workload {
             memory_max_bytes,
             declared,
             strategy,
+            healthy_ms,
             // Of what was pushed nobody asks, and it replaces nothing that serves meanwhile.
             settled: !declared,
             stage: Stage::Fetching { bytes: 0, reason: None },

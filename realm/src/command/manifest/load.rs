@@ -42,7 +42,7 @@ pub(super) fn load(file: Option<&Path>, settings: &Settings, terminal: &mut Term
     if !faults.is_empty() {
         return Err(Faults::new(file, faults).failure());
     }
-    let manifest = Manifest::new(declared).map_err(Failure::new)?;
+    let manifest = Manifest::new(reading.manifest.rollout, declared).map_err(Failure::new)?;
     Ok(Loaded { manifest, note: reading.manifest.note, components: artifacts.components })
 }
 

@@ -26,8 +26,7 @@ pub(super) struct Scene {
 
 impl Scene {
     pub(super) fn plan(&self, next: &Manifest) -> Plan {
-        let nothing = Manifest::default();
-        Plan::of(self.before.as_ref().unwrap_or(&nothing), next, &self.nodes)
+        Plan::of(self.before.as_ref(), next, &self.nodes)
     }
 
     /// # Errors

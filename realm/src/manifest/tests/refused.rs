@@ -11,7 +11,7 @@ fn all_faults_at_once_and_in_the_order_of_the_file() {
         &[
             "1:8: note is an integer; expected a string",
             "  hint: put it into quotes",
-            "2:1: unknown key `version`; expected `note`, `[defaults]` or `[components.NAME]`",
+            "2:1: unknown key `version`; expected `note`, `[rollout]`, `[defaults]` or `[components.NAME]`",
             "4:1: `sha256_hex` in `[defaults]`; expected it in a component, for it says which one it is",
             "5:12: epoch_ms is 5; expected a whole number from 10 to 60000",
             "6:1: `source` in `[defaults]`; expected it in a component, for it says which one it is",
@@ -183,13 +183,13 @@ fn the_way_to_where_a_key_belongs() {
     refused(
         "tags = [\"a\"]\ntarget_tags = []\nnotes = \"\"\n[web]\nsource = \"a\"\n[components.x]\nsource = \"a\"\nnote = \"x\"\nimage = \"y\"",
         &[
-            "1:1: unknown key `tags`; expected `note`, `[defaults]` or `[components.NAME]`",
+            "1:1: unknown key `tags`; expected `note`, `[rollout]`, `[defaults]` or `[components.NAME]`",
             "  hint: keys of a component stand below `[components.NAME]`, or for all of them below `[defaults]`",
-            "2:1: unknown key `target_tags`; expected `note`, `[defaults]` or `[components.NAME]`",
+            "2:1: unknown key `target_tags`; expected `note`, `[rollout]`, `[defaults]` or `[components.NAME]`",
             "  hint: keys of a component stand below `[components.NAME]`, or for all of them below `[defaults]`",
-            "3:1: unknown key `notes`; expected `note`, `[defaults]` or `[components.NAME]`",
+            "3:1: unknown key `notes`; expected `note`, `[rollout]`, `[defaults]` or `[components.NAME]`",
             "  hint: did you mean `note`?",
-            "4:2: unknown key `web`; expected `note`, `[defaults]` or `[components.NAME]`",
+            "4:2: unknown key `web`; expected `note`, `[rollout]`, `[defaults]` or `[components.NAME]`",
             "  hint: the table of a component is `[components.web]`",
             "8:1: unknown key `note`; expected a key of a component",
             "  hint: `note` stands at the top of the file, before all tables",
