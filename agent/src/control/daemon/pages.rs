@@ -42,6 +42,7 @@ fn component(report: &ComponentReport) -> Value {
         "last_outcome": report.last_outcome.as_ref().map(ToString::to_string),
         "reason": report.reason,
         "intent": report.intent.to_string(),
+        "declared": report.declared,
     })
 }
 
