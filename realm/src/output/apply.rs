@@ -46,6 +46,8 @@ pub struct ApplyNodeObject {
     pub alive: bool,
     /// `good`, `failed`, `waiting`, `away` or `lost`.
     pub result: &'static str,
+    /// Where it stands with the manifest, as in `realm status --json`; null when it has not spoken of this one.
+    pub state: Option<ManifestState>,
     /// The version that is in force there; null when it has not spoken of this one.
     pub in_force: Option<u32>,
     /// How many components are declared there.
@@ -78,6 +80,7 @@ fn line(applied: &Applied, target: &Target<Standing>, with_bytes: bool) -> (Tone
     match (target.result(), stand.last()) {
         (Result::Away, _) => (Tone::Warning, "away, will get it".into()),
         (Result::Lost, _) => (Tone::Warning, "went away".into()),
+        (Result::Failed, Some(last)) if last.state == ManifestState::Halted => (Tone::Warning, "halted".into()),
         (Result::Failed, _) if stand.failing().is_empty() || stand.state() == Some(ManifestState::RolledBack) => {
             (Tone::Bad, stand.fault().map_or_else(|| "failed".into(), clean))
         }
@@ -87,10 +90,10 @@ fn line(applied: &Applied, target: &Target<Standing>, with_bytes: bool) -> (Tone
             wanted => (Tone::Good, format!("{} well", counted(wanted.into(), "component"))),
         },
         (Result::Waiting, None) => (Tone::Faint, "waiting for its word".into()),
-        (Result::Waiting, Some(last)) if last.state == ManifestState::Waiting => {
-            (Tone::Faint, "waits for its turn".into())
-        }
-        (Result::Waiting, Some(_)) if !stand.is_in_force() => (Tone::Plain, "fetching the manifest".into()),
+        (Result::Waiting, Some(last)) if !stand.is_in_force() => match last.state {
+            ManifestState::Coming => (Tone::Plain, "fetching the manifest".into()),
+            _ => (Tone::Faint, "waits for its turn".into()),
+        },
         (Result::Waiting, Some(last)) if last.state == ManifestState::Failing => {
             (Tone::Bad, format!("failed, and goes back: {}", failing()))
         }

@@ -2,7 +2,8 @@
 
 use serde::Serialize;
 use shared::{
-    ComponentName, ComponentReport, Digest, IntentId, ManifestReport, NodeId, NodeReport, Outcome, Phase, RealmId, Tag,
+    ComponentName, ComponentReport, Digest, IntentId, ManifestReport, ManifestState, NodeId, NodeReport, Outcome,
+    Phase, RealmId, Tag,
 };
 
 /// `realm status --json`.
@@ -42,6 +43,8 @@ pub struct NodeObject {
 pub struct ManifestObject {
     /// The number of the one that it holds.
     pub version: u32,
+    /// `coming`, `waiting` for its turn, `changing`, `healthy`, `failing`, `halted` because of others, or `rolled-back`.
+    pub state: ManifestState,
     /// The number of the one that is in force; null until one is.
     pub in_force: Option<u32>,
     /// Components that are declared for it.
@@ -58,6 +61,7 @@ impl ManifestObject {
     fn of(manifest: &ManifestReport) -> ManifestObject {
         ManifestObject {
             version: manifest.version,
+            state: manifest.state,
             in_force: manifest.in_force,
             wanted: manifest.wanted,
             well: manifest.well,

@@ -2,7 +2,7 @@
 
 use super::clean;
 use super::json::{ComponentObject, NodeObject, UnclaimedObject};
-use shared::Tag;
+use shared::{ManifestState, Tag};
 
 pub(crate) const HEADS: [&str; 10] =
     ["NODE", "TAGS", "VERSION", "ALIVE", "COMPONENT", "FROM", "PHASE", "REPLICAS", "RESTARTS", "LAST OUTCOME"];
@@ -51,7 +51,12 @@ pub(crate) fn behind(node: &NodeObject) -> Option<String> {
     let manifest =
         node.manifest.as_ref().filter(|manifest| node.alive && manifest.in_force != Some(manifest.version))?;
     let in_force = manifest.in_force.map_or("none is".to_owned(), |version| format!("version {version} is"));
-    let why = manifest.reason.as_deref().unwrap_or("it is being fetched");
+    let why = manifest.reason.as_deref().unwrap_or(match manifest.state {
+        ManifestState::Halted => "it failed on other nodes",
+        ManifestState::RolledBack => "it failed",
+        ManifestState::Waiting => "it waits for its turn",
+        _ => "it is being fetched",
+    });
     let version = manifest.version;
     Some(format!(
         "{}: version {version} of the manifest is not in force yet, {in_force}: {}",

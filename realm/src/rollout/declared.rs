@@ -112,7 +112,11 @@ impl Standing {
     /// Why the whole of it will not be, or is not as far as it could be.
     #[must_use]
     pub fn fault(&self) -> Option<&str> {
-        let held_up = self.last.as_ref().filter(|_| !self.in_force).and_then(|last| last.reason.as_deref());
+        let held_up = self.last.as_ref().filter(|_| !self.in_force).and_then(|last| match last.state {
+            ManifestState::Halted => Some("it failed on other nodes, and does not come into force here"),
+            ManifestState::RolledBack => Some("it failed, and the one before it is in force again"),
+            _ => last.reason.as_deref(),
+        });
         self.fault.as_deref().or(held_up)
     }
 
@@ -125,11 +129,6 @@ impl Standing {
         self.in_force = of.in_force == Some(applied.version);
         self.last = Some(of.clone());
         self.goes_back = applied.manifest.rollout().auto_rollback;
-        self.fault = match of.state {
-            ManifestState::Halted => Some("not changed: it has failed on other nodes".into()),
-            ManifestState::RolledBack => Some("rolled back: the manifest before it is in force again".into()),
-            _ => self.fault.take(),
-        };
         if !self.in_force {
             return;
         }

@@ -17,9 +17,9 @@ impl Shell {
         self.home.path().join("realm.toml")
     }
 
-    /// Writes it.
+    /// Writes it: what it changes, it changes on all nodes at once.
     pub(crate) fn declare(&self, components: &[String]) {
-        std::fs::write(self.manifest(), components.concat()).unwrap();
+        std::fs::write(self.manifest(), format!("rollout.max_parallel = 9\n{}", components.concat())).unwrap();
     }
 
     /// A verb with the manifest, and further words: exit code, stdout, stderr.

@@ -21,7 +21,7 @@ use std::sync::Arc;
 /// for compiling them, on a slow link and a slow board.
 pub const PROGRESS_MS: u64 = 10 * 60 * 1_000;
 
-/// So many of those who brought a manifest are remembered until it is in force: operators, and some neighbours.
+/// So many of those who brought a manifest are remembered until its document is read: operators, and some neighbours.
 const MAX_HINTS: usize = 8;
 
 /// See the module.
@@ -168,17 +168,20 @@ impl Node {
 
     /// Somebody hands over what is held: an operator whose entry node is gone, and who has what that was to take.
     pub(super) fn manifest_from(&mut self, peer: NodeId) {
-        // Nodes hand it over too, and an operator must not be forgotten for them.
-        let first = self.neighbours.is_operator(&peer);
-        let hints = &mut self.declared.hints;
-        hints.retain(|hint| *hint != peer);
-        hints.insert(if first { 0 } else { hints.len() }, peer);
-        hints.truncate(MAX_HINTS);
-        let hints = hints.clone();
         match self.awaited() {
-            // What it names is fetched from there once the document is read.
-            Some(document) if self.blobs.contains(&document.digest) => {}
-            Some(document) => self.run_errand(document, hints),
+            Some(document) => {
+                // What it names is fetched from there once the document is read. Nodes hand it over too, and an operator must
+                // not be forgotten for them.
+                let first = self.neighbours.is_operator(&peer);
+                let hints = &mut self.declared.hints;
+                hints.retain(|hint| *hint != peer);
+                hints.insert(if first { 0 } else { hints.len() }, peer);
+                hints.truncate(MAX_HINTS);
+                let hints = hints.clone();
+                if !self.blobs.contains(&document.digest) {
+                    self.run_errand(document, hints);
+                }
+            }
             None => {
                 let saving = self.declared.saving.as_ref().and_then(|(_, forces)| forces.in_force.as_ref());
                 let coming = self.declared.next.as_ref().or(saving).or(self.declared.in_force());

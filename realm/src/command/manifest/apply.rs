@@ -3,12 +3,13 @@
 use super::current::{Current, current, document, nodes, none_yet, pushed};
 use super::load::{Loaded, load};
 use super::rollout::{Flags, Next, Scene, carry_out};
+use super::stock;
 use super::version::{Typed, course};
 use crate::cli::{ApplyArgs, PlanArgs, RollbackArgs};
 use crate::command::Context;
 use crate::command::connect::{Connected, connect, connect_to_members, converse, survey};
 use crate::exit::{Exit, Failure};
-use crate::output::{Tone, listed};
+use crate::output::{Terminal, Tone, listed};
 use shared::{ComponentName, Manifest, OwnerKey, Past};
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -36,7 +37,8 @@ pub(in crate::command) fn plan(args: &PlanArgs, mut context: Context<'_, '_>) ->
     let loaded = load(args.file.as_deref(), context.settings, context.terminal)?;
     converse(async |executor| {
         let mut connected = connect(&mut context, executor, true).await?;
-        let scene = scene(&mut connected, &mut context, Some(&loaded.manifest)).await?;
+        let current = held(&mut connected).await?;
+        let scene = scene(&mut connected, context.terminal, current, &loaded.manifest).await?;
         let plan = scene.plan(&loaded.manifest);
         scene.check(&plan)?;
         let held = scene.current.as_ref().map(|current| &current.apply);
@@ -52,7 +54,8 @@ pub(in crate::command) fn apply(args: &ApplyArgs, mut context: Context<'_, '_>) 
     let typed = Typed { version: args.version, if_version: args.if_version };
     converse(async |executor| {
         let mut connected = connect(&mut context, executor, true).await?;
-        let scene = scene(&mut connected, &mut context, Some(&manifest)).await?;
+        let current = held(&mut connected).await?;
+        let scene = scene(&mut connected, context.terminal, current, &manifest).await?;
         scene.check(&scene.plan(&manifest))?;
         let next = Next { manifest: Arc::new(manifest), components, note: args.note.clone().unwrap_or(note), typed };
         carry_out(&mut connected, context.terminal, scene, next, &flags).await
@@ -63,19 +66,20 @@ pub(in crate::command) fn rollback(args: &RollbackArgs, mut context: Context<'_,
     let flags = flags!(args);
     converse(async |executor| {
         let mut connected = connect_to_members(&mut context, executor).await?;
-        let scene = scene(&mut connected, &mut context, None).await?;
-        let current = scene.current.as_ref().ok_or_else(none_yet)?;
+        let current = held(&mut connected).await?.ok_or_else(none_yet)?;
         let (version, artifact) = match args.to {
             Some(version) if version == current.apply.version => (version, current.apply.manifest),
-            to => before(current, to).map(|past| (past.version, past.manifest))?,
+            to => before(&current, to).map(|past| (past.version, past.manifest))?,
         };
         let manifest = document(&mut connected.session, &connected.reached.members, artifact).await?;
-        for component in scene.plan(&manifest).components.iter().filter(|component| component.is_for_nobody()) {
+        let missing = stock::missing(&mut connected, &manifest).await?;
+        let scene = scene(&mut connected, context.terminal, Some(current), &manifest).await?;
+        let plan = scene.plan(&manifest);
+        stock::check(&missing, version, &plan, &manifest, context.terminal)?;
+        for component in plan.components.iter().filter(|component| component.is_for_nobody()) {
             // It must be possible to go back, whatever became of some node.
             context.terminal.say(Tone::Warning, &format!("no known node matches `{}`", component.name));
         }
-        let conflicts = conflicts(&mut connected, scene.before.as_ref(), &manifest).await?;
-        refuse(&conflicts)?;
         let note = args.note.clone().unwrap_or_else(|| format!("rollback to version {version}"));
         let typed = Typed { version: None, if_version: args.if_version };
         let next = Next { manifest: Arc::new(manifest), components: Vec::new(), note, typed };
@@ -99,33 +103,39 @@ fn before(current: &Current, to: Option<u32>) -> Result<&Past, Failure> {
     })
 }
 
-/// Asks the realm what there is. `next` is what is to be applied: where its names were pushed by hand it is refused.
+/// The apply that is held, as far as those who answered know.
+async fn held(connected: &mut Connected) -> Result<Option<Current>, Failure> {
+    current(&mut connected.session, &connected.reached.members, &connected.key).await
+}
+
+/// Asks the realm what there is, beside the apply that is held.
+///
+/// # Errors
+/// When what is to come has names that were pushed by hand, and when nobody answers.
 async fn scene(
     connected: &mut Connected,
-    context: &mut Context<'_, '_>,
-    next: Option<&Manifest>,
+    terminal: &mut Terminal<'_>,
+    current: Option<Current>,
+    next: &Manifest,
 ) -> Result<Scene, Failure> {
-    let Connected { key, session, reached } = connected;
-    let current = current(session, &reached.members, key).await?;
-    let survey = survey(session, &reached.members, true).await?;
+    let Connected { session, reached, .. } = connected;
     let before = match &current {
         None => None,
         // What is to be applied is at hand.
-        Some(current) if next.is_some_and(|next| next.artifact() == current.apply.manifest) => next.cloned(),
+        Some(current) if next.artifact() == current.apply.manifest => Some(next.clone()),
         Some(current) => match document(session, &reached.members, current.apply.manifest).await {
             Ok(manifest) => Some(manifest),
             Err(failure) => {
-                let text = format!("{}; compared with nothing", failure.message);
-                context.terminal.say(Tone::Warning, &text);
+                terminal.say(Tone::Warning, &format!("{}; compared with nothing", failure.message));
                 None
             }
         },
     };
+    refuse(&conflicts(connected, before.as_ref(), next).await?)?;
+    // The last question: what nodes tell from here on is not to be missed.
+    let Connected { session, reached, .. } = connected;
+    let survey = survey(session, &reached.members, true).await?;
     let nodes = nodes(&survey.views, &reached.unclaimed, session);
-    if let Some(next) = next {
-        let conflicts = conflicts(connected, before.as_ref(), next).await?;
-        refuse(&conflicts)?;
-    }
     Ok(Scene { survey, current, before, nodes })
 }
 

@@ -20,6 +20,7 @@ pub(in crate::command) fn run(args: &ExportArgs, mut context: Context<'_, '_>) -
             Some(current) => {
                 manifest.note = current.held.opened.body().note.clone();
                 let document = document(&mut session, &reached.members, current.apply.manifest).await?;
+                manifest.rollout = document.rollout();
                 manifest.components = document
                     .components()
                     .values()

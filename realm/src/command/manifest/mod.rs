@@ -6,6 +6,7 @@ mod export;
 mod history;
 mod load;
 mod rollout;
+mod stock;
 mod told;
 mod version;
 

@@ -62,7 +62,7 @@ pub(super) async fn ended(
     tell::failures(session, terminal, &ended.entries, &failed(rollout)).await;
     for (node, target) in rollout.targets() {
         if let Some(fault) = target.stand().fault() {
-            terminal.say(Tone::Bad, &format!("version {} failed on {node}: {}", rollout.goal().version, clean(fault)));
+            terminal.say(Tone::Bad, &format!("version {} on {node}: {}", rollout.goal().version, clean(fault)));
         }
     }
     if told.json {
@@ -103,6 +103,7 @@ fn object(session: &Session, ended: &Ended<Applied>, told: &Told) -> ApplyObject
             tags: target.tags().to_vec(),
             alive: target.is_alive(),
             result: target.result().word(),
+            state: last.map(|last| last.state),
             in_force: last.and_then(|last| last.in_force),
             wanted: last.map(|last| last.wanted),
             well: last.map(|last| last.well),
