@@ -15,6 +15,8 @@ pub enum Exit {
     Changes,
     /// 3: it failed on every live node where it should run.
     Failed,
+    /// 4: it failed, and every node has what it had before.
+    RolledBack,
     /// 5: out of time, or only part of the nodes.
     Partial,
 }
@@ -28,6 +30,7 @@ impl Exit {
             Exit::Error => 1,
             Exit::Usage | Exit::Changes => 2,
             Exit::Failed => 3,
+            Exit::RolledBack => 4,
             Exit::Partial => 5,
         }
     }

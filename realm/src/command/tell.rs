@@ -106,7 +106,9 @@ pub(super) fn progress<A: Shown>(
 /// Where to look when it is over and not all is well.
 pub(super) fn next_step(terminal: &mut Terminal<'_>, verdict: Verdict, after_failure: impl FnOnce() -> String) {
     match verdict {
-        Verdict::Failed | Verdict::Part => terminal.say(Tone::Plain, &format!("hint: {}", after_failure())),
+        Verdict::Failed | Verdict::RolledBack | Verdict::Part => {
+            terminal.say(Tone::Plain, &format!("hint: {}", after_failure()))
+        }
         Verdict::TimedOut | Verdict::CutOff => {
             terminal
                 .say(Tone::Plain, "hint: what was accepted goes on without you; `realm status` shows how far it is");

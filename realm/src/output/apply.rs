@@ -25,7 +25,7 @@ pub struct ApplyObject {
     pub intent: IntentId,
     /// The sequence of that.
     pub seq: u64,
-    /// `good`, `failed`, `part`, `none-live`, `timed-out`, `cut-off` or `detached`.
+    /// `good`, `failed`, `rolled-back`, `part`, `none-live`, `timed-out`, `cut-off` or `detached`.
     pub verdict: &'static str,
     /// The exit code.
     pub exit: u8,
@@ -81,7 +81,9 @@ fn line(applied: &Applied, target: &Target<Standing>, with_bytes: bool) -> (Tone
         (Result::Away, _) => (Tone::Warning, "away, will get it".into()),
         (Result::Lost, _) => (Tone::Warning, "went away".into()),
         (Result::Failed, Some(last)) if last.state == ManifestState::Halted => (Tone::Warning, "halted".into()),
-        (Result::Failed, _) if stand.failing().is_empty() => (Tone::Bad, "failed".into()),
+        (Result::Failed, _) if stand.failing().is_empty() || stand.state() == Some(ManifestState::RolledBack) => {
+            (Tone::Bad, stand.fault().map_or_else(|| "failed".into(), clean))
+        }
         (Result::Failed, _) => (Tone::Bad, format!("failed: {}", failing())),
         (Result::Good, last) => match last.map_or(0, |last| last.wanted) {
             0 => (Tone::Good, "nothing to run here".into()),
@@ -92,6 +94,9 @@ fn line(applied: &Applied, target: &Target<Standing>, with_bytes: bool) -> (Tone
             ManifestState::Coming => (Tone::Plain, "fetching the manifest".into()),
             _ => (Tone::Faint, "waits for its turn".into()),
         },
+        (Result::Waiting, Some(last)) if last.state == ManifestState::Failing => {
+            (Tone::Bad, format!("failed, and goes back: {}", failing()))
+        }
         (Result::Waiting, Some(last)) => {
             let busy = stand.components().values().filter(|component| component.phase != Phase::Running);
             let busy = busy.filter(|component| component.phase != Phase::Completed);
@@ -160,7 +165,21 @@ pub(crate) fn verdict_text(rollout: &Rollout<Applied>, verdict: Verdict) -> (Ton
     let so_far = format!("well on {good} of {}{and_away}", counted(live, "node"));
     match verdict {
         Verdict::Good => (Tone::Good, format!("{version} is in force and well on {}{and_away}", counted(good, "node"))),
-        Verdict::Failed => (Tone::Bad, format!("{version} failed on {}{and_away}", counted(live, "node"))),
+        Verdict::Failed => {
+            let state = |wanted| move |target: &&Target<Standing>| target.stand().state() == Some(wanted);
+            let halted = rollout.targets().values().filter(state(ManifestState::Halted)).count();
+            let failed = counted(live - good - halted, "node");
+            let kept = match halted {
+                0 => String::new(),
+                halted => format!("; {} kept what they had", counted(halted, "node")),
+            };
+            let well = if good > 0 { format!("; it is well on {}", counted(good, "node")) } else { String::new() };
+            (Tone::Bad, format!("{version} failed on {failed}{kept}{well}{and_away}"))
+        }
+        Verdict::RolledBack => (
+            Tone::Bad,
+            format!("{version} failed, and what was before it is in force on {}{and_away}", counted(live, "node")),
+        ),
         Verdict::Part => (Tone::Bad, format!("{version} is {so_far}")),
         Verdict::NoneLive if away == 0 => {
             (Tone::Warning, format!("{version} is accepted; no known node runs anything of it"))

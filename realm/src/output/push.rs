@@ -114,7 +114,9 @@ pub(crate) fn verdict_text(rollout: &Rollout, verdict: Verdict) -> (Tone, String
             };
             (Tone::Good, format!("`{name}` {done} on {}{and_away}", counted(good, "node")))
         }
-        Verdict::Failed => (Tone::Bad, format!("`{name}` failed on {}{and_away}", counted(live, "node"))),
+        Verdict::Failed | Verdict::RolledBack => {
+            (Tone::Bad, format!("`{name}` failed on {}{and_away}", counted(live, "node")))
+        }
         Verdict::Part => (Tone::Bad, format!("`{name}` is as wanted on {good} of {}{and_away}", counted(live, "node"))),
         Verdict::NoneLive if away == 0 => {
             (Tone::Warning, format!("no known node matches: whoever has `{name}` will hear of it"))

@@ -41,6 +41,15 @@ impl Aim for Applied {
         true
     }
 
+    fn goes_back(&self) -> bool {
+        self.manifest.rollout().auto_rollback
+    }
+
+    /// Nodes follow one another, and where too many fail the others keep what they have.
+    fn is_one(&self) -> bool {
+        true
+    }
+
     fn hear(&self, stand: &mut Standing, _at: Duration, report: &NodeReport) -> bool {
         let before = stand.clone();
         match report.manifest.as_ref().filter(|of| of.intent == self.intent) {
@@ -65,6 +74,8 @@ pub struct Standing {
     failing: BTreeMap<ComponentName, ComponentReport>,
     /// Why the whole of it will not be.
     fault: Option<String>,
+    /// Whether it goes back to the one before where it fails.
+    goes_back: bool,
 }
 
 impl Standing {
@@ -72,6 +83,12 @@ impl Standing {
     #[must_use]
     pub fn last(&self) -> Option<&ManifestReport> {
         self.last.as_ref()
+    }
+
+    /// Where the node said last that it stands with it.
+    #[must_use]
+    pub fn state(&self) -> Option<ManifestState> {
+        self.last.as_ref().map(|last| last.state)
     }
 
     /// Whether it is in force there.
@@ -111,6 +128,7 @@ impl Standing {
     fn take(&mut self, applied: &Applied, of: &ManifestReport, report: &NodeReport) {
         self.in_force = of.in_force == Some(applied.version);
         self.last = Some(of.clone());
+        self.goes_back = applied.manifest.rollout().auto_rollback;
         if !self.in_force {
             return;
         }
@@ -129,11 +147,18 @@ impl Stand for Standing {
     fn progress(&self) -> Progress {
         // A report may have had no room for the one that failed.
         let unlisted = self.in_force && self.last.as_ref().is_some_and(|last| last.failed > 0);
-        match self.fault().is_some() || unlisted || !self.failing.is_empty() {
+        let fails = unlisted || !self.failing.is_empty() || self.state() == Some(ManifestState::Failing);
+        match self.fault().is_some() || fails {
+            // It fails, and is not back at the one before it yet.
+            true if self.fault.is_none() && self.goes_back && self.in_force => Progress::Waiting,
             true => Progress::Failed,
             false if self.is_well() => Progress::Good,
             false => Progress::Waiting,
         }
+    }
+
+    fn is_rolled_back(&self) -> bool {
+        matches!(self.state(), Some(ManifestState::RolledBack | ManifestState::Halted))
     }
 
     fn refuse(&mut self, why: &str) {

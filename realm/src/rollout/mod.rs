@@ -38,6 +38,16 @@ pub trait Aim {
     /// Whether it is not over before an agent has accepted it and has everything, however well the nodes are.
     fn must_be_held(&self) -> bool;
 
+    /// Whether nodes go back to what they had where it fails.
+    fn goes_back(&self) -> bool {
+        false
+    }
+
+    /// Whether it is over as a whole where it fails on some nodes: the others do not come to it either.
+    fn is_one(&self) -> bool {
+        false
+    }
+
     /// Takes a node's word at time `at`. Gives whether something changed that is worth a line.
     fn hear(&self, stand: &mut Self::Stand, at: Duration, report: &NodeReport) -> bool;
 }
@@ -58,6 +68,11 @@ pub trait Stand: Default {
     /// When time alone can make it good.
     fn settles_at(&self) -> Option<Duration> {
         None
+    }
+
+    /// Whether the node has what it had before, since it failed.
+    fn is_rolled_back(&self) -> bool {
+        false
     }
 
     /// Whether the node's own word shows that it has everything that was handed over.
@@ -132,6 +147,8 @@ pub enum Verdict {
     Good,
     /// Failed on every live node.
     Failed,
+    /// Failed, and every live node has what it had before.
+    RolledBack,
     /// Good on some live nodes, failed or lost on others; or `require_all`, and one is away.
     Part,
     /// No matching node is there.
@@ -151,6 +168,7 @@ impl Verdict {
         match self {
             Verdict::Good | Verdict::Detached => Exit::Done,
             Verdict::Failed => Exit::Failed,
+            Verdict::RolledBack => Exit::RolledBack,
             Verdict::Part | Verdict::NoneLive | Verdict::TimedOut | Verdict::CutOff => Exit::Partial,
         }
     }
@@ -161,6 +179,7 @@ impl Verdict {
         match self {
             Verdict::Good => "good",
             Verdict::Failed => "failed",
+            Verdict::RolledBack => "rolled-back",
             Verdict::Part => "part",
             Verdict::NoneLive => "none-live",
             Verdict::TimedOut => "timed-out",
@@ -248,8 +267,11 @@ impl<A: Aim> Rollout<A> {
         let is_told = progress.held || !self.goal.must_be_held();
         if was_live && waiting == 0 && is_told {
             let spoilt = failed + lost > 0 || (away > 0 && self.goal.require_all());
+            let is_back = |target: &Target<A::Stand>| !target.is_alive() || target.stand().is_rolled_back();
             return Step::Done(match good {
                 _ if !spoilt => Verdict::Good,
+                0 if self.goal.goes_back() && failed > 0 && self.targets.values().all(is_back) => Verdict::RolledBack,
+                _ if self.goal.is_one() && failed > 0 => Verdict::Failed,
                 0 if lost == 0 && failed > 0 => Verdict::Failed,
                 _ => Verdict::Part,
             });

@@ -183,7 +183,8 @@ impl Node {
                 }
             }
             None => {
-                let coming = self.declared.next.as_ref().or(self.declared.in_force());
+                let saving = self.declared.saving.as_ref().and_then(|(_, forces)| forces.in_force.as_ref());
+                let coming = self.declared.next.as_ref().or(saving).or(self.declared.in_force());
                 if let Some(manifest) = coming.map(|of| Arc::clone(&of.manifest)) {
                     self.fetch_declared(&manifest, &[peer]);
                 }
