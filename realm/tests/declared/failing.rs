@@ -26,13 +26,13 @@ fn a_component_that_crashes_fails_at_once_with_its_last_lines() {
 }
 
 #[test]
-fn where_only_some_nodes_fail_it_is_in_part() {
+fn where_some_nodes_fail_it_has_failed_and_the_others_are_well() {
     let (shell, agents) = realm(&[&[], &["--role", "edge"]]);
     shell.declare(&[component("web", "ticker", ""), component("bad", "crash", "tags = [\"edge\"]")]);
     let (code, out, err) = shell.apply(&["--json"]);
-    assert_eq!(code, Some(5), "{out}{err}");
+    assert_eq!(code, Some(3), "{out}{err}");
     let object: Value = serde_json::from_str(&out).unwrap();
-    assert_eq!((&object["verdict"], &object["exit"]), (&"part".into(), &5.into()));
+    assert_eq!((&object["verdict"], &object["exit"]), (&"failed".into(), &3.into()));
     let node = |at: usize| {
         let nodes = object["nodes"].as_array().unwrap();
         nodes.iter().find(|node| node["peer"] == agents[at].id().to_string()).unwrap().clone()
@@ -59,6 +59,10 @@ fn nobody_live_and_nobody_at_all() {
     assert!(err.contains("1 node will get version 1"), "{err}");
     let (code, _, err) = shell.apply(&["--require-all"]);
     assert_eq!(code, Some(5), "{err}");
+    // Nobody has told that it is declared, so that it is the node that refuses.
+    let (code, _, err) = shell.push("far", "ticker", &[]);
+    assert!(code == Some(1) && err.contains("the manifest declares `far`"), "{err}");
+    assert!(err.contains("hint: change it in the manifest, and `realm apply` that"), "{err}");
     agents[1].start_again(&[]);
     agents[1].until("far", "running");
 }
