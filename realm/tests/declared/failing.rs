@@ -26,13 +26,14 @@ fn a_component_that_crashes_fails_at_once_with_its_last_lines() {
 }
 
 #[test]
-fn where_some_nodes_fail_it_has_failed_and_the_others_are_well() {
+fn where_it_fails_on_some_nodes_it_has_failed() {
     let (shell, agents) = realm(&[&[], &["--role", "edge"]]);
     shell.declare(&[component("web", "ticker", ""), component("bad", "crash", "tags = [\"edge\"]")]);
     let (code, out, err) = shell.apply(&["--json"]);
     assert_eq!(code, Some(3), "{out}{err}");
     let object: Value = serde_json::from_str(&out).unwrap();
     assert_eq!((&object["verdict"], &object["exit"]), (&"failed".into(), &3.into()));
+    assert!(err.contains("version 1 failed on 1 node; it is well on 1 node"), "{err}");
     let node = |at: usize| {
         let nodes = object["nodes"].as_array().unwrap();
         nodes.iter().find(|node| node["peer"] == agents[at].id().to_string()).unwrap().clone()

@@ -11,6 +11,7 @@ mod failing;
 mod life;
 mod manifest;
 mod pushed;
+mod rollout;
 #[path = "../mainjob/shell.rs"]
 #[allow(dead_code, reason = "these tests use a part of it")]
 mod shell;
