@@ -134,6 +134,7 @@ fn spec() -> ComponentSpec {
         start: true,
         args: Vec::new(),
         env: Vec::new(),
+        isolation: shared::Isolation::Shared,
     }
 }
 

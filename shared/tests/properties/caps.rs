@@ -100,6 +100,7 @@ fn a_body_at_its_bounds_can_be_sealed() {
         start: false,
         args: vec![text.clone(); MAX_ARGS],
         env: vec![(text.clone(), text); MAX_ENV],
+        isolation: Isolation::Process,
     };
     let mut body = Body {
         realm: RealmId::of_owner(&key.id()),
