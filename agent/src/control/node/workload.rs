@@ -3,11 +3,11 @@
 use super::effect::{Effect, RunRecord};
 use super::input::{Instance, Now};
 use super::random::backoff_ms;
-use super::room::Retiring;
+use super::room::{PROCESS_BYTES, Retiring};
 use super::slot::Slot;
 use super::stage::Stage;
 use super::work::Surroundings;
-use shared::{ComponentReport, ComponentSpec, IntentId, Outcome, Phase, Restart};
+use shared::{ComponentReport, ComponentSpec, IntentId, Isolation, Outcome, Phase, Restart};
 use std::sync::Arc;
 
 /// Said of an artifact that nobody has whom the node could ask.
@@ -86,11 +86,15 @@ impl Workload {
         self.retire_old(out);
     }
 
-    /// Bytes of memory that its instances need together. As long as one of them has not ended for good, all are counted:
+    /// Bytes of memory that its instances need together, with a process of their own where they want one. As long as one of them has not ended for good, all are counted:
     /// after a restart of the agent all run again.
     pub fn needs(&self) -> u64 {
         let ended = self.slots.iter().all(|(slot, _)| matches!(slot, Slot::Ended(_)));
-        if !self.spec.start || ended { 0 } else { self.memory_max_bytes.saturating_mul(self.slots.len() as u64) }
+        if !self.spec.start || ended {
+            return 0;
+        }
+        let process = if self.spec.isolation == Isolation::Process { PROCESS_BYTES } else { 0 };
+        self.memory_max_bytes.saturating_mul(self.slots.len() as u64).saturating_add(process)
     }
 
     /// Bytes of memory that are kept for it: for its own instances, or for those that serve until these can.
