@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-/// The longest that a test waits for one frame.
+/// The longest that a test waits for one frame or event.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
 
 pub(crate) fn pair() -> (UnixStream, UnixStream) {
@@ -58,8 +58,13 @@ impl Bench {
         (bench, runner)
     }
 
+    #[track_caller]
     pub(crate) fn event(&self) -> HostEvent {
-        self.events.recv_blocking().unwrap()
+        let late = async {
+            smol::Timer::after(PATIENCE).await;
+            Err(smol::channel::RecvError)
+        };
+        smol::block_on(smol::future::or(self.events.recv(), late)).expect("nothing happens")
     }
 
     /// Starts a run of the first artifact, and the runner is told so.

@@ -23,7 +23,7 @@ fn a_stop_is_obeyed_though_there_is_no_room_for_an_order() {
     bench.host.stop(2);
     bench.host.stop(1);
     for _ in 0..2 * MAX_EVENTS {
-        assert!(matches!(bench.events.recv_blocking().unwrap(), HostEvent::Output { .. }));
+        assert!(matches!(bench.event(), HostEvent::Output { .. }));
     }
     let mut told: Vec<ToRunner> = Vec::new();
     while told.len() < 3 {
@@ -135,7 +135,7 @@ fn what_nobody_wants_any_more_is_neither_compiled_nor_kept() {
     let (job, output) = bench.compile();
     assert_eq!(bench.code(), [] as [PathBuf; 0]);
     bench.compiled(job, &output);
-    let event = bench.events.recv_blocking().unwrap();
+    let event = bench.event();
     assert!(matches!(&event, HostEvent::Prepared { digest: of, result: Ok(()), .. } if *of == digest(3)), "{event:?}");
     // Wanted again, it is compiled anew.
     bench.prepare(1);

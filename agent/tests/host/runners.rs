@@ -123,6 +123,21 @@ fn a_runner_is_believed_about_its_own_runs_alone() {
 }
 
 #[test]
+fn what_code_has_to_be_like_is_the_word_of_the_first_runner() {
+    let (mut bench, _shared) = Bench::with_code();
+    bench.host.order(start_own(1, "own")).unwrap();
+    let number = bench.wanted_for(&only("own"));
+    let mut own = bench.hand_over(number);
+    let ready = FromRunner::Ready { compat: "..".into(), compat_fuel: "..".into() };
+    ipc::write_frame(&mut own, &ready).unwrap();
+    begins(&mut own, 1);
+    // It is found where it is.
+    bench.prepare(1);
+    let event = bench.event();
+    assert!(matches!(&event, HostEvent::Prepared { result: Ok(()), .. }), "{event:?}");
+}
+
+#[test]
 fn usage_is_asked_of_every_runner_and_there_is_none_without_one() {
     let told = |event: &HostEvent, expected: &[(u64, Usage)], is_all: bool| {
         assert!(

@@ -6,8 +6,17 @@ use crate::shell::{Shell, realm};
 use crate::support::{Agent, eventually, signal};
 use rustix::process::Signal;
 use serde_json::Value;
+use std::collections::BTreeMap;
 
 const OWN: [&str; 2] = ["--isolation", "process"];
+
+/// Waits until there are these runners and no others.
+fn until_there_are(agent: &Agent, of: &[Option<&str>]) -> BTreeMap<Option<String>, u32> {
+    eventually(&format!("runners of {of:?}"), || match runners(agent) {
+        there if there.keys().map(Option::as_deref).eq(of.iter().copied()) => Ok(there),
+        others => Err(format!("{others:?}")),
+    })
+}
 
 /// Waits until a component runs in another process than `before`, and gives that one.
 fn until_elsewhere(agent: &Agent, component: Option<&str>, before: u32) -> u32 {
@@ -37,8 +46,7 @@ fn one_process_of_guests_that_is_killed_leaves_the_other_as_it_is() {
         until_started(agent, name, 1);
     }
     let own = Some("own".to_owned());
-    let before = runners(agent);
-    assert_eq!(before.keys().collect::<Vec<_>>(), [&None, &own]);
+    let before = until_there_are(agent, &[None, Some("own")]);
 
     signal(before[&own], Signal::KILL);
     let second = until_elsewhere(agent, Some("own"), before[&own]);
@@ -54,10 +62,7 @@ fn one_process_of_guests_that_is_killed_leaves_the_other_as_it_is() {
 
     // With what was in it, a process goes; the next push has another one.
     shell.good(&["stop", "own"]);
-    eventually("its process has ended", || match runners(agent) {
-        left if left.keys().eq([&None]) => Ok(()),
-        left => Err(format!("{left:?}")),
-    });
+    until_there_are(agent, &[None]);
     shell.good(&["start", "own"]);
     until_elsewhere(agent, Some("own"), second);
     until_started(agent, "common", 2);
@@ -94,7 +99,7 @@ fn limits_and_usage_are_the_same_in_a_process_of_its_own() {
     });
     assert_eq!(live["component"]["isolation"], "process");
     assert!(shell.good(&["inspect", "spin"]).contains("\nisolation  process\n"));
-    assert_eq!(runners(agent).len(), 2, "replicas share one: {:?}", runners(agent));
+    until_there_are(agent, &[None, Some("spin")]);
     shell.good(&["stop", "spin"]);
     assert_eq!(agent.component("spin")["phase"], "stopped");
 }
