@@ -77,7 +77,7 @@ pub(crate) fn spawn_runner(
     ended: impl FnOnce(u32, String) + Send + 'static,
 ) -> io::Result<Spawned> {
     let mut command = this_binary("runner")?;
-    if let Tenants::Only(component) = tenants {
+    if let Tenants::Only(component, _) = tenants {
         command.arg(component.as_str());
     }
     command.stdin(Stdio::from(OwnedFd::from(socket))).stdout(Stdio::null()).env_clear();

@@ -8,7 +8,7 @@ pub use channel::{IpcError, read_frame, recv_with_fd, send_with_fd, write_frame}
 use serde::{Deserialize, Serialize};
 /// What one run uses or used; operators see it as it is.
 pub use shared::RunUsage as Usage;
-use shared::{ComponentName, ComponentSpec, Isolation, Outcome};
+use shared::{ComponentName, ComponentSpec, Digest, Isolation, Outcome};
 use std::path::PathBuf;
 
 /// The largest frame, in bytes. The largest message is a `Start` with its arguments and environment, of a few KiB; the
@@ -158,8 +158,9 @@ pub enum OutputStream {
 pub enum Tenants {
     /// Runs of all components that want no runner of their own.
     Shared,
-    /// All runs of this component, and no others.
-    Only(ComponentName),
+    /// All runs of this component with this artifact, and no others: a new version must not take along the one that it is to
+    /// replace.
+    Only(ComponentName, Digest),
 }
 
 impl Tenants {
@@ -168,7 +169,7 @@ impl Tenants {
     pub fn of(spec: &ComponentSpec) -> Tenants {
         match spec.isolation {
             Isolation::Shared => Tenants::Shared,
-            Isolation::Process => Tenants::Only(spec.name.clone()),
+            Isolation::Process => Tenants::Only(spec.name.clone(), spec.artifact.digest),
         }
     }
 
@@ -177,7 +178,9 @@ impl Tenants {
     pub fn include(&self, spec: &ComponentSpec) -> bool {
         match (self, spec.isolation) {
             (Tenants::Shared, isolation) => isolation == Isolation::Shared,
-            (Tenants::Only(name), isolation) => isolation == Isolation::Process && *name == spec.name,
+            (Tenants::Only(name, digest), isolation) => {
+                isolation == Isolation::Process && *name == spec.name && *digest == spec.artifact.digest
+            }
         }
     }
 }

@@ -1,9 +1,9 @@
 //! Several runners: which run is in which, and that none of them has to do with the others.
 
-use crate::bench::{Bench, begins, spec, start};
+use crate::bench::{Bench, begins, digest, spec, start};
 use agent::control::host::{HostEvent, HostOrder};
 use agent::ipc::{self, FromGuard, FromRunner, OutputStream, Tenants, ToGuard, ToRunner, Usage};
-use shared::{ComponentName, ComponentSpec, Isolation, Outcome};
+use shared::{Artifact, ComponentName, ComponentSpec, Isolation, Outcome};
 use std::io::Read as _;
 use std::os::unix::net::UnixStream;
 use std::sync::Arc;
@@ -12,7 +12,7 @@ use std::sync::Arc;
 const MAX_OWN: u64 = 64;
 
 fn only(name: &str) -> Tenants {
-    Tenants::Only(name.parse().unwrap())
+    Tenants::Only(name.parse().unwrap(), digest(1))
 }
 
 /// Starts a run of the first artifact, under a name, in a runner of its own.
@@ -72,6 +72,26 @@ fn replicas_share_the_runner_of_their_component_and_it_ends_with_the_last() {
     assert_ne!(next, number);
     begins(&mut own, 5);
     bench.start_run(&mut shared, 6);
+}
+
+#[test]
+fn a_new_version_does_not_share_the_runner_of_the_one_that_it_replaces() {
+    let (mut bench, _shared, mut own, number) = one_of_each();
+    bench.prepare(2);
+    let (job, output) = bench.compile();
+    bench.compiled(job, &output);
+    assert!(matches!(bench.event(), HostEvent::Prepared { result: Ok(()), .. }));
+    let artifact = Artifact { digest: digest(2), ..spec().artifact };
+    let name: ComponentName = "own".parse().unwrap();
+    let spec = Arc::new(ComponentSpec { name: name.clone(), artifact, isolation: Isolation::Process, ..spec() });
+    bench.host.order(HostOrder::Start { instance: 3, spec, memory_max_bytes: 1 << 20 }).unwrap();
+    let (_, mut new) = bench.runner_for(&Tenants::Only(name, digest(2)));
+    begins(&mut new, 3);
+    ipc::write_frame(&mut own, &exited(2)).unwrap();
+    let event = bench.event();
+    assert!(is_exit(&event, 2), "{event:?}");
+    assert_eq!(bench.order(), ToGuard::StopRunner { runner: number });
+    is_heard(&bench, &mut new, 3);
 }
 
 #[test]
