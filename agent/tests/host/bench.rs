@@ -64,7 +64,7 @@ impl Bench {
             smol::Timer::after(PATIENCE).await;
             Err(smol::channel::RecvError)
         };
-        smol::block_on(smol::future::or(self.events.recv(), late)).expect("nothing happens")
+        smol::block_on(smol::future::or(self.events.recv(), late)).unwrap()
     }
 
     /// Starts a run of the first artifact, and the runner is told so.
