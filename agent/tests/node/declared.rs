@@ -3,8 +3,8 @@
 use crate::bench::*;
 use agent::control::node::{Effect, Forces, InForce, Input, Instance, Restored, Source};
 use shared::{
-    Apply, Artifact, Audience, Body, ComponentSpec, Digest, IntentId, Limits, Manifest, ManifestReport, Outcome, Phase,
-    RealmId, Replicas, Restart, Role, Rollout, SignedReport, Takeover, Trust, seal,
+    Apply, Artifact, Audience, Body, ComponentSpec, Digest, IntentId, Isolation, Limits, Manifest, ManifestReport,
+    Outcome, Phase, RealmId, Replicas, Restart, Role, Rollout, SignedReport, Takeover, Trust, seal,
 };
 
 /// For so long something has to run before it counts as healthy.
@@ -22,6 +22,7 @@ fn spec(text: &str, number: u8) -> ComponentSpec {
         start: true,
         args: Vec::new(),
         env: Vec::new(),
+        isolation: Isolation::default(),
     }
 }
 

@@ -6,7 +6,9 @@ use super::values::{Color, PeerRef, ReachAddr, Timeout};
 use crate::rollout::Until;
 use argh::{ArgsInfo, FromArgs};
 use shared::time::Since;
-use shared::{ComponentName, DeadlineMs, EnvPair, EpochMs, Fuel, LogMaxKb, Mebibytes, OwnerId, Replicas, Restart, Tag};
+use shared::{
+    ComponentName, DeadlineMs, EnvPair, EpochMs, Fuel, Isolation, LogMaxKb, Mebibytes, OwnerId, Replicas, Restart, Tag,
+};
 use std::path::PathBuf;
 use std::str::FromStr;
 
@@ -267,6 +269,9 @@ pub struct PushArgs {
     /// never, on-failure (default) or always
     #[argh(option, arg_name = "when")]
     pub restart: Option<Restart>,
+    /// shared (default): in one process with the others on the node; process: in one of its own
+    #[argh(option, arg_name = "with")]
+    pub isolation: Option<Isolation>,
     /// start it (default)
     #[argh(switch)]
     pub start: bool,
