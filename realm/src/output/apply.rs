@@ -7,7 +7,7 @@ use super::{Shown, Tone, clean, counted, listed};
 use crate::rollout::{Applied, Result, Rollout, Standing, Target, Until, Verdict};
 use serde::Serialize;
 use shared::{ComponentReport, Digest, IntentId, ManifestState, NodeId, Phase, RealmId, Tag};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 pub(crate) const HEADS: [&str; 6] = ["NODE", "TAGS", "COMPONENT", "PHASE", "INSTANCES", "OUTCOME"];
 
@@ -73,9 +73,19 @@ impl Shown for Applied {
         match target.result() {
             // Once, and not with each further component; in the end all are told.
             Result::Failed => target.stand().state().map(|state| format!("failed {state}")).unwrap_or_default(),
+            Result::Waiting if let Some(tenths) = tenths(target.stand()) => tenths,
             _ => line(self, target, false).1,
         }
     }
+}
+
+/// How far many components are, in steps that are worth a line each.
+fn tenths(stand: &Standing) -> Option<String> {
+    /// Of so many, each one is worth a line.
+    const FEW: u16 = 8;
+    let last = stand.last().filter(|last| stand.is_in_force() && last.wanted > FEW)?;
+    let phases: BTreeSet<Phase> = stand.components().values().map(|component| component.phase).collect();
+    Some(format!("{} {} {phases:?}", last.state, u32::from(last.well) * 10 / u32::from(last.wanted)))
 }
 
 /// Where a node stands; with the bytes that have arrived, if those are wanted.
