@@ -1,7 +1,7 @@
 //! What a manifest declares: it comes into force as a whole, from the disk, and changes only what it says otherwise.
 
 use crate::bench::*;
-use agent::control::node::{Effect, Forces, InForce, Input, Instance, Restored};
+use agent::control::node::{Effect, Forces, InForce, Input, Instance, Restored, Source};
 use shared::{
     Apply, Artifact, Audience, Body, ComponentSpec, Digest, IntentId, Isolation, Limits, Manifest, ManifestReport,
     Outcome, Phase, RealmId, Replicas, Restart, Role, Rollout, SignedReport, Takeover, Trust, seal,
@@ -355,6 +355,41 @@ fn the_entry_node_takes_what_is_declared_for_others() {
     bench.give(pinned.saved());
     bench.give(Input::Stored { digest: artifact(1).digest });
     assert!(drops(&bench.wait(60_000)).is_empty(), "it is kept for them");
+}
+
+#[test]
+fn an_operator_is_not_forgotten_for_a_neighbour_that_hands_it_over_too() {
+    for operator_first in [true, false] {
+        let mut bench = Bench::new();
+        bench.meet(1, Role::Node, true);
+        bench.meet(50, Role::Operator, true);
+        let pinned = Pinned::new(1, &[elsewhere("far", 1)]);
+        let mut handed = [peer(50), peer(1)];
+        if !operator_first {
+            handed.reverse();
+        }
+        for peer in handed {
+            let source = Source::Stream { ticket: bench.ticket(), peer };
+            let effects = bench.give(Input::Offered { source, bytes: pinned.sealed.clone() });
+            if let Some((ticket, _)) = persist(&effects) {
+                bench.give(Input::Persisted { ticket, result: Ok(()) });
+            }
+        }
+        bench.give(Input::Stored { digest: pinned.document().digest });
+        assert_eq!(fetches(&bench.give(pinned.read())), [artifact(1).digest], "{operator_first}");
+    }
+}
+
+#[test]
+fn what_completes_and_is_run_again_and_again_is_well() {
+    let mut bench = Bench::new();
+    let mut often = declare("often", 1);
+    often.0.restart = Restart::Always;
+    bench.apply(&Pinned::new(1, &[often]));
+    let run = bench.ready(1)[0];
+    bench.exit(run, Outcome::Completed);
+    bench.wait(1);
+    assert_eq!((told(&bench).wanted, told(&bench).well, told(&bench).failed), (1, 1, 0));
 }
 
 #[test]

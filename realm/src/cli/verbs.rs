@@ -16,7 +16,7 @@ use std::str::FromStr;
 #[derive(FromArgs, ArgsInfo, Debug)]
 #[argh(
     help_triggers("-h", "--help"),
-    note = "Every flag can also be given as a variable: `--memory-max-mb` as `REALM_MEMORY_MAX_MB`.\nExit codes: 0 done, 1 error, 2 usage, 3 it failed on every live node, 5 out of time or only part of the nodes."
+    note = "Every flag can also be given as a variable: `--memory-max-mb` as `REALM_MEMORY_MAX_MB`.\nExit codes: 0 done, 1 error, 2 usage, 3 it failed (a push: on every live node), 4 it failed and what was before is there again, 5 out of time or only part of the nodes."
 )]
 pub(super) struct TopArgs {
     /// talk to the node at this multiaddr (repeatable, or comma separated)
