@@ -393,6 +393,22 @@ fn what_completes_and_is_run_again_and_again_is_well() {
 }
 
 #[test]
+fn components_that_share_an_artifact_ask_for_it_once() {
+    let mut bench = Bench::new();
+    let many: Vec<Declared> = (0..500)
+        .map(|at| {
+            let mut component = declare(&format!("c{at}"), 1);
+            component.0.limits.memory_max_mb = Some(1.try_into().unwrap());
+            component
+        })
+        .collect();
+    assert_eq!(fetches(&bench.apply(&Pinned::new(1, &many))), [artifact(1).digest]);
+    let digest = artifact(1).digest;
+    assert_eq!(prepares(&bench.give(Input::Stored { digest })), [(digest, false)]);
+    assert_eq!(starts(&bench.give(Input::Prepared { digest, fuel: false, result: Ok(()) })).len(), 500);
+}
+
+#[test]
 fn an_apply_claims_a_node() {
     let mut bench = Bench::trusting(Trust::FirstUse);
     let pinned = Pinned::new(1, &[declare("web", 1)]);

@@ -158,7 +158,7 @@ impl Node {
         if self.roll_out(now) || !of_others {
             self.maybe_report(now);
         }
-        std::mem::take(&mut self.out)
+        effect::once(std::mem::take(&mut self.out))
     }
 
     fn take(&mut self, input: Input, now: Now) {
