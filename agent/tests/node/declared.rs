@@ -409,6 +409,39 @@ fn components_that_share_an_artifact_ask_for_it_once() {
 }
 
 #[test]
+fn many_artifacts_are_asked_for_in_portions() {
+    let mut bench = Bench::new();
+    let many: Vec<Declared> = (1..=200)
+        .map(|number| {
+            let mut component = declare(&format!("c{number}"), number);
+            component.0.limits.memory_max_mb = Some(1.try_into().unwrap());
+            component
+        })
+        .collect();
+    let mut asked = fetches(&bench.apply(&Pinned::new(1, &many)));
+    assert!((1..=64).contains(&asked.len()), "{}", asked.len());
+    // Whatever the answer is, the next one follows.
+    let mut answered = 0;
+    while let Some(digest) = asked.get(answered).copied() {
+        asked.extend(fetches(&match answered % 3 {
+            0 => bench.give(Input::Stored { digest }),
+            1 => bench.give(Input::NoSource { digest }),
+            _ => bench.give(Input::FetchFailed { digest, reason: "no space".into() }),
+        }));
+        answered += 1;
+    }
+    asked.sort();
+    asked.dedup();
+    assert_eq!(asked.len(), 200);
+    // What is not wanted any more is not asked for.
+    let mut bench = Bench::new();
+    let first = fetches(&bench.apply(&Pinned::new(1, &many)));
+    bench.apply(&Pinned::new(2, &many[..1]));
+    let then = first.iter().flat_map(|digest| fetches(&bench.give(Input::Stored { digest: *digest })));
+    assert_eq!(then.collect::<Vec<_>>(), []);
+}
+
+#[test]
 fn an_apply_claims_a_node() {
     let mut bench = Bench::trusting(Trust::FirstUse);
     let pinned = Pinned::new(1, &[declare("web", 1)]);

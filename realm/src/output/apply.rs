@@ -70,7 +70,11 @@ impl Shown for Applied {
     }
 
     fn news(&self, _: &NodeId, target: &Target<Standing>) -> String {
-        line(self, target, false).1
+        match target.result() {
+            // Once, and not with each further component; in the end all are told.
+            Result::Failed => target.stand().state().map(|state| format!("failed {state}")).unwrap_or_default(),
+            _ => line(self, target, false).1,
+        }
     }
 }
 

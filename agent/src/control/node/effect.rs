@@ -6,7 +6,6 @@ use shared::{
     Artifact, ComponentName, ComponentSpec, Digest, Hello, IntentId, IntentKey, NodeId, NodeView, OwnerId, Receipt,
     SignedReport, SyncReply, SyncRequest,
 };
-use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 /// How loud a message to the agent's own log is.
@@ -146,31 +145,4 @@ pub enum Effect {
     Log(Level, String),
     /// Write a line of the agent's own to a component's log.
     Note(ComponentName, String),
-}
-
-/// Leaves out orders that are given twice in one breath: each of a thousand components may ask for the artifact that they
-/// share, and edges have room for so many orders at once.
-pub(super) fn once(mut effects: Vec<Effect>) -> Vec<Effect> {
-    let mut fetched: BTreeMap<Digest, Vec<(Artifact, Vec<NodeId>)>> = BTreeMap::new();
-    let mut prepared = BTreeSet::new();
-    effects.retain(|effect| match effect {
-        Effect::Fetch { artifact, hints } => {
-            let orders = fetched.entry(artifact.digest).or_default();
-            let order = (*artifact, hints.clone());
-            let is_new = !orders.contains(&order);
-            if is_new {
-                orders.push(order);
-            }
-            is_new
-        }
-        Effect::Prepare { digest, fuel } => prepared.insert((*digest, *fuel)),
-        // What comes behind it is an order of its own.
-        Effect::Cancel(digest) | Effect::Drop(digest) => {
-            fetched.remove(digest);
-            prepared.retain(|(of, _)| of != digest);
-            true
-        }
-        _ => true,
-    });
-    effects
 }

@@ -15,6 +15,7 @@ mod lan;
 mod ledger;
 mod leftovers;
 mod neighbours;
+mod orders;
 mod random;
 mod reporting;
 mod rolling;
@@ -46,6 +47,7 @@ use errands::Errand;
 use history::History;
 use ledger::Ledger;
 use neighbours::Neighbours;
+use orders::Orders;
 use random::Random;
 use reporting::Reporting;
 use room::Retiring;
@@ -70,6 +72,7 @@ pub struct Node {
     orphans: BTreeMap<ComponentName, Retiring>,
     /// Fetches that no component here waits for.
     errands: BTreeMap<Digest, Errand>,
+    orders: Orders,
     history: History,
     next_instance: Instance,
     neighbours: Neighbours,
@@ -128,6 +131,7 @@ impl Node {
             works: BTreeMap::new(),
             orphans: BTreeMap::new(),
             errands: BTreeMap::new(),
+            orders: Orders::default(),
             history: History::default(),
             next_instance: 0,
             neighbours: Neighbours::default(),
@@ -153,12 +157,14 @@ impl Node {
         self.now_ms = now.mono_ms;
         // What is heard of others is by far the most, and changes nothing that this node has to report.
         let of_others = matches!(input, Input::Reported { .. } | Input::SyncAsked { .. });
+        self.orders.answered(&input);
         self.take(input, now);
         self.save_members_due(now);
         if self.roll_out(now) || !of_others {
             self.maybe_report(now);
         }
-        effect::once(std::mem::take(&mut self.out))
+        let orders = std::mem::take(&mut self.out);
+        self.orders.due(orders)
     }
 
     fn take(&mut self, input: Input, now: Now) {
