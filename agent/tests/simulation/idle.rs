@@ -30,6 +30,7 @@ fn silent(nodes: usize) -> World {
         unheard: 100,
         told: 1,
         faults: 0,
+        cuts: 0,
     };
     let mut world = realm(9, plan);
     world.claim_all();

@@ -1,10 +1,10 @@
 //! A machine: what survives a power cut, what does not, and what the checks remember of it.
 
 use crate::rng::Rng;
-use agent::control::node::{Config, Held, Instance, Member, Node, Now, Restored, RunRecord, Ticket};
+use agent::control::node::{Config, Held, InForce, Input, Instance, Member, Node, Now, Restored, RunRecord, Ticket};
 use shared::{
-    BUILD_FLOOR_UNIX_MS, ComponentName, ComponentSpec, Digest, Hello, IntentId, IntentKey, NodeId, NodeReport, OwnerId,
-    RealmId, ReportRefused, SignedReport, Tag, Trust, open,
+    BUILD_FLOOR_UNIX_MS, ComponentName, ComponentSpec, Digest, Hello, IntentId, IntentKey, Manifest, NodeFacts, NodeId,
+    NodeReport, OwnerId, RealmId, ReportRefused, SignedReport, Tag, Trust, open,
 };
 use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
@@ -26,8 +26,30 @@ pub struct Disk {
     pub intents: BTreeMap<IntentKey, Arc<[u8]>>,
     pub runs: BTreeMap<ComponentName, RunRecord>,
     pub members: Vec<Member>,
+    /// The manifest in force and its document: one file, so that there is never one without the other.
+    pub manifest: Option<ManifestFile>,
     pub blobs: BTreeSet<Digest>,
+    /// Artifacts of which a part is here, and those that are here and damaged.
+    pub parts: BTreeSet<Digest>,
+    pub torn: BTreeSet<Digest>,
     pub boots: u64,
+}
+
+/// An apply as it was sealed, and the document that it pins.
+#[derive(Clone)]
+pub struct ManifestFile {
+    pub id: IntentId,
+    pub sealed: Arc<[u8]>,
+    pub document: Arc<[u8]>,
+}
+
+/// A run that has not ended.
+pub struct Live {
+    pub spec: Arc<ComponentSpec>,
+    /// Who wants it: a push, or a declaration.
+    pub id: IntentId,
+    /// Since when it runs, once the node knows.
+    pub since: Option<u64>,
 }
 
 /// On its way to the disk.
@@ -59,8 +81,10 @@ pub enum Clock {
 pub struct Visitor {
     pub peer: NodeId,
     pub push: IntentId,
-    pub digest: Option<Digest>,
+    pub brings: Vec<Digest>,
     pub received: bool,
+    /// It must not come into force, and is no good to try here again.
+    pub refused: bool,
 }
 
 /// What must never go back, whatever happens to the machine.
@@ -68,14 +92,25 @@ pub struct Visitor {
 pub struct Past {
     pub acknowledged: BTreeMap<IntentKey, Rank>,
     pub written: BTreeMap<IntentKey, Rank>,
+    pub ever: BTreeSet<IntentId>,
     pub started: BTreeMap<ComponentName, Rank>,
+    /// The newest manifest that was in force here.
+    pub in_force: Option<Rank>,
+    /// How many runs of a component have ended well.
+    pub completed: BTreeMap<(ComponentName, IntentId), u16>,
+}
+
+thread_local! {
+    static CHECKED: RefCell<BTreeMap<NodeId, (SignedReport, NodeReport)>> = RefCell::default();
+}
+
+/// Forgets what an earlier simulation on this thread has checked.
+pub fn forget_checked() {
+    CHECKED.with_borrow_mut(BTreeMap::clear);
 }
 
 /// Checks a report as a node does. All of a thousand hear the same one: what counted once is not checked again.
 fn remembered(signed: &SignedReport, realm: &RealmId) -> Result<NodeReport, ReportRefused> {
-    thread_local! {
-        static CHECKED: RefCell<BTreeMap<NodeId, (SignedReport, NodeReport)>> = RefCell::default();
-    }
     CHECKED.with_borrow_mut(|checked| match checked.get(&signed.node) {
         Some((known, report)) if known == signed && report.realm == *realm => Ok(report.clone()),
         _ => {
@@ -106,8 +141,13 @@ pub struct Machine {
     pub hello: Option<Hello>,
     pub wake: Option<u64>,
     pub writes: VecDeque<Write>,
+    /// A manifest on its way to the disk.
+    pub saving: Option<ManifestFile>,
+    /// The manifest that is in force as far as the node knows, and the one before it in this life.
+    pub in_force: Option<InForce>,
+    pub before: Option<Arc<Manifest>>,
     pub fetching: BTreeSet<Digest>,
-    pub live: BTreeMap<Instance, Arc<ComponentSpec>>,
+    pub live: BTreeMap<Instance, Live>,
     /// Peers that the node was told of, with what it was told.
     pub peers: BTreeMap<usize, (Hello, bool)>,
     pub seen: BTreeSet<u64>,
@@ -136,6 +176,9 @@ impl Machine {
             hello: None,
             wake: None,
             writes: VecDeque::new(),
+            saving: None,
+            in_force: None,
+            before: None,
             fetching: BTreeSet::new(),
             live: BTreeMap::new(),
             peers: BTreeMap::new(),
@@ -160,6 +203,11 @@ impl Machine {
         self.started_ms = now_ms;
         self.disk.boots += 1;
         let trust = self.owner.or(self.disk.owner).map_or(Trust::FirstUse, Trust::Owner);
+        let in_force = self.disk.manifest.as_ref().map(|file| {
+            let opened = open(&file.sealed, &trust).unwrap_or_else(|refused| panic!("{}: {refused}", self.addr));
+            InForce::new(&opened, &file.document).unwrap_or_else(|why| panic!("a mixture on the disk: {why}"))
+        });
+        self.comes_into_force(in_force.clone());
         let held = |bytes: &Arc<[u8]>| Held {
             opened: open(bytes, &trust).unwrap_or_else(|refused| panic!("on the disk of {}: {refused}", self.addr)),
             bytes: Arc::clone(bytes),
@@ -178,11 +226,11 @@ impl Machine {
         let restored = Restored {
             trust,
             intents: self.disk.intents.values().map(held).collect(),
-            in_force: None,
+            in_force,
             runs: self.disk.runs.clone(),
             members: self.disk.members.clone(),
             blobs: self.disk.blobs.clone(),
-            strays: BTreeSet::new(),
+            strays: self.disk.parts.clone(),
             kept: BTreeSet::new(),
         };
         self.node = Some(Node::with_check(config, restored, remembered));
@@ -194,10 +242,14 @@ impl Machine {
         for _ in 0..kept {
             self.write();
         }
+        if rng.chance(50) {
+            self.save();
+        }
         self.node = None;
         self.hello = None;
         self.wake = None;
         self.writes.clear();
+        (self.saving, self.in_force, self.before) = (None, None, None);
         self.fetching.clear();
         self.live.clear();
         self.peers.clear();
@@ -214,10 +266,40 @@ impl Machine {
             self.disk.owner = Some(owner);
         }
         assert!(self.owner.or(self.disk.owner).is_some(), "an intent without an owner");
+        self.past.ever.insert(rank.1);
         let before = self.past.written.insert(key.clone(), rank);
         assert!(before.is_none_or(|before| before < rank), "{key}: something older was written after something newer");
         self.disk.intents.insert(key, bytes);
         Some(ticket)
+    }
+
+    /// Carries out the write of a manifest, and gives it.
+    pub fn save(&mut self) -> Option<ManifestFile> {
+        let file = self.saving.take()?;
+        self.disk.manifest = Some(file.clone());
+        Some(file)
+    }
+
+    /// From now on this one is in force: never one that is older than what was in force here before, in whatever life.
+    pub fn comes_into_force(&mut self, next: Option<InForce>) {
+        let rank = next.as_ref().map(|next| next.rank);
+        assert!(self.past.in_force <= rank, "{}: an older manifest comes into force again", self.addr);
+        self.past.in_force = rank;
+        self.before = std::mem::replace(&mut self.in_force, next).map(|of| of.manifest);
+    }
+
+    /// What is meant for this machine.
+    pub fn facts(&self) -> NodeFacts<'_> {
+        NodeFacts { node: self.id, tags: &self.tags, platform: "linux/x86_64" }
+    }
+
+    /// The checks remember what the node is told.
+    pub fn observe(&mut self, input: &Input, now_ms: u64) {
+        if let Input::Started { instance } = input
+            && let Some(live) = self.live.get_mut(instance)
+        {
+            live.since = Some(now_ms);
+        }
     }
 
     /// The rank that is on the disk under a key.

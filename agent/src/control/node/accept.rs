@@ -185,7 +185,7 @@ impl Node {
     fn begin(&mut self, name: ComponentName, mut work: Workload, hints: &[NodeId], now: Now) {
         let record = self.runs.get(&name).filter(|record| record.intent == work.intent);
         if let Some(record) = record.filter(|record| Workload::stays_ended(&work.spec, record)) {
-            work.resume_ended(record);
+            work.resume_ended(record, &mut self.out);
             self.works.insert(name, work);
             return;
         }

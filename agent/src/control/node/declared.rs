@@ -6,13 +6,16 @@ use super::Node;
 use super::effect::{Effect, Level};
 use super::input::Now;
 use super::random::backoff_ms;
-use super::workload::{self, Workload};
+use super::workload;
 use shared::{
-    Apply, Artifact, ComponentName, ComponentReport, Digest, IntentId, IntentKey, Manifest, ManifestReport, NodeId,
+    Apply, Artifact, ComponentName, ComponentReport, Digest, Hasher, IntentId, IntentKey, Manifest, ManifestReport, NodeId,
     Opened, Payload, Phase,
 };
 use std::collections::BTreeSet;
 use std::sync::Arc;
+
+/// So many are remembered who brought a manifest that is not in force yet: operators, and neighbours that passed it on.
+const MAX_HINTS: usize = 64;
 
 /// A manifest and the intent that pins it.
 #[derive(Debug, Clone)]
@@ -89,6 +92,12 @@ impl Declared {
     }
 }
 
+fn is_pinned(artifact: &Artifact, document: &[u8]) -> bool {
+    let mut hasher = Hasher::default();
+    hasher.update(document);
+    hasher.finish().0 == *artifact
+}
+
 fn names(manifest: &Manifest, digest: &Digest) -> bool {
     manifest.components().values().any(|declared| declared.spec.artifact.digest == *digest)
 }
@@ -131,12 +140,20 @@ impl Node {
 
     /// Somebody hands over what is held: an operator whose entry node is gone, and who has what that was to take.
     pub(super) fn manifest_from(&mut self, peer: NodeId) {
-        match self.awaited().filter(|document| !self.blobs.contains(&document.digest)) {
-            Some(document) => {
-                self.declared.hints = vec![peer];
-                self.run_errand(document, vec![peer]);
-            }
-            None => self.fetch_declared(&[peer]),
+        let held = self.held_apply().map(|(opened, _)| opened.id());
+        if self.declared.in_force.as_ref().map(|of| of.id) == held {
+            return self.fetch_declared(&[peer]);
+        }
+        // Until it is in force, what it declares is not known. An operator is not forgotten for neighbours that pass it on.
+        let hints = &mut self.declared.hints;
+        hints.retain(|hint| *hint != peer);
+        if hints.len() < MAX_HINTS || self.neighbours.is_operator(&peer) {
+            hints.insert(0, peer);
+            hints.truncate(MAX_HINTS);
+        }
+        let hints = hints.clone();
+        if let Some(document) = self.awaited().filter(|document| !self.blobs.contains(&document.digest)) {
+            self.run_errand(document, hints);
         }
     }
 
@@ -157,10 +174,14 @@ impl Node {
     }
 
     pub(super) fn manifest_read(&mut self, digest: &Digest, result: Result<Vec<u8>, String>, now: Now) {
-        if self.awaited().is_none_or(|document| document.digest != *digest) {
-            return;
-        }
+        let Some(awaited) = self.awaited().filter(|document| document.digest == *digest) else { return };
         self.declared.reading = false;
+        if result.as_ref().is_ok_and(|document| !is_pinned(&awaited, document)) {
+            // Nobody has verified it since it was fetched. It is not there any more, and is fetched again.
+            self.blobs.remove(digest);
+            self.out.push(Effect::Drop(*digest));
+            return self.manifest_failed("its document was damaged on the disk".into(), now);
+        }
         let Some(held) = self.ledger.held().get(&IntentKey::Manifest) else { return };
         match result.map(|document| InForce::new(&held.opened, &document)) {
             Ok(Ok(next)) => {
@@ -234,10 +255,7 @@ impl Node {
         let artifacts: BTreeSet<Artifact> =
             manifest.components().values().map(|declared| declared.spec.artifact).collect();
         for artifact in artifacts {
-            let awaited = |work: &Workload| work.spec.artifact == artifact && work.is_fetching();
-            if !self.blobs.contains(&artifact.digest) && !self.works.values().any(awaited) {
-                self.run_errand(artifact, operators.clone());
-            }
+            self.fetch_for_others(artifact, operators.clone());
         }
     }
 

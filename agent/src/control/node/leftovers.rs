@@ -5,13 +5,13 @@ use super::Node;
 use super::effect::Effect;
 use super::wish::Wish;
 use shared::{ComponentName, Digest, IntentKey};
-use std::collections::BTreeSet;
 
 impl Node {
     /// Drops what nothing names any more: what was replaced or removed when the agent was killed or an edge was busy, and
     /// what belonged to another owner.
     pub(super) fn tidy_up(&mut self) {
-        for digest in self.blobs.iter().chain(&std::mem::take(&mut self.strays)).copied().collect::<BTreeSet<_>>() {
+        self.parts = std::mem::take(&mut self.strays);
+        for digest in self.blobs.union(&self.parts).copied().collect::<Vec<_>>() {
             self.drop_unused(digest);
         }
         let mut kept = std::mem::take(&mut self.kept);
@@ -42,6 +42,7 @@ impl Node {
         let is_awaited = self.works.values().any(|work| work.spec.artifact.digest == digest && work.is_fetching());
         // What nothing names is dropped with all that has come.
         if !is_awaited && !self.errands.contains_key(&digest) && self.is_named(&digest) {
+            self.parts.insert(digest);
             self.out.push(Effect::Cancel(digest));
         }
     }
@@ -54,7 +55,7 @@ impl Node {
 
     /// Removes an artifact that is here, or on its way, and that no held intent names.
     pub(super) fn drop_if_unused(&mut self, digest: Digest) {
-        if self.blobs.contains(&digest) || self.errands.contains_key(&digest) {
+        if [&self.blobs, &self.parts].iter().any(|here| here.contains(&digest)) || self.errands.contains_key(&digest) {
             self.drop_unused(digest);
         }
     }
@@ -63,6 +64,7 @@ impl Node {
     pub(super) fn drop_unused(&mut self, digest: Digest) {
         if !self.is_named(&digest) {
             self.blobs.remove(&digest);
+            self.parts.remove(&digest);
             self.errands.remove(&digest);
             self.out.push(Effect::Drop(digest));
         }

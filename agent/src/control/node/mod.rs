@@ -109,6 +109,8 @@ pub struct Node {
     orphans: BTreeMap<ComponentName, Retiring>,
     /// Fetches that no component here waits for.
     errands: BTreeMap<Digest, Errand>,
+    /// Artifacts that nobody fetches any more, of which there may be a part.
+    parts: BTreeSet<Digest>,
     history: History,
     next_instance: Instance,
     neighbours: Neighbours,
@@ -165,6 +167,7 @@ impl Node {
             works: BTreeMap::new(),
             orphans: BTreeMap::new(),
             errands: BTreeMap::new(),
+            parts: BTreeSet::new(),
             history: History::default(),
             next_instance: 0,
             neighbours: Neighbours::default(),

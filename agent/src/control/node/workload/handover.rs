@@ -70,7 +70,8 @@ impl Workload {
         }
         let healthy_since = |slot: &Slot| match slot {
             Slot::Running { since_ms, .. } => Some(since_ms + SETTLED_MS),
-            Slot::Ended(Outcome::Completed) => Some(0),
+            // Also one that begins anew after each end.
+            Slot::Ended(Outcome::Completed) | Slot::Waiting { failed: false, .. } => Some(0),
             _ => None,
         };
         let slots: Option<Vec<u64>> = self.slots.iter().map(|(slot, _)| healthy_since(slot)).collect();
