@@ -1,11 +1,12 @@
 //! The operator's command line. `cli` holds what was typed, `command` carries it out, `session` talks to the mesh,
-//! `rollout` decides what a push came to, `output` has every sentence that a user sees.
+//! `rollout` decides what a push came to, `manifest` reads the operator's file, `output` has the sentences that a user sees.
 
 pub mod artifact;
 pub mod cli;
 mod command;
 pub mod exit;
 pub mod home;
+pub mod manifest;
 pub mod output;
 pub mod rollout;
 mod session;

@@ -42,7 +42,11 @@ impl Audience {
             && self.platform.as_deref().is_none_or(|platform| platform == facts.platform)
     }
 
-    pub(crate) fn check(&self) -> Result<(), String> {
+    /// Checks the bounds that the field types do not.
+    ///
+    /// # Errors
+    /// Names the list, its size and what is allowed.
+    pub fn check(&self) -> Result<(), String> {
         if self.peers.len() > MAX_AUDIENCE_PEERS {
             return Err(format!(
                 "the audience names {} peers, at most {MAX_AUDIENCE_PEERS} are allowed",

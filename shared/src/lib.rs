@@ -23,6 +23,7 @@ pub mod protocol;
 mod realm_id;
 mod receipt;
 mod report;
+mod rollout;
 mod seal;
 mod spec;
 mod sync;
@@ -57,6 +58,7 @@ pub use report::{
     ComponentReport, MAX_DETAIL_BYTES, MAX_REPORT_ADDR_BYTES, MAX_REPORT_ADDRS, MAX_REPORT_COMPONENTS, ManifestReport,
     NodeReport, ReportRefused, SignedReport,
 };
+pub use rollout::{MAX_HEALTHY_S, ManifestState, Rollout};
 pub use seal::{IntentId, MAX_BODY_BYTES, MAX_SEALED_BYTES, Opened, Refused, Sealed, Trust, open, pae, seal};
 pub use spec::{ComponentSpec, EnvPair, MAX_ARGS, MAX_ENV, MAX_TEXT_BYTES, Restart, SpecError, check_inputs};
 pub use sync::{IndexEntry, MAX_SYNC_BYTES, MAX_SYNC_KEYS, Summary, SyncReply, SyncRequest};

@@ -35,18 +35,23 @@ macro_rules! limit {
             pub const fn get(self) -> $repr {
                 self.0
             }
+
+            /// The error for a value that is no whole number: `what` is how it was written, or what it is instead.
+            #[must_use]
+            pub fn refused(what: &str) -> LimitError {
+                LimitError { name: $name, fault: format!("is {what}"), least: $least, most: $most }
+            }
         }
 
         impl TryFrom<u64> for $type {
             type Error = LimitError;
 
             fn try_from(number: u64) -> Result<$type, LimitError> {
-                let (least, most): (u64, u64) = ($least, $most);
-                let fault = |fault| LimitError { name: $name, fault, least, most };
-                if (least..=most).contains(&number) {
-                    <$repr>::try_from(number).map($type).map_err(|_| fault(format!("is {number}")))
+                let refused = || $type::refused(&number.to_string());
+                if ($least..=$most).contains(&number) {
+                    <$repr>::try_from(number).map($type).map_err(|_| refused())
                 } else {
-                    Err(fault(format!("is {number}")))
+                    Err(refused())
                 }
             }
         }
@@ -63,12 +68,7 @@ macro_rules! limit {
             fn from_str(text: &str) -> Result<$type, LimitError> {
                 match text.parse::<u64>() {
                     Ok(number) => $type::try_from(number),
-                    Err(_) => Err(LimitError {
-                        name: $name,
-                        fault: format!("is `{}`", crate::text::excerpt(text)),
-                        least: $least,
-                        most: $most,
-                    }),
+                    Err(_) => Err($type::refused(&format!("`{}`", crate::text::excerpt(text)))),
                 }
             }
         }

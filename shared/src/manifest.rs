@@ -6,6 +6,7 @@ use crate::chunks::Hasher;
 use crate::digest::Digest;
 use crate::frame;
 use crate::name::ComponentName;
+use crate::rollout::Rollout;
 use crate::seal::{IntentId, pae};
 use crate::spec::ComponentSpec;
 use crate::text::excerpt;
@@ -51,6 +52,7 @@ struct Entry {
 
 #[derive(Serialize, Deserialize)]
 struct Document {
+    rollout: Rollout,
     components: Vec<Entry>,
 }
 
@@ -70,6 +72,7 @@ pub struct Declaration {
 /// See the module.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Manifest {
+    rollout: Rollout,
     components: BTreeMap<ComponentName, Declaration>,
     bytes: Arc<[u8]>,
 }
@@ -79,14 +82,14 @@ impl Manifest {
     ///
     /// # Errors
     /// When a name is there twice, something is outside its bounds, or all together is too large.
-    pub fn new(components: Vec<(ComponentSpec, Audience, Takeover)>) -> Result<Manifest, String> {
+    pub fn new(rollout: Rollout, components: Vec<(ComponentSpec, Audience, Takeover)>) -> Result<Manifest, String> {
         let entry = |(spec, audience, strategy): (ComponentSpec, Audience, Takeover)| {
             let component = frame::to_bytes(&spec, MAX_MANIFEST_BYTES).map_err(|error| error.to_string())?;
             Ok((spec.name, Entry { component, audience, strategy }))
         };
         let mut entries = components.into_iter().map(entry).collect::<Result<Vec<_>, String>>()?;
         entries.sort_by(|(one, _), (other, _)| one.cmp(other));
-        let document = Document { components: entries.into_iter().map(|(_, entry)| entry).collect() };
+        let document = Document { rollout, components: entries.into_iter().map(|(_, entry)| entry).collect() };
         let bytes = frame::to_bytes(&document, MAX_MANIFEST_BYTES)
             .map_err(|error| format!("the manifest is too large: {error}"))?;
         Manifest::decode(&bytes)
@@ -105,6 +108,7 @@ impl Manifest {
         if count > MAX_MANIFEST_COMPONENTS {
             return Err(format!("the manifest has {count} components, at most {MAX_MANIFEST_COMPONENTS} are allowed"));
         }
+        document.rollout.check().map_err(|fault| format!("the manifest's {fault}"))?;
         let mut components = BTreeMap::new();
         for (at, entry) in document.components.into_iter().enumerate() {
             let spec: ComponentSpec = frame::decode(&entry.component)
@@ -120,7 +124,13 @@ impl Manifest {
                 return Err(format!("the manifest declares `{name}` twice"));
             }
         }
-        Ok(Manifest { components, bytes: bytes.into() })
+        Ok(Manifest { rollout: document.rollout, components, bytes: bytes.into() })
+    }
+
+    /// How it is to spread.
+    #[must_use]
+    pub fn rollout(&self) -> Rollout {
+        self.rollout
     }
 
     /// What is declared, by name.

@@ -7,6 +7,7 @@ use crate::node_id::NodeId;
 use crate::outcome::{Outcome, Phase};
 use crate::owner::{OwnerKey, Signature};
 use crate::realm_id::RealmId;
+use crate::rollout::ManifestState;
 use crate::seal::{IntentId, pae};
 use crate::sync::Summary;
 use crate::text::clip;
@@ -88,6 +89,8 @@ pub struct ManifestReport {
     pub version: u32,
     /// The intent that pins it.
     pub intent: IntentId,
+    /// Where the node stands with it.
+    pub state: ManifestState,
     /// The number of the one that is in force, that is: that the node runs, also after it is started again.
     pub in_force: Option<u32>,
     /// Components of the one in force that are meant for this node.

@@ -16,15 +16,26 @@ pub struct RunRecord {
     pub no_room: bool,
 }
 
-/// The manifest in force: in one file, so that there is never one part of it without the other.
+/// A manifest: the sealed intent that pins a document, and that document.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct ManifestFile {
-    /// The sealed intent that pins the document.
+pub struct PinnedFile {
+    /// The intent.
     #[serde(with = "serde_bytes")]
     pub sealed: Vec<u8>,
     /// The document.
     #[serde(with = "serde_bytes")]
     pub document: Vec<u8>,
+}
+
+/// What is in force: in one file, so that there is never one part of it without the other.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ManifestFile {
+    /// The manifest that the node runs.
+    pub in_force: Option<PinnedFile>,
+    /// The one before it, for the way back.
+    pub before: Option<PinnedFile>,
+    /// The intent of one that was in force, that failed, and that does not come into force again.
+    pub rejected: Option<IntentId>,
 }
 
 /// Other nodes: newest report and addresses of each.

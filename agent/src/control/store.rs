@@ -37,12 +37,12 @@ enum StoreOrder {
         /// The owner that this intent binds.
         claim: Option<OwnerId>,
     },
-    /// The manifest that comes into force; answered.
+    /// What comes into force; answered.
     Manifest {
-        /// The intent that pins it; comes back in the answer.
+        /// The intent that it is about; comes back in the answer.
         id: IntentId,
-        /// It, and its document.
-        file: ManifestFile,
+        /// What is in force from then on.
+        file: Box<ManifestFile>,
     },
     /// Something is owed to the disk.
     Owed,
@@ -109,7 +109,7 @@ impl Store {
     /// # Errors
     /// When the queue is full, or the thread is gone.
     pub fn save_manifest(&self, id: IntentId, file: ManifestFile) -> Result<(), Busy> {
-        self.order(StoreOrder::Manifest { id, file })
+        self.order(StoreOrder::Manifest { id, file: Box::new(file) })
     }
 
     /// Writes how the runs of a component ended; none: removes that. There is always room for it.
@@ -228,7 +228,7 @@ fn write(paths: &StorePaths, queue: &Receiver<StoreOrder>, owed: &Mutex<Owed>, e
                 let _ = events.send_blocking(StoreEvent::Persisted { ticket, result });
             }
             Ok(StoreOrder::Manifest { id, file }) => {
-                let result = write_cbor(&paths.manifest(), &file).map_err(|error| files::fault(&error));
+                let result = write_cbor(&paths.manifest(), &*file).map_err(|error| files::fault(&error));
                 let _ = events.send_blocking(StoreEvent::ManifestSaved { id, result });
             }
             Ok(StoreOrder::Owed) | Err(_) => {}

@@ -1,7 +1,7 @@
 //! A node on the bench: inputs and time in, orders out.
 
 use agent::control::node::{
-    Config, Effect, Held, Input, Instance, Node, Now, PrepareError, Restored, RunRecord, Source, Ticket,
+    Config, Effect, Forces, Held, Input, Instance, Node, Now, PrepareError, Restored, RunRecord, Source, Ticket,
 };
 use shared::RunUsage;
 use shared::{
@@ -231,7 +231,7 @@ pub fn nothing() -> Restored {
     Restored {
         trust: Trust::Owner(owner().id()),
         intents: Vec::new(),
-        in_force: None,
+        in_force: Forces::default(),
         runs: BTreeMap::new(),
         members: Vec::new(),
         blobs: BTreeSet::new(),

@@ -4,12 +4,14 @@
 mod accept;
 mod bench;
 mod claim;
+mod declared;
 mod dial;
 mod order;
 mod remove;
 mod replace;
 mod report;
 mod restart;
+mod rolling;
 mod room;
 mod roster;
 mod sync;

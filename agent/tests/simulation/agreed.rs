@@ -1,11 +1,11 @@
 //! What must hold once nothing goes wrong any more.
 
 use crate::checks::Wish;
-use crate::machine::{MEMORY_MB, Rank};
+use crate::machine::{MEMORY_MB, Machine, Rank};
 use crate::pushes::Behaviour;
 use crate::world::World;
 use shared::{
-    ComponentName, ComponentReport, ComponentSpec, Digest, IntentKey, ManifestReport, Payload, Phase, Restart, Summary,
+    ComponentName, ComponentReport, ComponentSpec, Digest, IntentKey, ManifestReport, ManifestState, Payload, Phase, Restart, Summary,
     Takeover,
 };
 use std::collections::{BTreeMap, BTreeSet};
@@ -20,6 +20,7 @@ impl World {
     /// Whether every machine holds the newest of everything, and runs what it should.
     pub fn agreed(&self) -> Result<(), String> {
         let newest = self.newest();
+        self.goes_back_together()?;
         for at in 0..self.machines.len() {
             self.agrees(at, &newest).map_err(|what| format!("machine {at}: {what}"))?;
         }
@@ -61,7 +62,7 @@ impl World {
         self.has_in_force(at, newest, report.and_then(|report| report.manifest))?;
         let components = node.components();
         let pushed = newest.keys().filter_map(IntentKey::component);
-        let declared = machine.in_force.iter().flat_map(|of| of.manifest.components().keys());
+        let declared = machine.in_force().into_iter().flat_map(|of| of.manifest.components().keys());
         let names: BTreeSet<&ComponentName> = pushed.chain(declared).collect();
         let wishes: Vec<Wish> = names.into_iter().filter_map(|name| self.wish(at, name)).collect();
         for wish in &wishes {
@@ -87,24 +88,47 @@ impl World {
         let Some((_, id)) = newest.get(&IntentKey::Manifest) else { return Ok(()) };
         let Payload::Apply(apply) = &self.pushes.signed[id].0.body().payload else { return Err("no apply".into()) };
         let report = report.ok_or("reports no manifest")?;
-        let is_valid = self.pushes.documents[&apply.manifest.digest].manifest.is_some();
-        let in_force = self.machines[at].in_force.as_ref();
-        if is_valid && in_force.is_none_or(|in_force| in_force.id != *id) {
-            return Err(format!("has {:?} in force and not {}", in_force.map(|of| of.version), apply.version));
-        }
+        let machine = &self.machines[at];
+        let in_force = machine.in_force();
+        let has_it = in_force.is_some_and(|in_force| in_force.id == *id);
+        let manifest = self.pushes.documents[&apply.manifest.digest].manifest.as_ref();
+        // It stops spreading where it fails, and may go back.
+        let rollout = manifest.map(|manifest| manifest.rollout()).unwrap_or_default();
+        let may_fail = usize::from(rollout.max_failures) <= self.machines.len();
+        let right = match report.state {
+            ManifestState::Coming => manifest.is_none(),
+            ManifestState::Waiting => false,
+            // What changes before it is healthy may do so for long, where somebody waits for room or a restart.
+            ManifestState::Changing | ManifestState::Healthy | ManifestState::Failing => has_it,
+            ManifestState::Halted => may_fail && !has_it,
+            ManifestState::RolledBack => may_fail && rollout.auto_rollback && machine.forces.rejected == Some(*id),
+        };
         let told = (report.intent, report.version, report.in_force, report.reason.is_none());
-        let right = (*id, apply.version, in_force.map(|of| of.version), is_valid);
-        if told == right { Ok(()) } else { Err(format!("says something else of its manifest: {report:?}")) }
+        let due = (*id, apply.version, in_force.map(|of| of.version), manifest.is_some());
+        if right && told == due { Ok(()) } else { Err(format!("says of its manifest, {has_it}: {report:?}")) }
+    }
+
+    /// Where one has gone back, all that changed have.
+    fn goes_back_together(&self) -> Result<(), String> {
+        let newest = self.newest();
+        let Some((_, id)) = newest.get(&IntentKey::Manifest) else { return Ok(()) };
+        let has_it = |machine: &&Machine| machine.in_force().is_some_and(|in_force| in_force.id == *id);
+        let has_gone_back = |machine: &Machine| machine.forces.rejected == Some(*id);
+        match self.machines.iter().find(has_it) {
+            Some(machine) if self.machines.iter().any(has_gone_back) => Err(format!("{} has not gone back", machine.addr)),
+            _ => Ok(()),
+        }
     }
 
     /// Whether nothing is kept that nothing names.
     fn keeps_what_is_named(&self, at: usize) -> Result<(), String> {
         let machine = &self.machines[at];
         let held = machine.past.written.values().map(|(_, id)| self.pushes.signed[id].0.body().payload.artifacts());
-        let manifests = machine.in_force.iter().map(|of| &of.manifest).chain(&machine.before);
-        let declared = manifests.flat_map(|manifest| manifest.components().values());
-        let declared = declared.map(|declared| declared.spec.artifact.digest);
-        let named: BTreeSet<Digest> = held.flatten().map(|artifact| artifact.digest).chain(declared).collect();
+        let declared = machine.forces.artifacts().map(|artifact| artifact.digest);
+        // And what a manifest needs that waits or has halted.
+        let next = machine.durable(&IntentKey::Manifest).map(|(_, id)| self.pushes.brought(&self.pushes.signed[&id].0));
+        let held = held.flatten().map(|artifact| artifact.digest);
+        let named: BTreeSet<Digest> = held.chain(declared).chain(next.into_iter().flatten()).collect();
         match machine.disk.blobs.union(&machine.disk.parts).find(|digest| !named.contains(digest)) {
             Some(digest) => Err(format!("keeps {digest}, which nothing names")),
             None => Ok(()),
@@ -152,6 +176,13 @@ impl World {
             return fault("runs an earlier wish");
         }
         let running = instances().filter(|live| live.id == wish.id).count();
+        // Whoever brought what a later manifest has replaced may have left with it, and that one may have halted.
+        let newest = self.machines[at].durable(&IntentKey::Manifest).map(|(_, id)| id);
+        let is_past = wish.declared && self.machines[at].in_force().map(|of| of.id) != newest;
+        let lacks = |machine: &Machine| !machine.disk.blobs.contains(&spec.artifact.digest);
+        if component.phase == Phase::Fetching && is_past && self.machines.iter().all(lacks) {
+            return Ok(());
+        }
         let at_rest = if wish.stopped { Some(Phase::Stopped) } else { (!spec.start).then_some(Phase::Staged) };
         if let Some(phase) = at_rest {
             let rests = component.phase == phase && running == 0;

@@ -2,14 +2,11 @@
 
 use crate::machine::{MEMORY_MB, Rank};
 use crate::world::World;
-use agent::control::node::Instance;
+use agent::control::node::{InForce, Instance, ManifestFile, PinnedFile};
 use shared::{
     ComponentName, ComponentSpec, Declaration, Digest, IntentId, IntentKey, Opened, Payload, Push, Takeover, Verb,
 };
 use std::sync::Arc;
-
-/// What has run so long replaces what ran before it.
-const HEALTHY_MS: u64 = 5_000;
 
 /// With so much memory no component has to give way to another one.
 pub const AMPLE_BYTES: u64 = 8 << 30;
@@ -28,7 +25,7 @@ pub struct Wish {
 impl World {
     /// What the manifest in force declares under a name, for whichever machines.
     pub fn declared(&self, at: usize, name: &ComponentName) -> Option<&Declaration> {
-        self.machines[at].in_force.as_ref()?.manifest.components().get(name)
+        self.machines[at].in_force()?.manifest.components().get(name)
     }
 
     /// The push or removal that a machine holds for good under a name.
@@ -64,17 +61,41 @@ impl World {
         opened.rank()
     }
 
-    /// Only what the owner signed comes into force, with the document that it pins, once the intent is on the disk.
-    pub fn check_save(&self, at: usize, id: &IntentId, sealed: &[u8], document: &[u8]) {
+    /// Only what the owner signed comes into force, with the document that it pins, once the intent is on the disk: what is
+    /// newer than all that was in force here before, or what was in force before that one, which is rejected then.
+    pub fn check_save(&self, at: usize, id: &IntentId, file: &ManifestFile) {
         let machine = &self.machines[at];
-        let opened = self.pushes.of_bytes(sealed).unwrap_or_else(|| panic!("{at} saves what the owner never signed"));
-        let Payload::Apply(apply) = &opened.body().payload else { panic!("{at} saves what is no apply") };
-        assert_eq!(opened.id(), *id);
-        assert_eq!(document, &*self.pushes.documents[&apply.manifest.digest].bytes, "{at} saves another document");
-        let held = machine.durable(&IntentKey::Manifest);
-        assert!(held.is_some_and(|held| held >= opened.rank()), "{at} saves a manifest before its intent");
-        assert!(machine.past.in_force < Some(opened.rank()), "{at} goes back to an older manifest");
         assert!(machine.saving.is_none(), "{at} writes two manifests at once");
+        let is_pinned = |pinned: &PinnedFile| {
+            let opened = self.pushes.of_bytes(&pinned.sealed);
+            let opened = opened.unwrap_or_else(|| panic!("{at} saves what the owner never signed"));
+            let Payload::Apply(apply) = &opened.body().payload else { panic!("{at} saves what is no apply") };
+            let document = &self.pushes.documents[&apply.manifest.digest].bytes;
+            assert_eq!(pinned.document, **document, "{at} saves another document");
+            opened.rank()
+        };
+        let next = file.in_force.as_ref().map(is_pinned);
+        let before = file.before.as_ref().map(is_pinned);
+        let rank = |of: &Option<InForce>| of.as_ref().map(|of| of.rank);
+        let (in_force, last) = (rank(&machine.forces.in_force), rank(&machine.forces.before));
+        if file.rejected.is_some() {
+            let back = (next, before, file.rejected) == (last, None, in_force.map(|(_, id)| id));
+            assert!(back && file.rejected == Some(*id), "{at} goes back to something else than was before");
+        } else {
+            let held = machine.durable(&IntentKey::Manifest);
+            assert!(next.is_some() && held >= next, "{at} saves a manifest before its intent");
+            assert!(machine.past.in_force < next, "{at} goes back to an older manifest");
+            assert_eq!((before, next.map(|(_, id)| id)), (in_force, Some(*id)), "{at} forgets what was before");
+        }
+    }
+
+    /// What is in force on a machine by now is not older than what ever was, unless that was rejected.
+    pub fn check_in_force(&mut self, at: usize) {
+        let machine = &self.machines[at];
+        let rejected = machine.forces.rejected.map(|id| self.pushes.rank(&id));
+        let rank = rejected.or(machine.in_force().map(|of| of.rank));
+        assert!(machine.past.in_force <= rank, "an older manifest is in force on {at} again");
+        self.machines[at].past.in_force = rank;
     }
 
     /// Only what the manifest in force or a push wants is started, from the disk, here, and never something older again.
@@ -113,7 +134,8 @@ impl World {
         // Where a replica had ended, all are started anew when the same is wanted again.
         let others = machine.live.iter().filter(|(other, _)| **other != instance).map(|(_, live)| live);
         let new = others.filter(|live| live.spec.name == *name && live.id == wish.id);
-        let is_healthy = |since: u64| since + HEALTHY_MS <= self.now;
+        let rollout = machine.in_force().map(|of| of.manifest.rollout()).unwrap_or_default();
+        let is_healthy = |since: u64| since + u64::from(rollout.min_healthy_s) * 1_000 <= self.now;
         let healthy = new.filter(|live| live.since.is_some_and(is_healthy)).count();
         let ended = machine.past.completed.get(&(name.clone(), wish.id)).copied().unwrap_or_default();
         let replicas = usize::from(wish.spec.replicas.get());
@@ -123,9 +145,7 @@ impl World {
     /// What the manifest in force, the one before it, or a push needs is kept.
     pub fn check_drop(&self, at: usize, digest: &Digest) {
         let machine = &self.machines[at];
-        let manifests = machine.in_force.iter().map(|of| &of.manifest).chain(&machine.before);
-        let mut declared = manifests.flat_map(|manifest| manifest.components().values());
-        let is_declared = declared.any(|declared| declared.spec.artifact.digest == *digest);
+        let is_declared = machine.forces.artifacts().any(|artifact| artifact.digest == *digest);
         assert!(!is_declared, "{at} drops what the manifest in force needs, or the one before it");
         for (_, id) in machine.past.written.values() {
             let named = self.pushes.signed[id].0.body().payload.artifacts();

@@ -1,12 +1,12 @@
 //! The edges of a node: what it orders is carried out, late, or not at all.
 
-use crate::machine::{Live, ManifestFile, Waiting, Write};
+use crate::machine::{Live, Waiting, Write};
 use crate::network::Data;
 use crate::pushes::Behaviour;
 use crate::rng::{fingerprint, head, mix};
 use crate::world::{Event, World};
-use agent::control::node::{Effect, InForce, Input, Instance, PrepareError, Verdict};
-use shared::{ComponentSpec, Digest, Outcome};
+use agent::control::node::{Effect, Forces, Input, Instance, PrepareError, Verdict};
+use shared::{ComponentSpec, Digest, Outcome, Trust};
 use std::sync::Arc;
 
 impl World {
@@ -26,9 +26,9 @@ impl World {
                 let delay = self.rng.between(1, 40);
                 self.after(delay, Event::Read { at, life, digest });
             }
-            Effect::SaveManifest { id, sealed, document } => {
-                self.check_save(at, &id, &sealed, &document);
-                self.machines[at].saving = Some(ManifestFile { id, sealed, document });
+            Effect::SaveManifest { id, file } => {
+                self.check_save(at, &id, &file);
+                self.machines[at].saving = Some((id, file));
                 let delay = self.rng.between(1, 80);
                 self.after(delay, Event::Saved { at, life });
             }
@@ -127,16 +127,17 @@ impl World {
     /// A manifest is on the disk, or the node is told that it is not; where that was found out late, it is.
     pub fn saved(&mut self, at: usize) {
         let failed = self.rng.chance(self.plan.faults);
-        let Some(id) = self.machines[at].saving.as_ref().map(|file| file.id) else { return };
+        let Some((id, file)) = self.machines[at].saving.clone() else { return };
         if failed && self.rng.chance(50) {
             self.machines[at].saving = None;
         }
-        let file = self.machines[at].save();
+        self.machines[at].save();
         let result = if failed { Err("the disk is full".into()) } else { Ok(()) };
-        if let (Ok(()), Some(file)) = (&result, file) {
+        if result.is_ok() {
             self.figures.in_force += 1;
-            let next = InForce::new(&self.pushes.signed[&id].0, &file.document);
-            self.machines[at].comes_into_force(Some(next.unwrap_or_else(|why| panic!("{why}"))));
+            let trust = Trust::Owner(self.pushes.owner.id());
+            self.machines[at].forces = Forces::open(&file, &trust).unwrap_or_else(|why| panic!("{why}"));
+            self.check_in_force(at);
         }
         self.feed(at, Input::ManifestSaved { id, result });
     }
@@ -219,7 +220,10 @@ pub fn weigh(effect: &Effect) -> u64 {
         Effect::NodeChanged(view) => head(view.report.sig.as_bytes()) ^ u64::from(view.alive),
         Effect::Receipt { ticket, .. } | Effect::AnswerSync { ticket, .. } => *ticket,
         Effect::Fetch { artifact, .. } => head(artifact.digest.as_bytes()),
-        Effect::Cancel(digest) | Effect::Drop(digest) | Effect::ReadManifest(digest) | Effect::Prepare { digest, .. } => !head(digest.as_bytes()),
+        Effect::Cancel(digest)
+        | Effect::Drop(digest)
+        | Effect::ReadManifest(digest)
+        | Effect::Prepare { digest, .. } => !head(digest.as_bytes()),
         Effect::SaveRun { .. } | Effect::Forget { .. } | Effect::SetHello(_) | Effect::Log(..) | Effect::Note(..) => 1,
     }
 }

@@ -1,9 +1,11 @@
 //! A machine: what survives a power cut, what does not, and what the checks remember of it.
 
 use crate::rng::Rng;
-use agent::control::node::{Config, Held, InForce, Input, Instance, Member, Node, Now, Restored, RunRecord, Ticket};
+use agent::control::node::{
+    Config, Forces, Held, InForce, Input, Instance, ManifestFile, Member, Node, Now, Restored, RunRecord, Ticket,
+};
 use shared::{
-    BUILD_FLOOR_UNIX_MS, ComponentName, ComponentSpec, Digest, Hello, IntentId, IntentKey, Manifest, NodeFacts, NodeId,
+    BUILD_FLOOR_UNIX_MS, ComponentName, ComponentSpec, Digest, Hello, IntentId, IntentKey, NodeFacts, NodeId,
     NodeReport, OwnerId, RealmId, ReportRefused, SignedReport, Tag, Trust, open,
 };
 use std::cell::RefCell;
@@ -26,21 +28,13 @@ pub struct Disk {
     pub intents: BTreeMap<IntentKey, Arc<[u8]>>,
     pub runs: BTreeMap<ComponentName, RunRecord>,
     pub members: Vec<Member>,
-    /// The manifest in force and its document: one file, so that there is never one without the other.
-    pub manifest: Option<ManifestFile>,
+    /// What is in force: one file, so that there is never a part of it without the other.
+    pub manifest: ManifestFile,
     pub blobs: BTreeSet<Digest>,
     /// Artifacts of which a part is here, and those that are here and damaged.
     pub parts: BTreeSet<Digest>,
     pub torn: BTreeSet<Digest>,
     pub boots: u64,
-}
-
-/// An apply as it was sealed, and the document that it pins.
-#[derive(Clone)]
-pub struct ManifestFile {
-    pub id: IntentId,
-    pub sealed: Arc<[u8]>,
-    pub document: Arc<[u8]>,
 }
 
 /// A run that has not ended.
@@ -94,7 +88,7 @@ pub struct Past {
     pub written: BTreeMap<IntentKey, Rank>,
     pub ever: BTreeSet<IntentId>,
     pub started: BTreeMap<ComponentName, Rank>,
-    /// The newest manifest that was in force here.
+    /// The newest manifest that was in force here, also if it was rejected.
     pub in_force: Option<Rank>,
     /// How many runs of a component have ended well.
     pub completed: BTreeMap<(ComponentName, IntentId), u16>,
@@ -142,10 +136,9 @@ pub struct Machine {
     pub wake: Option<u64>,
     pub writes: VecDeque<Write>,
     /// A manifest on its way to the disk.
-    pub saving: Option<ManifestFile>,
-    /// The manifest that is in force as far as the node knows, and the one before it in this life.
-    pub in_force: Option<InForce>,
-    pub before: Option<Arc<Manifest>>,
+    pub saving: Option<(IntentId, ManifestFile)>,
+    /// What is in force as far as the node knows.
+    pub forces: Forces,
     pub fetching: BTreeSet<Digest>,
     pub live: BTreeMap<Instance, Live>,
     /// Peers that the node was told of, with what it was told.
@@ -177,8 +170,7 @@ impl Machine {
             wake: None,
             writes: VecDeque::new(),
             saving: None,
-            in_force: None,
-            before: None,
+            forces: Forces::default(),
             fetching: BTreeSet::new(),
             live: BTreeMap::new(),
             peers: BTreeMap::new(),
@@ -203,11 +195,8 @@ impl Machine {
         self.started_ms = now_ms;
         self.disk.boots += 1;
         let trust = self.owner.or(self.disk.owner).map_or(Trust::FirstUse, Trust::Owner);
-        let in_force = self.disk.manifest.as_ref().map(|file| {
-            let opened = open(&file.sealed, &trust).unwrap_or_else(|refused| panic!("{}: {refused}", self.addr));
-            InForce::new(&opened, &file.document).unwrap_or_else(|why| panic!("a mixture on the disk: {why}"))
-        });
-        self.comes_into_force(in_force.clone());
+        let forces = Forces::open(&self.disk.manifest, &trust);
+        self.forces = forces.unwrap_or_else(|why| panic!("a mixture on the disk of {}: {why}", self.addr));
         let held = |bytes: &Arc<[u8]>| Held {
             opened: open(bytes, &trust).unwrap_or_else(|refused| panic!("on the disk of {}: {refused}", self.addr)),
             bytes: Arc::clone(bytes),
@@ -226,7 +215,7 @@ impl Machine {
         let restored = Restored {
             trust,
             intents: self.disk.intents.values().map(held).collect(),
-            in_force,
+            in_force: self.forces.clone(),
             runs: self.disk.runs.clone(),
             members: self.disk.members.clone(),
             blobs: self.disk.blobs.clone(),
@@ -249,7 +238,7 @@ impl Machine {
         self.hello = None;
         self.wake = None;
         self.writes.clear();
-        (self.saving, self.in_force, self.before) = (None, None, None);
+        (self.saving, self.forces) = (None, Forces::default());
         self.fetching.clear();
         self.live.clear();
         self.peers.clear();
@@ -273,19 +262,16 @@ impl Machine {
         Some(ticket)
     }
 
-    /// Carries out the write of a manifest, and gives it.
-    pub fn save(&mut self) -> Option<ManifestFile> {
-        let file = self.saving.take()?;
-        self.disk.manifest = Some(file.clone());
-        Some(file)
+    /// Carries out the write of what is in force.
+    pub fn save(&mut self) {
+        if let Some((_, file)) = self.saving.take() {
+            self.disk.manifest = file;
+        }
     }
 
-    /// From now on this one is in force: never one that is older than what was in force here before, in whatever life.
-    pub fn comes_into_force(&mut self, next: Option<InForce>) {
-        let rank = next.as_ref().map(|next| next.rank);
-        assert!(self.past.in_force <= rank, "{}: an older manifest comes into force again", self.addr);
-        self.past.in_force = rank;
-        self.before = std::mem::replace(&mut self.in_force, next).map(|of| of.manifest);
+    /// The manifest that is in force, as far as the node knows.
+    pub fn in_force(&self) -> Option<&InForce> {
+        self.forces.in_force.as_ref()
     }
 
     /// What is meant for this machine.

@@ -8,7 +8,7 @@ use crate::script::{NAMES, Step, name, realm};
 use crate::world::{Event, Plan, World};
 use shared::{
     Apply, Artifact, Audience, Body, ComponentSpec, Hasher, IntentId, IntentKey, MAX_PAST, Manifest, Past, Payload,
-    RealmId, Takeover,
+    RealmId, Rollout, Takeover,
 };
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::Arc;
@@ -20,6 +20,9 @@ const SHARE: u64 = 60;
 
 /// So many manifests are applied in a row.
 const APPLIES: u64 = 10;
+
+/// What has run for so long replaces what ran before it.
+const MIN_HEALTHY_S: u16 = 2;
 
 /// Names that a manifest may declare; the last of them is never pushed.
 const DECLARED: [&str; 5] = [NAMES[0], NAMES[1], NAMES[2], NAMES[3], "gate"];
@@ -146,8 +149,20 @@ impl World {
                 _ => {}
             }
         }
-        let manifest = Manifest::new(components).unwrap_or_else(|why| panic!("{why}"));
+        let rollout = self.some_rollout();
+        let manifest = Manifest::new(rollout, components).unwrap_or_else(|why| panic!("{why}"));
         self.pushes.document(manifest.bytes())
+    }
+
+    /// Mostly it goes on whatever happens.
+    fn some_rollout(&mut self) -> Rollout {
+        let max_failures = if self.rng.chance(60) { u16::MAX } else { self.rng.between(1, 3) as u16 };
+        Rollout {
+            max_parallel: self.rng.pick(&[None, Some(1), Some(3), Some(99)]).flatten(),
+            min_healthy_s: MIN_HEALTHY_S,
+            max_failures,
+            auto_rollback: max_failures < u16::MAX && self.rng.chance(50),
+        }
     }
 
     /// What is no manifest never comes into force: the operator applies another one.
@@ -226,6 +241,7 @@ fn declare(seed: u64) -> World {
     world.suffer_manifests(CHAOS_MS);
     world.run(CHAOS_MS);
     world.heal();
+    world.plan.unheard = 0;
     let mut verdict = Err("nothing was checked".into());
     while verdict.is_err() && world.now < CALM_MS {
         world.mend();

@@ -65,6 +65,7 @@ pub fn realm(seed: u64, plan: Plan) -> World {
 impl World {
     pub fn boot(&mut self, at: usize) {
         self.machines[at].boot(self.now);
+        self.check_in_force(at);
         // As the daemon does it: addresses first.
         let addr = self.machines[at].addr.clone();
         self.feed(at, Input::Listening { addr });

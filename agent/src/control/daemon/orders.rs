@@ -7,7 +7,7 @@ use crate::control::host::HostOrder;
 use crate::control::node::{Effect, Input, Level, PrepareError, Verdict};
 use shared::RunUsage;
 use shared::protocol::{MAX_GOSSIP_BYTES, Topic};
-use shared::{ComponentSpec, Digest, Outcome, frame, mesh};
+use shared::{Artifact, ComponentSpec, Digest, IntentId, NodeId, Outcome, frame, mesh};
 use std::sync::Arc;
 
 impl Daemon {
@@ -19,19 +19,8 @@ impl Daemon {
                     self.backlog.push_back(Input::Persisted { ticket, result });
                 }
             }
-            Effect::ReadManifest(digest) => {
-                if self.artifacts.read(digest).is_err() {
-                    let result = Err("too many artifacts are asked for".into());
-                    self.backlog.push_back(Input::ManifestRead { digest, result });
-                }
-            }
-            Effect::SaveManifest { id, sealed, document } => {
-                let file = ManifestFile { sealed: sealed.to_vec(), document: document.to_vec() };
-                if self.store.save_manifest(id, file).is_err() {
-                    let result = Err("too much waits for the disk".into());
-                    self.backlog.push_back(Input::ManifestSaved { id, result });
-                }
-            }
+            Effect::ReadManifest(digest) => self.read_manifest(digest),
+            Effect::SaveManifest { id, file } => self.save_manifest(id, file),
             Effect::SaveRun { name, record } => self.store.save_run(name, Some(record)),
             Effect::Forget { name, ran } => {
                 // What is not removed now is removed at the next start.
@@ -73,12 +62,7 @@ impl Daemon {
             }
             // A watcher that has no room is behind for good: it is cut off, and asks anew.
             Effect::NodeChanged(view) => self.watchers.retain(|watcher| watcher.try_send(view.clone()).is_ok()),
-            Effect::Fetch { artifact, hints } => {
-                if self.artifacts.fetch(artifact, hints).is_err() {
-                    let reason = "too many artifacts are being fetched".into();
-                    self.backlog.push_back(Input::FetchFailed { digest: artifact.digest, reason });
-                }
-            }
+            Effect::Fetch { artifact, hints } => self.fetch(artifact, hints),
             // Without room it is fetched to its end, and is there when it is wanted again.
             Effect::Cancel(digest) => _ = self.artifacts.cancel(digest),
             Effect::Drop(digest) => {
@@ -95,6 +79,27 @@ impl Daemon {
             }
             Effect::Log(level, text) => log(level, &text),
             Effect::Note(name, text) => self.note(name, text),
+        }
+    }
+
+    fn read_manifest(&mut self, digest: Digest) {
+        if self.artifacts.read(digest).is_err() {
+            let result = Err("too many artifacts are asked for".into());
+            self.backlog.push_back(Input::ManifestRead { digest, result });
+        }
+    }
+
+    fn save_manifest(&mut self, id: IntentId, file: ManifestFile) {
+        if self.store.save_manifest(id, file).is_err() {
+            let result = Err("too much waits for the disk".into());
+            self.backlog.push_back(Input::ManifestSaved { id, result });
+        }
+    }
+
+    fn fetch(&mut self, artifact: Artifact, hints: Vec<NodeId>) {
+        if self.artifacts.fetch(artifact, hints).is_err() {
+            let reason = "too many artifacts are being fetched".into();
+            self.backlog.push_back(Input::FetchFailed { digest: artifact.digest, reason });
         }
     }
 

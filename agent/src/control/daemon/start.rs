@@ -8,7 +8,7 @@ use crate::control::artifacts::Artifacts;
 use crate::control::host::{self, Host, HostConfig, HostOrder};
 use crate::control::http::Http;
 use crate::control::logs::{self, Logs};
-use crate::control::node::{Config, Held, InForce, Input, Level, Node, Restored};
+use crate::control::node::{Config, Forces, Held, Input, Level, Node, Restored};
 use crate::control::store::{Loaded, Store, StorePaths, endpoint_file, load, set_aside};
 use crate::machine;
 use shared::mesh::{Limits, MeshConfig};
@@ -206,7 +206,7 @@ fn restore(paths: &StorePaths, trust: Trust, loaded: &mut Loaded, here: &Artifac
         }
     }
     let in_force = in_force(paths, &trust, loaded);
-    let named = named(&intents, in_force.as_ref());
+    let named = named(&intents, &in_force);
     let blobs: BTreeSet<_> =
         named.iter().filter(|artifact| here.holds(artifact)).map(|artifact| artifact.digest).collect();
     let runs = std::mem::take(&mut loaded.runs);
@@ -220,31 +220,25 @@ fn restore(paths: &StorePaths, trust: Trust, loaded: &mut Loaded, here: &Artifac
     restored
 }
 
-/// The manifest that was in force. When it is lost, the one that is held comes into force again as soon as its document is
-/// here.
-fn in_force(paths: &StorePaths, trust: &Trust, loaded: &mut Loaded) -> Option<InForce> {
-    let file = loaded.manifest.take()?;
-    let opened = open(&file.sealed, trust).map_err(|refused| refused.to_string());
-    match opened.and_then(|opened| InForce::new(&opened, &file.document)) {
-        Ok(in_force) => Some(in_force),
-        Err(why) => {
-            loaded.lacks_intents = true;
-            loaded.warnings.push(set_aside(paths, &paths.manifest(), &why));
-            None
-        }
-    }
+/// What was in force. When it is lost, the manifest that is held comes into force again as soon as its document is here.
+fn in_force(paths: &StorePaths, trust: &Trust, loaded: &mut Loaded) -> Forces {
+    let Some(file) = loaded.manifest.take() else { return Forces::default() };
+    Forces::open(&file, trust).unwrap_or_else(|why| {
+        loaded.lacks_intents = true;
+        loaded.warnings.push(set_aside(paths, &paths.manifest(), &why));
+        Forces::default()
+    })
 }
 
 /// All artifacts that are named by what is held and what is in force.
-fn named(intents: &[Held], in_force: Option<&InForce>) -> BTreeSet<Artifact> {
+fn named(intents: &[Held], in_force: &Forces) -> BTreeSet<Artifact> {
     let held = intents.iter().flat_map(|held| held.opened.body().payload.artifacts());
-    let declared = in_force.into_iter().flat_map(|of| of.manifest.components().values());
-    held.chain(declared.map(|declared| declared.spec.artifact)).collect()
+    held.chain(in_force.artifacts()).collect()
 }
 
 /// What lies in the data directory and may be named by nothing any more.
 fn look_for_leftovers(paths: &StorePaths, restored: &mut Restored, here: &Artifacts) {
-    let named = named(&restored.intents, restored.in_force.as_ref());
+    let named = named(&restored.intents, &restored.in_force);
     let named: BTreeSet<_> = named.into_iter().map(|artifact| artifact.digest).collect();
     let is_named = |digest: &shared::Digest| named.contains(digest);
     restored.strays = here.unnamed(is_named, MAX_STRAYS);

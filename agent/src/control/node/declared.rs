@@ -1,58 +1,50 @@
 //! The manifest: which one is in force on this node, and how the next one gets there. The intent that pins it is held and
-//! passed on as any other. Its document is fetched as an artifact, and from the moment when both are on the disk as one file
-//! it is what this node runs, also after a start without any network; until then that is the one before it.
+//! passed on as any other. Its document is fetched as an artifact; it waits for its turn (see `rolling`); and from the moment
+//! when both are on the disk as one file it is what this node runs, also after a start without any network. Until then that
+//! is the one before it.
 
 use super::Node;
 use super::effect::{Effect, Level};
+use super::force::{Forces, InForce};
 use super::input::Now;
+use super::ledger::Held;
 use super::random::backoff_ms;
 use super::workload;
 use shared::{
-    Apply, Artifact, ComponentName, ComponentReport, Digest, Hasher, IntentId, IntentKey, Manifest, ManifestReport, NodeId,
-    Opened, Payload, Phase,
+    Apply, Artifact, ComponentName, ComponentReport, Declaration, Digest, Hasher, IntentId, IntentKey, Manifest,
+    ManifestReport, NodeFacts, NodeId, Opened, Payload, Phase, Refused, Trust,
 };
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
+/// What is not healthy after so long has failed: others wait for it. Ten minutes are enough for the artifacts of a component and
+/// for compiling them, on a slow link and a slow board.
+pub const PROGRESS_MS: u64 = 10 * 60 * 1_000;
+
 /// So many are remembered who brought a manifest that is not in force yet: operators, and neighbours that passed it on.
 const MAX_HINTS: usize = 64;
-
-/// A manifest and the intent that pins it.
-#[derive(Debug, Clone)]
-pub struct InForce {
-    /// That intent.
-    pub id: IntentId,
-    /// The operator's number.
-    pub version: u32,
-    /// Its place in the order.
-    pub rank: (u64, IntentId),
-    /// What it declares.
-    pub manifest: Arc<Manifest>,
-}
-
-impl InForce {
-    /// Puts together an intent and a document.
-    ///
-    /// # Errors
-    /// When it is no apply, or pins another document, or that one is no manifest.
-    pub fn new(opened: &Opened, document: &[u8]) -> Result<InForce, String> {
-        let Payload::Apply(apply) = &opened.body().payload else { return Err("it is no apply".into()) };
-        let manifest = Manifest::decode(document)?;
-        if manifest.artifact() != apply.manifest {
-            return Err("its document is not the one that it pins".into());
-        }
-        Ok(InForce { id: opened.id(), version: apply.version, rank: opened.rank(), manifest: Arc::new(manifest) })
-    }
-}
 
 /// See the module.
 #[derive(Default)]
 pub struct Declared {
-    in_force: Option<InForce>,
-    /// The one that was in force before it, whose artifacts are kept: there may be a way back.
-    before: Option<Arc<Manifest>>,
-    /// On its way to the disk.
-    saving: Option<InForce>,
+    /// As the disk has it.
+    pub(super) forces: Forces,
+    /// The one that is held, read and right; it waits for its turn.
+    pub(super) next: Option<InForce>,
+    /// On its way to the disk, for the sake of that intent.
+    pub(super) saving: Option<(IntentId, Forces)>,
+    /// Components that run otherwise here since the last change of what is in force.
+    pub(super) changed: BTreeSet<ComponentName>,
+    /// Whether all of them were healthy for long enough.
+    pub(super) settled: bool,
+    /// Whether one of them has failed before that, or it took too long.
+    pub(super) failing: bool,
+    /// When that change was, in milliseconds since the agent was started.
+    pub(super) changed_at: u64,
+    /// The intent of one that does not come into force here, because others have failed.
+    pub(super) halted: Option<IntentId>,
+    /// Whether something has happened that may make it this node's turn.
+    pub(super) look: bool,
     /// Whether the document of the one that is held is being read.
     reading: bool,
     /// Who brought it, and has what it names.
@@ -65,31 +57,69 @@ pub struct Declared {
 }
 
 impl Declared {
-    /// Takes up what the disk held.
-    pub fn restore(in_force: Option<InForce>) -> Declared {
-        Declared { in_force, ..Declared::default() }
+    /// Takes up what the disk held, for a node of these facts.
+    pub fn restore(forces: Forces, facts: &NodeFacts<'_>) -> Declared {
+        let manifest = |of: &Option<InForce>| of.as_ref().map(|of| Arc::clone(&of.manifest));
+        let changed = changed(manifest(&forces.before).as_deref(), manifest(&forces.in_force).as_deref(), facts);
+        Declared { forces, changed, ..Declared::default() }
     }
 
     /// The one that this node runs.
     pub fn in_force(&self) -> Option<&InForce> {
-        self.in_force.as_ref()
+        self.forces.in_force.as_ref()
     }
 
     /// What it says of a name.
-    pub fn get(&self, name: &ComponentName) -> Option<&shared::Declaration> {
-        self.in_force.as_ref()?.manifest.components().get(name)
+    pub fn get(&self, name: &ComponentName) -> Option<&Declaration> {
+        self.in_force()?.manifest.components().get(name)
+    }
+
+    /// Whether an operator may say this, where `held` is there: a name is pushed or declared, not both, and the numbers of
+    /// manifests go up.
+    ///
+    /// # Errors
+    /// Which of the two does not hold.
+    pub fn fits(&self, opened: &Opened, held: Option<&Held>) -> Result<(), Refused> {
+        let version = |opened: &Opened| match &opened.body().payload {
+            Payload::Apply(apply) => Some(apply.version),
+            Payload::Push(_) | Payload::Remove(_) => None,
+        };
+        let mut manifests = self.in_force().into_iter().chain(&self.next).map(|of| &of.manifest);
+        match (opened.key(), version(opened), held.and_then(|held| version(&held.opened))) {
+            (IntentKey::Component(name), ..) if manifests.any(|of| of.components().contains_key(&name)) => {
+                Err(Refused::Declared(name))
+            }
+            (_, Some(offered), Some(held)) if held >= offered => Err(Refused::Version { held, offered }),
+            _ => Ok(()),
+        }
     }
 
     /// When something of it is due.
     pub fn next_wake(&self) -> Option<u64> {
-        self.retry_at
+        let slow = !self.settled && !self.failing && self.in_force().is_some();
+        self.retry_at.into_iter().chain(slow.then_some(self.changed_at + PROGRESS_MS)).min()
     }
 
     /// Whether a manifest that is in force, was before, or is about to be names an artifact.
     fn names(&self, digest: &Digest) -> bool {
-        let coming = self.saving.iter().chain(&self.in_force).map(|of| &of.manifest);
-        coming.chain(&self.before).any(|manifest| names(manifest, digest))
+        let saving = self.saving.iter().map(|(_, forces)| forces);
+        saving.chain([&self.forces]).any(|forces| forces.artifacts().any(|artifact| artifact.digest == *digest))
+            || self.next.as_ref().is_some_and(|next| next.names(digest))
     }
+}
+
+/// Names that mean something else on a node of these facts by one manifest than by the other.
+pub(super) fn changed(
+    from: Option<&Manifest>,
+    to: Option<&Manifest>,
+    facts: &NodeFacts<'_>,
+) -> BTreeSet<ComponentName> {
+    let here = |manifest: Option<&Manifest>, name: &ComponentName| {
+        let declared = manifest?.components().get(name)?;
+        declared.audience.matches(facts).then_some(declared.id)
+    };
+    let names = from.into_iter().chain(to).flat_map(|manifest| manifest.components().keys());
+    names.filter(|name| here(from, name) != here(to, name)).cloned().collect()
 }
 
 fn is_pinned(artifact: &Artifact, document: &[u8]) -> bool {
@@ -98,13 +128,9 @@ fn is_pinned(artifact: &Artifact, document: &[u8]) -> bool {
     hasher.finish().0 == *artifact
 }
 
-fn names(manifest: &Manifest, digest: &Digest) -> bool {
-    manifest.components().values().any(|declared| declared.spec.artifact.digest == *digest)
-}
-
 impl Node {
     /// The apply that is held.
-    fn held_apply(&self) -> Option<(&Opened, &Apply)> {
+    pub(super) fn held_apply(&self) -> Option<(&Opened, &Apply)> {
         let opened = &self.ledger.held().get(&IntentKey::Manifest)?.opened;
         match &opened.body().payload {
             Payload::Apply(apply) => Some((opened, apply)),
@@ -115,7 +141,10 @@ impl Node {
     /// The document of the manifest that is held and not in force yet.
     fn awaited(&self) -> Option<Artifact> {
         let (opened, apply) = self.held_apply()?;
-        let known = self.declared.in_force.iter().chain(&self.declared.saving).any(|of| of.id == opened.id());
+        let (id, declared) = (opened.id(), &self.declared);
+        let known = declared.in_force().into_iter().chain(&declared.next).any(|of| of.id == id)
+            || declared.saving.as_ref().is_some_and(|(saving, _)| *saving == id)
+            || declared.forces.rejected == Some(id);
         (!known).then_some(apply.manifest)
     }
 
@@ -123,6 +152,11 @@ impl Node {
     pub(super) fn manifest_held(&mut self, hints: &[NodeId], now: Now) {
         self.declared.hints = hints.to_vec();
         (self.declared.reading, self.declared.fault, self.declared.retry_at) = (false, None, None);
+        // What waits may still be the one that is held, or it is the one before.
+        let held = self.held_apply().map(|(opened, _)| opened.id());
+        let superseded = self.declared.next.take_if(|next| Some(next.id) != held);
+        self.declared.look = true;
+        superseded.iter().for_each(|next| self.drop_components(&next.manifest));
         let Some(document) = self.awaited() else { return };
         if self.blobs.contains(&document.digest) {
             self.read_manifest(document.digest);
@@ -140,20 +174,24 @@ impl Node {
 
     /// Somebody hands over what is held: an operator whose entry node is gone, and who has what that was to take.
     pub(super) fn manifest_from(&mut self, peer: NodeId) {
-        let held = self.held_apply().map(|(opened, _)| opened.id());
-        if self.declared.in_force.as_ref().map(|of| of.id) == held {
-            return self.fetch_declared(&[peer]);
-        }
-        // Until it is in force, what it declares is not known. An operator is not forgotten for neighbours that pass it on.
         let hints = &mut self.declared.hints;
+        // Until it is read, what it declares is not known. An operator is not forgotten for neighbours that pass it on.
         hints.retain(|hint| *hint != peer);
         if hints.len() < MAX_HINTS || self.neighbours.is_operator(&peer) {
             hints.insert(0, peer);
             hints.truncate(MAX_HINTS);
         }
         let hints = hints.clone();
-        if let Some(document) = self.awaited().filter(|document| !self.blobs.contains(&document.digest)) {
-            self.run_errand(document, hints);
+        match self.awaited() {
+            Some(document) if !self.blobs.contains(&document.digest) => self.run_errand(document, hints),
+            Some(_) => {}
+            None => {
+                let saving = self.declared.saving.as_ref().and_then(|(_, forces)| forces.in_force.as_ref());
+                let coming = self.declared.next.as_ref().or(saving).or(self.declared.in_force());
+                if let Some(manifest) = coming.map(|of| Arc::clone(&of.manifest)) {
+                    self.fetch_declared(&manifest, &[peer]);
+                }
+            }
         }
     }
 
@@ -183,11 +221,13 @@ impl Node {
             return self.manifest_failed("its document was damaged on the disk".into(), now);
         }
         let Some(held) = self.ledger.held().get(&IntentKey::Manifest) else { return };
-        match result.map(|document| InForce::new(&held.opened, &document)) {
+        let trust = Trust::Owner(held.opened.owner());
+        match result.map(|document| InForce::new(&held.bytes, &document, &trust)) {
             Ok(Ok(next)) => {
-                let (sealed, document) = (Arc::clone(&held.bytes), Arc::clone(next.manifest.bytes()));
-                self.out.push(Effect::SaveManifest { id: next.id, sealed, document });
-                self.declared.saving = Some(next);
+                let hints = self.declared.hints.clone();
+                self.fetch_declared(&next.manifest, &hints);
+                self.declared.next = Some(next);
+                self.declared.look = true;
             }
             // The owner signed it: no other attempt ends otherwise.
             Ok(Err(fault)) => {
@@ -214,28 +254,35 @@ impl Node {
     }
 
     pub(super) fn manifest_saved(&mut self, id: IntentId, result: Result<(), String>, now: Now) {
-        let Some(next) = self.declared.saving.take_if(|saving| saving.id == id) else { return };
+        let Some((_, forces)) = self.declared.saving.take_if(|(saving, _)| *saving == id) else { return };
         if let Err(fault) = result {
             return self.manifest_failed(fault, now);
         }
-        self.declared.failures = 0;
+        let last = std::mem::replace(&mut self.declared.forces, forces);
+        let manifest = |of: &Option<InForce>| of.as_ref().map(|of| Arc::clone(&of.manifest));
+        let (from, to) = (manifest(&last.in_force), manifest(&self.declared.forces.in_force));
+        self.declared.changed = changed(from.as_deref(), to.as_deref(), &self.facts());
+        (self.declared.failures, self.declared.settled, self.declared.failing) = (0, false, false);
+        (self.declared.look, self.declared.changed_at) = (true, now.mono_ms);
         let hints = self.declared.hints.clone();
-        let last = self.declared.in_force.replace(next).map(|of| of.manifest);
-        let forgotten = std::mem::replace(&mut self.declared.before, last.clone());
-        self.reconcile(last.as_deref(), &hints, now);
-        self.fetch_declared(&hints);
-        for declared in forgotten.iter().flat_map(|manifest| manifest.components().values()) {
-            self.drop_if_unused(declared.spec.artifact.digest);
-        }
+        self.reconcile(from.as_deref(), &hints, now);
+        last.in_force.iter().chain(&last.before).for_each(|of| self.drop_components(&of.manifest));
         // Another one may have come meanwhile.
         if self.awaited().is_some() {
             self.manifest_held(&hints, now);
         }
     }
 
+    /// Removes artifacts of a manifest that nothing names any more.
+    fn drop_components(&mut self, manifest: &Manifest) {
+        for declared in manifest.components().values() {
+            self.drop_if_unused(declared.spec.artifact.digest);
+        }
+    }
+
     /// Makes what runs here follow from the manifest that is in force, where the one before it said something else.
     fn reconcile(&mut self, last: Option<&Manifest>, hints: &[NodeId], now: Now) {
-        let next = self.declared.in_force.as_ref().map(|of| Arc::clone(&of.manifest));
+        let next = self.declared.in_force().map(|of| Arc::clone(&of.manifest));
         let names: BTreeSet<&ComponentName> =
             last.into_iter().chain(next.as_deref()).flat_map(|manifest| manifest.components().keys()).collect();
         let awaited: BTreeSet<Digest> =
@@ -246,9 +293,8 @@ impl Node {
     }
 
     /// The node that an operator applies at takes all that is declared, for the others, whether or not it runs here.
-    fn fetch_declared(&mut self, hints: &[NodeId]) {
+    fn fetch_declared(&mut self, manifest: &Manifest, hints: &[NodeId]) {
         let operators: Vec<NodeId> = hints.iter().filter(|peer| self.neighbours.is_operator(peer)).copied().collect();
-        let Some(manifest) = self.declared.in_force.as_ref().map(|of| Arc::clone(&of.manifest)) else { return };
         if operators.is_empty() {
             return;
         }
@@ -278,7 +324,8 @@ impl Node {
         Some(ManifestReport {
             version: apply.version,
             intent: opened.id(),
-            in_force: self.declared.in_force.as_ref().map(|of| of.version),
+            state: self.manifest_state()?,
+            in_force: self.declared.in_force().map(|of| of.version),
             wanted: count(declared().count()),
             well: count(declared().filter(|work| work.is_well()).count()),
             failed: count(components.iter().filter(is_failed).count()),

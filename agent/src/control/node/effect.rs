@@ -1,7 +1,7 @@
 //! What a node wants done. Imperative: an effect is an order to an edge, carried out by the daemon.
 
 use super::input::{Instance, Ticket};
-pub use crate::control::disk::{Member, RunRecord};
+pub use crate::control::disk::{ManifestFile, Member, PinnedFile, RunRecord};
 use shared::{
     Artifact, ComponentName, ComponentSpec, Digest, Hello, IntentId, IntentKey, NodeId, NodeView, OwnerId, Receipt,
     SignedReport, SyncReply, SyncRequest,
@@ -44,14 +44,12 @@ pub enum Effect {
     },
     /// Read the document of a manifest, and answer `ManifestRead`.
     ReadManifest(Digest),
-    /// Write a manifest as the one in force, durably and as a whole, and answer `ManifestSaved`.
+    /// Write what is in force, durably and as a whole, and answer `ManifestSaved`.
     SaveManifest {
-        /// The intent that pins it; comes back in the answer.
+        /// The intent that it is about; comes back in the answer.
         id: IntentId,
-        /// The sealed bytes of that intent.
-        sealed: Arc<[u8]>,
-        /// The document.
-        document: Arc<[u8]>,
+        /// What is in force from then on.
+        file: ManifestFile,
     },
     /// Answer a stream.
     Receipt {

@@ -5,8 +5,8 @@ use super::declared::Declared;
 use super::effect::Effect;
 use super::input::{Now, Source, Ticket};
 use shared::{
-    BUILD_FLOOR_UNIX_MS, IndexEntry, IntentId, IntentKey, MAX_SYNC_KEYS, Opened, OwnerId, Payload, RealmId, Refused,
-    Summary, Trust, open,
+    BUILD_FLOOR_UNIX_MS, IndexEntry, IntentId, IntentKey, MAX_SYNC_KEYS, Opened, OwnerId, RealmId, Refused, Summary,
+    Trust, open,
 };
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
@@ -174,7 +174,7 @@ impl Ledger {
         if let Some((ticket, _)) = self.pending.iter().find(|(_, pending)| pending.held.opened.id() == id) {
             return self.wait_for(*ticket, source);
         }
-        let fits = entry.map_or(Ok(()), |declared| self.fits(&opened, declared));
+        let fits = entry.map_or(Ok(()), |declared| declared.fits(&opened, self.held.get(&key)));
         if let Err(refused) = fits.and_then(|()| self.judge(&opened, now)) {
             // Others pass by themselves: clocks are set, disks are emptied.
             if matches!(refused, Refused::Expired | Refused::Full(_)) && matches!(source, Source::Sync { .. }) {
@@ -202,23 +202,6 @@ impl Ledger {
                 Word::Later
             }
             _ => self.refuse(Refused::Storage("too many wait for the word on it".into())),
-        }
-    }
-
-    /// A name is pushed or declared, not both, and the operator's numbers of manifests go up.
-    fn fits(&self, opened: &Opened, declared: &Declared) -> Result<(), Refused> {
-        match (&opened.body().payload, opened.key()) {
-            (Payload::Apply(apply), key) => {
-                let held = self.held.get(&key).map(|held| &held.opened.body().payload);
-                match held {
-                    Some(Payload::Apply(held)) if held.version >= apply.version => {
-                        Err(Refused::Version { held: held.version, offered: apply.version })
-                    }
-                    _ => Ok(()),
-                }
-            }
-            (_, IntentKey::Component(name)) if declared.get(&name).is_some() => Err(Refused::Declared(name)),
-            _ => Ok(()),
         }
     }
 

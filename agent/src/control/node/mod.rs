@@ -3,10 +3,12 @@
 
 mod accept;
 mod chatter;
+mod config;
 mod declared;
 mod dialer;
 mod effect;
 mod errands;
+mod force;
 mod history;
 mod input;
 mod lan;
@@ -15,19 +17,22 @@ mod leftovers;
 mod neighbours;
 mod random;
 mod reporting;
+mod rolling;
 mod room;
 mod roster;
 mod seek;
 mod slot;
 mod stage;
 mod target;
+mod turn;
 mod view;
 mod wish;
 mod work;
 mod workload;
 
-pub use declared::InForce;
-pub use effect::{Effect, Level, Member, RunRecord, Verdict};
+pub use config::{Config, Restored};
+pub use effect::{Effect, Level, ManifestFile, Member, PinnedFile, RunRecord, Verdict};
+pub use force::{Forces, InForce};
 pub use history::Total;
 pub use input::{Input, Instance, Now, PrepareError, Source, Ticket};
 pub use ledger::{FUTURE_MS, Held};
@@ -45,53 +50,9 @@ use random::Random;
 use reporting::Reporting;
 use room::Retiring;
 use roster::Roster;
-use shared::{ComponentName, Digest, Hello, IntentKey, NodeId, RealmId, Role, SignedReport, Tag, Trust};
+use shared::{ComponentName, Digest, Hello, IntentKey, NodeFacts, NodeId, RealmId, Role, SignedReport};
 use std::collections::{BTreeMap, BTreeSet};
 use workload::Workload;
-
-/// What does not change while the agent lives.
-#[derive(Debug, Clone)]
-pub struct Config {
-    /// The secret seed of the node's key; signs its reports.
-    pub seed: [u8; 32],
-    /// The node's tags.
-    pub tags: Vec<Tag>,
-    /// Version of the agent.
-    pub version: String,
-    /// `os/arch`.
-    pub platform: String,
-    /// How often the agent has been started in this data directory.
-    pub boot: u64,
-    /// Bytes of memory that all instances may take together.
-    pub budget_bytes: u64,
-    /// The cap of an instance whose spec has none, in MiB.
-    pub default_memory_mb: u32,
-    /// Addresses that are dialled until they answer.
-    pub bootstrap: Vec<String>,
-    /// Where jitter comes from.
-    pub random_seed: u64,
-}
-
-/// What the disk held when the agent was started.
-#[derive(Debug, Clone)]
-pub struct Restored {
-    /// Who is obeyed.
-    pub trust: Trust,
-    /// Accepted intents, opened again.
-    pub intents: Vec<Held>,
-    /// The manifest that was in force.
-    pub in_force: Option<InForce>,
-    /// How components ended for good.
-    pub runs: BTreeMap<ComponentName, RunRecord>,
-    /// Other nodes.
-    pub members: Vec<Member>,
-    /// Artifacts that are complete.
-    pub blobs: BTreeSet<Digest>,
-    /// Artifacts that there is anything else of: a part, or compiled code.
-    pub strays: BTreeSet<Digest>,
-    /// Components that there is output or a run record of.
-    pub kept: BTreeSet<ComponentName>,
-}
 
 /// See the module.
 pub struct Node {
@@ -156,10 +117,12 @@ impl Node {
                 report.iter().for_each(|report| dialer.reported(&report.node, &report.addrs));
             }
         }
+        let facts = NodeFacts { node: me, tags: &config.tags, platform: &config.platform };
+        let declared = Declared::restore(restored.in_force, &facts);
         Node {
             me,
             ledger: Ledger::new(restored.trust, restored.intents),
-            declared: Declared::restore(restored.in_force),
+            declared,
             runs: restored.runs,
             blobs: restored.blobs,
             strays: restored.strays,
@@ -195,7 +158,7 @@ impl Node {
         let of_others = matches!(input, Input::Reported { .. } | Input::SyncAsked { .. });
         self.take(input, now);
         self.save_members_due(now);
-        if !of_others {
+        if self.roll_out(now) || !of_others {
             self.maybe_report(now);
         }
         std::mem::take(&mut self.out)

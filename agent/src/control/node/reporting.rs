@@ -214,8 +214,9 @@ impl Node {
                 if to_be_saved {
                     self.members_changed(now);
                 }
-                if let Some(report) = self.roster.report(&node) {
+                if let Some(report) = self.roster.report(&node).cloned() {
                     self.dialer.reported(&node, &report.addrs);
+                    self.manifest_heard(&report);
                 }
                 self.call_who_needs(&node, now);
                 // One that is no neighbour is left to those between: what it holds comes hop by hop.
@@ -255,6 +256,7 @@ impl Node {
 
     pub(super) fn expire_nodes(&mut self, now: Now) {
         let away = self.roster.expire(&self.me, now.mono_ms);
+        self.declared.look |= !away.is_empty();
         self.out.extend(away.into_iter().map(Effect::NodeChanged));
     }
 }

@@ -221,6 +221,11 @@ impl Roster {
         self.nodes.values().filter(|known| known.alive_until.is_some()).map(|known| &known.report)
     }
 
+    /// The newest reports of all, whether or not they have been heard of lately.
+    pub fn known(&self) -> impl Iterator<Item = &NodeReport> {
+        self.nodes.values().map(|known| &known.report)
+    }
+
     /// The newest report of a node.
     pub fn report(&self, node: &NodeId) -> Option<&NodeReport> {
         self.nodes.get(node).map(|known| &known.report)

@@ -1,7 +1,7 @@
 //! What is wanted under a name on this node: what the manifest declares, and otherwise what was pushed by hand.
 
 use super::Node;
-use shared::{ComponentName, ComponentSpec, IntentId, IntentKey, NodeFacts, Payload, Takeover, Verb};
+use shared::{ComponentName, ComponentSpec, IntentId, IntentKey, Payload, Takeover, Verb};
 use std::sync::Arc;
 
 /// What is wanted under a name.
@@ -26,16 +26,20 @@ pub struct Wanted {
     pub strategy: Takeover,
     /// Whether the manifest wants it.
     pub declared: bool,
+    /// After so many milliseconds without a failure it is healthy.
+    pub healthy_ms: u64,
 }
 
 impl Node {
     /// What is wanted under a name. Of a push and a manifest that name the same, the manifest counts: an operator is kept from
     /// that, but two parts of a realm may have taken one each.
     pub(super) fn wish(&self, name: &ComponentName) -> Wish {
-        let facts = NodeFacts { node: self.me, tags: &self.config.tags, platform: &self.config.platform };
+        let facts = self.facts();
         if let Some(declared) = self.declared.get(name) {
             let (intent, spec, strategy) = (declared.id, Arc::clone(&declared.spec), declared.strategy);
-            let wanted = Wanted { intent, spec, verb: None, strategy, declared: true };
+            let rollout = self.declared.in_force().map(|of| of.manifest.rollout()).unwrap_or_default();
+            let healthy_ms = u64::from(rollout.min_healthy_s) * 1_000;
+            let wanted = Wanted { intent, spec, verb: None, strategy, declared: true, healthy_ms };
             return if declared.audience.matches(&facts) { Wish::Here(wanted) } else { Wish::Elsewhere };
         }
         let Some(held) = self.ledger.held().get(&IntentKey::Component(name.clone())) else { return Wish::Gone };
@@ -47,6 +51,7 @@ impl Node {
                 verb: push.verb,
                 strategy: Takeover::StopFirst,
                 declared: false,
+                healthy_ms: 0,
             }),
             Payload::Push(_) => Wish::Elsewhere,
             Payload::Remove(_) | Payload::Apply(_) => Wish::Gone,

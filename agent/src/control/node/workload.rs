@@ -38,6 +38,8 @@ pub struct Workload {
     pub declared: bool,
     /// How it replaces what ran before it.
     strategy: Takeover,
+    /// After so long without a failure it is healthy.
+    healthy_ms: u64,
     /// Whether it was healthy for long enough to be relied on.
     settled: bool,
     stage: Stage,
@@ -53,7 +55,7 @@ impl Workload {
     /// A wish whose bytes are not here yet. `retiring` are instances of the wishes that it replaces; where it was one of them
     /// and nothing of it was stopped yet, that runs on.
     pub fn new(wanted: Wanted, memory_max_bytes: u64, mut retiring: Retiring) -> Workload {
-        let Wanted { intent, spec, strategy, declared, verb: _ } = wanted;
+        let Wanted { intent, spec, strategy, declared, healthy_ms, verb: _ } = wanted;
         let replicas = usize::from(spec.replicas.get());
         let due = || vec![Slot::Due { before: Phase::Compiling }; replicas];
         let slots = retiring.take_back(intent, replicas).unwrap_or_else(due);
@@ -64,6 +66,7 @@ impl Workload {
             memory_max_bytes,
             declared,
             strategy,
+            healthy_ms,
             // Of what was pushed nobody asks, and it replaces nothing that serves meanwhile.
             settled: !declared,
             stage: Stage::Fetching { bytes: 0, reason: None },

@@ -7,9 +7,6 @@ use crate::control::node::slot::Slot;
 use crate::control::node::stage::Stage;
 use shared::{Outcome, Takeover};
 
-/// What has run for so long without a failure is healthy: what it replaces is stopped, and the operator is told so.
-pub const SETTLED_MS: u64 = 5_000;
-
 impl Workload {
     /// Bytes of memory that its instances need together. As long as one of them has not ended for good, all are counted:
     /// after a restart of the agent all run again.
@@ -69,7 +66,7 @@ impl Workload {
             return None;
         }
         let healthy_since = |slot: &Slot| match slot {
-            Slot::Running { since_ms, .. } => Some(since_ms + SETTLED_MS),
+            Slot::Running { since_ms, .. } => Some(since_ms + self.healthy_ms),
             // Also one that begins anew after each end.
             Slot::Ended(Outcome::Completed) | Slot::Waiting { failed: false, .. } => Some(0),
             _ => None,

@@ -20,20 +20,24 @@ impl Workload {
         reason.or_else(|| (self.retiring.serves() && !self.settled).then(|| SERVING.into()))
     }
 
-    /// Where it stands.
-    pub fn report(&self) -> ComponentReport {
-        let phase = match self.stage.phase() {
+    /// Where its instances stand; where they differ, the worst.
+    pub fn phase(&self) -> Phase {
+        match self.stage.phase() {
             Some(Phase::Stopped) if !self.retiring.is_empty() => Phase::Running,
             Some(phase) => phase,
             None if !self.spec.start => Phase::Staged,
             None => self.slots.iter().map(|(slot, _)| slot.phase()).max().unwrap_or(Phase::Stopped),
-        };
+        }
+    }
+
+    /// Where it stands.
+    pub fn report(&self) -> ComponentReport {
         let running = self.slots.iter().filter(|(slot, _)| matches!(slot, Slot::Running { .. })).count();
         ComponentReport {
             name: self.spec.name.clone(),
             intent: self.intent,
             digest: self.spec.artifact.digest,
-            phase,
+            phase: self.phase(),
             replicas: self.spec.replicas.get(),
             running: u16::try_from(running).unwrap_or(u16::MAX),
             restarts: self.restarts,

@@ -1,0 +1,101 @@
+//! What is in force on a node, as the disk has it: a manifest, the one before it, and what was rejected.
+
+use super::effect::{ManifestFile, PinnedFile};
+use shared::{Artifact, Digest, IntentId, Manifest, Payload, Trust, open};
+use std::sync::Arc;
+
+/// A manifest and the intent that pins it.
+#[derive(Debug, Clone)]
+pub struct InForce {
+    /// That intent.
+    pub id: IntentId,
+    /// The operator's number.
+    pub version: u32,
+    /// Its place in the order.
+    pub rank: (u64, IntentId),
+    /// What it declares.
+    pub manifest: Arc<Manifest>,
+    /// The intent's bytes.
+    sealed: Arc<[u8]>,
+}
+
+impl InForce {
+    /// Puts together an intent and a document.
+    ///
+    /// # Errors
+    /// When the owner did not sign it, it is no apply, or pins another document, or that one is no manifest.
+    pub fn new(sealed: &[u8], document: &[u8], trust: &Trust) -> Result<InForce, String> {
+        let opened = open(sealed, trust).map_err(|refused| refused.to_string())?;
+        let Payload::Apply(apply) = &opened.body().payload else { return Err("it is no apply".into()) };
+        let manifest = Manifest::decode(document)?;
+        if manifest.artifact() != apply.manifest {
+            return Err("its document is not the one that it pins".into());
+        }
+        Ok(InForce {
+            id: opened.id(),
+            version: apply.version,
+            rank: opened.rank(),
+            manifest: Arc::new(manifest),
+            sealed: sealed.into(),
+        })
+    }
+
+    fn to_file(&self) -> PinnedFile {
+        PinnedFile { sealed: self.sealed.to_vec(), document: self.manifest.bytes().to_vec() }
+    }
+
+    /// Whether it names an artifact.
+    pub fn names(&self, digest: &Digest) -> bool {
+        self.manifest.components().values().any(|declared| declared.spec.artifact.digest == *digest)
+    }
+}
+
+/// See the module.
+#[derive(Debug, Clone, Default)]
+pub struct Forces {
+    /// What the node runs.
+    pub in_force: Option<InForce>,
+    /// What was in force before: there may be a way back.
+    pub before: Option<InForce>,
+    /// What was in force, failed, and does not come into force again.
+    pub rejected: Option<IntentId>,
+}
+
+impl Forces {
+    /// Takes up what the disk has.
+    ///
+    /// # Errors
+    /// When a part of it is not what it should be.
+    pub fn open(file: &ManifestFile, trust: &Trust) -> Result<Forces, String> {
+        let pinned = |file: &Option<PinnedFile>| {
+            file.as_ref().map(|file| InForce::new(&file.sealed, &file.document, trust)).transpose()
+        };
+        Ok(Forces { in_force: pinned(&file.in_force)?, before: pinned(&file.before)?, rejected: file.rejected })
+    }
+
+    /// What the disk should have.
+    #[must_use]
+    pub fn to_file(&self) -> ManifestFile {
+        let pinned = |of: &Option<InForce>| of.as_ref().map(InForce::to_file);
+        ManifestFile { in_force: pinned(&self.in_force), before: pinned(&self.before), rejected: self.rejected }
+    }
+
+    /// All artifacts of components that it names.
+    pub fn artifacts(&self) -> impl Iterator<Item = Artifact> + '_ {
+        let manifests = self.in_force.iter().chain(&self.before);
+        manifests.flat_map(|of| of.manifest.components().values().map(|declared| declared.spec.artifact))
+    }
+
+    /// What is in force once `next` is.
+    #[must_use]
+    pub fn and(&self, next: InForce) -> Forces {
+        Forces { in_force: Some(next), before: self.in_force.clone(), rejected: None }
+    }
+
+    /// What is in force once this has gone back to the one before.
+    #[must_use]
+    pub fn back(&self) -> Forces {
+        let rejected = self.in_force.as_ref().map(|of| of.id);
+        Forces { in_force: self.before.clone(), before: None, rejected }
+    }
+}

@@ -1,0 +1,99 @@
+//! Manifests in files, as an operator has them: the examples of `docs/manifest.md`, and what is no manifest.
+
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on fails by panicking")]
+
+mod common;
+
+use common::{Desk, repository};
+use realm::manifest::{self, Manifest, Reading, Source};
+use std::fs;
+use std::path::Path;
+
+fn read(desk: &Desk, name: &str) -> Result<Reading, String> {
+    let failure = |failure: realm::exit::Failure| {
+        assert_eq!(failure.exit.code(), 1);
+        format!("{}\n{}", failure.message, failure.hint.unwrap_or_default())
+    };
+    manifest::read(Path::new(name), desk.dir.path()).map_err(failure)
+}
+
+fn names(manifest: &Manifest) -> Vec<&str> {
+    manifest.components.iter().map(|component| component.name.as_str()).collect()
+}
+
+/// The blocks of a page in this language.
+fn blocks<'p>(page: &'p str, language: &str) -> Vec<&'p str> {
+    let fenced = page.split("```").skip(1).step_by(2);
+    fenced.filter_map(|block| block.strip_prefix(language)?.strip_prefix('\n')).collect()
+}
+
+#[test]
+fn the_examples_of_the_page_are_true() {
+    let page = fs::read_to_string(repository("docs/manifest.md")).unwrap();
+    let [good, bad] = blocks(&page, "toml")[..] else { panic!("two examples") };
+    let [told] = blocks(&page, "text")[..] else { panic!("one list of faults") };
+    let desk = Desk::new();
+    desk.write("shop/realm.toml", good);
+    let Reading { manifest, deprecated } = read(&desk, "shop/realm.toml").unwrap();
+    assert_eq!((manifest.note.as_str(), names(&manifest)), ("the shop", vec!["web", "mailer"]));
+    assert_eq!(manifest.components[0].source, Source::Path(desk.path("shop/build/web.wasm")));
+    assert_eq!(manifest.components[1].source, Source::Url("https://example.org/mailer-1.4.wasm".into()));
+    assert!(deprecated.is_empty());
+
+    desk.write("realm.toml", bad);
+    let failure = read(&desk, "realm.toml").unwrap_err();
+    assert_eq!(failure.trim_end(), format!("`realm.toml` cannot be used, it has 8 faults:\n{}", told.trim_end()));
+}
+
+#[test]
+fn a_file_of_the_prototype_is_read() {
+    let desk = Desk::new();
+    let digest = "ab".repeat(32);
+    let peer = shared::NodeId::of_seed(&[7; 32]);
+    desk.write(
+        "realm.toml",
+        format!(
+            "[components.hello]\nsource = \"file:target/hello.wasm\"\nsha256_hex = \"{digest}\"\ntarget_tags = [\"dev\"]\n\
+             target_peer_ids = [\"{peer}\"]\nmemory_max_mb = 64\nfuel = 5000000\nepoch_ms = 100\nreplicas = 1\nstart = true\n"
+        ),
+    );
+    let reading = read(&desk, "realm.toml").unwrap();
+    assert_eq!(reading.manifest.components[0].source, Source::Path(desk.path("target/hello.wasm")));
+    assert_eq!(reading.deprecated.count(), 3, "{}", reading.deprecated);
+}
+
+#[test]
+fn what_is_no_file_of_text() {
+    let desk = Desk::new();
+    let gone = read(&desk, "gone.toml").unwrap_err();
+    assert!(gone.starts_with("cannot read `gone.toml`: ") && gone.contains("TOML"), "{gone}");
+    desk.write("folder/x", "");
+    assert!(read(&desk, "folder").unwrap_err().starts_with("cannot read `folder`: "));
+    desk.write("latin1.toml", b"note = \"x\"\n# gr\xfc\xdfe\n");
+    let latin1 = read(&desk, "latin1.toml").unwrap_err();
+    assert!(latin1.contains("latin1.toml:2:5: the byte 0xfc is no text; expected UTF-8"), "{latin1}");
+    desk.write("large.toml", vec![b'#'; manifest::MAX_MANIFEST_BYTES + 1]);
+    assert!(read(&desk, "large.toml").unwrap_err().contains("more than 1048576 bytes"));
+    desk.write("\x1b[2J.toml", "note = 1");
+    assert!(!read(&desk, "\x1b[2J.toml").unwrap_err().contains('\x1b'));
+}
+
+#[test]
+fn what_is_written_in_one_folder_reads_the_same_in_another() {
+    let desk = Desk::new();
+    desk.write(
+        "shop/realm.toml",
+        "[components.web]\nsource = \"build/web.wasm\"\n[components.db]\nsource = \"../db.wasm\"\n",
+    );
+    let manifest = read(&desk, "shop/realm.toml").unwrap().manifest;
+    desk.write("export/realm.toml", manifest.to_toml(&desk.path("export")));
+    desk.write("export.toml", manifest.to_toml(desk.dir.path()));
+    for copy in ["export/realm.toml", "export.toml"] {
+        let mut copied = read(&desk, copy).unwrap().manifest;
+        for (copied, component) in copied.components.iter_mut().zip(&manifest.components) {
+            copied.places = component.places;
+        }
+        assert_eq!(copied, manifest, "{copy}");
+    }
+    assert!(fs::read_to_string(desk.path("export.toml")).unwrap().contains("\"shop/build/web.wasm\""));
+}
