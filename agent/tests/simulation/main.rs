@@ -15,6 +15,7 @@ mod parts;
 mod pushes;
 mod rng;
 mod script;
+mod spread;
 mod world;
 
 use pushes::Behaviour;

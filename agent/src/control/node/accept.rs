@@ -147,7 +147,7 @@ impl Node {
             && let Some(work) = self.works.get_mut(name).filter(|work| work.runs_all_of(&wanted.spec))
         {
             // Where all of it runs, there is nothing to start.
-            work.intent = wanted.intent;
+            (work.intent, work.declared) = (wanted.intent, wanted.declared);
             return;
         }
         let before = self.works.remove(name);

@@ -289,7 +289,11 @@ impl Node {
             self.works.values().filter(|work| work.is_fetching()).map(|work| work.spec.artifact.digest).collect();
         names.into_iter().for_each(|name| self.follow(name, hints, now));
         self.make_room(now);
-        awaited.into_iter().for_each(|digest| self.stop_fetching(digest));
+        for digest in awaited {
+            self.stop_fetching(digest);
+            // On the way back, what only the rejected one named.
+            self.drop_unused(digest);
+        }
     }
 
     /// The node that an operator applies at takes all that is declared, for the others, whether or not it runs here.
