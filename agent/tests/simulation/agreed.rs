@@ -5,8 +5,8 @@ use crate::machine::{MEMORY_MB, Machine, Rank};
 use crate::pushes::Behaviour;
 use crate::world::World;
 use shared::{
-    ComponentName, ComponentReport, ComponentSpec, Digest, IntentKey, ManifestReport, ManifestState, Payload, Phase, Restart, Summary,
-    Takeover,
+    ComponentName, ComponentReport, ComponentSpec, Digest, IntentKey, ManifestReport, ManifestState, Payload, Phase,
+    Restart, Summary, Takeover,
 };
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -115,7 +115,9 @@ impl World {
         let has_it = |machine: &&Machine| machine.in_force().is_some_and(|in_force| in_force.id == *id);
         let has_gone_back = |machine: &Machine| machine.forces.rejected == Some(*id);
         match self.machines.iter().find(has_it) {
-            Some(machine) if self.machines.iter().any(has_gone_back) => Err(format!("{} has not gone back", machine.addr)),
+            Some(machine) if self.machines.iter().any(has_gone_back) => {
+                Err(format!("{} has not gone back", machine.addr))
+            }
             _ => Ok(()),
         }
     }
@@ -168,6 +170,13 @@ impl World {
         if (component.intent, component.declared) != (wish.id, wish.declared) {
             return fault("follows something else");
         }
+        // Whoever brought what a later manifest has replaced may have left with it, and that one may have halted.
+        let newest = self.machines[at].durable(&IntentKey::Manifest).map(|(_, id)| id);
+        let is_past = wish.declared && self.machines[at].in_force().map(|of| of.id) != newest;
+        let lacks = |machine: &Machine| !machine.disk.blobs.contains(&spec.artifact.digest);
+        if component.phase == Phase::Fetching && is_past && self.machines.iter().all(lacks) {
+            return Ok(());
+        }
         let behaviour = self.pushes.behaviour(&spec.artifact.digest);
         // Where the new one does not get well, the old one serves.
         let serves = wish.strategy == Takeover::StartFirst
@@ -176,13 +185,6 @@ impl World {
             return fault("runs an earlier wish");
         }
         let running = instances().filter(|live| live.id == wish.id).count();
-        // Whoever brought what a later manifest has replaced may have left with it, and that one may have halted.
-        let newest = self.machines[at].durable(&IntentKey::Manifest).map(|(_, id)| id);
-        let is_past = wish.declared && self.machines[at].in_force().map(|of| of.id) != newest;
-        let lacks = |machine: &Machine| !machine.disk.blobs.contains(&spec.artifact.digest);
-        if component.phase == Phase::Fetching && is_past && self.machines.iter().all(lacks) {
-            return Ok(());
-        }
         let at_rest = if wish.stopped { Some(Phase::Stopped) } else { (!spec.start).then_some(Phase::Staged) };
         if let Some(phase) = at_rest {
             let rests = component.phase == phase && running == 0;

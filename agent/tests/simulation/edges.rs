@@ -166,7 +166,10 @@ impl World {
         if let Some(outcome) = outcome {
             self.after(begun + lasts, Event::Exit { at, life, instance, outcome });
         }
-        assert!(self.machines[at].live.insert(instance, Live { spec, id, since: None }).is_none(), "an instance was started twice");
+        assert!(
+            self.machines[at].live.insert(instance, Live { spec, id, since: None }).is_none(),
+            "an instance was started twice"
+        );
     }
 
     /// A fetch looks for somebody who has the artifact: a neighbour, or an operator who is still there.
@@ -180,7 +183,9 @@ impl World {
             || machine.disk.blobs.contains(&digest);
         let serves = |peer: &usize| {
             let other = &self.machines[*peer];
-            self.is_linked(at, *peer) && other.node.is_some() && other.disk.blobs.contains(&digest)
+            self.is_linked(at, *peer)
+                && other.node.is_some()
+                && other.disk.blobs.contains(&digest)
                 && !other.disk.torn.contains(&digest)
         };
         let found = here || self.admitted_peers(at).iter().any(serves);

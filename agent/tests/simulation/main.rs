@@ -16,6 +16,7 @@ mod pushes;
 mod rng;
 mod script;
 mod spread;
+mod trace;
 mod world;
 
 use pushes::Behaviour;
@@ -38,7 +39,17 @@ const TIGHT: usize = 3;
 const CALM_MS: u64 = 200_000;
 
 fn plan(nodes: usize) -> Plan {
-    Plan { nodes, anchors: 3, loss: 12, latency_ms: (1, 180), gossip: true, unheard: 95, told: usize::MAX, faults: 4, cuts: 5 }
+    Plan {
+        nodes,
+        anchors: 3,
+        loss: 12,
+        latency_ms: (1, 180),
+        gossip: true,
+        unheard: 95,
+        told: usize::MAX,
+        faults: 4,
+        cuts: 5,
+    }
 }
 
 /// Lets a realm suffer and recover; gives the world as it is when all is well.
@@ -112,7 +123,8 @@ fn the_same_seed_gives_the_same_run() {
 /// Nothing is lost, and a round trip takes 50 ms.
 fn quiet(nodes: usize, gossip: bool) -> World {
     let latency_ms = (25, 25);
-    let plan = Plan { nodes, anchors: 3, loss: 0, latency_ms, gossip, unheard: 0, told: usize::MAX, faults: 0, cuts: 0 };
+    let plan =
+        Plan { nodes, anchors: 3, loss: 0, latency_ms, gossip, unheard: 0, told: usize::MAX, faults: 0, cuts: 0 };
     let mut world = realm(3, plan);
     world.claim_all();
     world.boot_all();

@@ -40,17 +40,7 @@ const CALM_MS: u64 = 200_000;
 const TIGHT: usize = 3;
 
 fn plan(nodes: usize) -> Plan {
-    Plan {
-        nodes,
-        anchors: 2,
-        loss: 10,
-        latency_ms: (1, 120),
-        gossip: true,
-        unheard: 98,
-        told: 3,
-        faults: 5,
-        cuts: 25,
-    }
+    Plan { nodes, anchors: 2, loss: 10, latency_ms: (1, 120), gossip: true, unheard: 98, told: 3, faults: 5, cuts: 25 }
 }
 
 impl World {

@@ -8,7 +8,8 @@ use crate::world::{Event, World};
 use agent::control::node::{Input, Source, Ticket};
 use shared::{
     Artifact, Audience, Body, ComponentName, ComponentSpec, Content, Digest, Hello, IntentId, IntentKey, Limits,
-    Manifest, NodeId, Opened, OwnerKey, Payload, Push, RealmId, Receipt, Restart, Role, Trust, Verb, Verdict, open, seal,
+    Manifest, NodeId, Opened, OwnerKey, Payload, Push, RealmId, Receipt, Restart, Role, Trust, Verb, Verdict, open,
+    seal,
 };
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -85,7 +86,8 @@ impl Pushes {
             Payload::Push(Push { verb: Some(Verb::Stop), .. }) | Payload::Remove(_) => Vec::new(),
             Payload::Push(push) => vec![push.component.artifact.digest],
             Payload::Apply(apply) => {
-                let document = self.documents.get(&apply.manifest.digest).and_then(|document| document.manifest.as_ref());
+                let document =
+                    self.documents.get(&apply.manifest.digest).and_then(|document| document.manifest.as_ref());
                 let declared = document.into_iter().flat_map(|manifest| manifest.components().values());
                 let artifacts = declared.map(|declared| declared.spec.artifact.digest);
                 std::iter::once(apply.manifest.digest).chain(artifacts).collect()
@@ -172,7 +174,6 @@ impl World {
         let superseded =
             self.machines.iter().any(|it| it.durable(&key).is_some_and(|rank| rank > self.pushes.rank(&push)));
         let machine = &mut self.machines[at];
-        if crate::world::TR.is_some() { eprintln!("LEAVE? {} at {at} push {} life {} sup {superseded}", self.now, push.short(), machine.life!=life); }
         if machine.life != life || machine.node.is_none() {
             if !superseded {
                 self.after(500, Event::Step(Step::Visit(push)));
@@ -180,9 +181,9 @@ impl World {
             return;
         }
         let visitor = machine.visitors.iter().find(|visitor| visitor.peer == peer);
-        let is_served = |it: &Visitor| it.received && it.brings.iter().all(|digest| machine.disk.blobs.contains(digest));
+        let is_served =
+            |it: &Visitor| it.received && it.brings.iter().all(|digest| machine.disk.blobs.contains(digest));
         let (done, refused) = (visitor.is_some_and(is_served), visitor.is_some_and(|visitor| visitor.refused));
-        if crate::world::TR.is_some() { eprintln!("LEAVE {} at {at} push {} brings {:?} done {done} refused {refused} sup {superseded}", self.now, push.short(), self.pushes.brought(&self.pushes.signed[&push].0)); }
         if done || refused || superseded {
             machine.visitors.retain(|visitor| visitor.peer != peer);
             self.feed(at, Input::Gone { peer });

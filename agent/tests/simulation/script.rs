@@ -4,7 +4,9 @@ use crate::machine::{Clock, Machine};
 use crate::pushes::{Behaviour, body};
 use crate::world::{Event, Plan, World};
 use agent::control::node::{Input, Instance};
-use shared::{Artifact, Audience, ComponentName, ComponentSpec, IntentId, NodeId, Remove, Replicas, Restart, Tag, Verb};
+use shared::{
+    Artifact, Audience, ComponentName, ComponentSpec, IntentId, NodeId, Remove, Replicas, Restart, Tag, Verb,
+};
 use std::sync::Arc;
 
 const TAGS: [&str; 3] = ["dev", "arm", "gpu"];

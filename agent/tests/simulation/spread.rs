@@ -24,9 +24,8 @@ fn messages(nodes: usize) -> f64 {
     for version in 1..=APPLIES {
         let from = world.now;
         let id = apply(&mut world, version);
-        let lacks = |world: &World| {
-            world.machines.iter().filter(|it| it.in_force().is_none_or(|of| of.id != id)).count()
-        };
+        let lacks =
+            |world: &World| world.machines.iter().filter(|it| it.in_force().is_none_or(|of| of.id != id)).count();
         while lacks(&world) > 0 && world.now < from + SPREAD_MS {
             world.run(world.now + 50);
         }

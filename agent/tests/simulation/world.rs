@@ -4,7 +4,8 @@ use crate::machine::{Machine, Waiting, forget_checked};
 use crate::network::{Ask, Packet};
 use crate::pushes::Pushes;
 use crate::rng::{Rng, mix};
-use agent::control::node::{Effect, Input, Instance, Ticket};
+use crate::trace;
+use agent::control::node::{Input, Instance, Ticket};
 use shared::RunUsage;
 use shared::{Digest, NodeId, Outcome};
 use std::collections::BTreeMap;
@@ -78,8 +79,6 @@ pub struct Figures {
     /// Components that waited for memory when all was well.
     pub waiting: u64,
 }
-
-pub static TR: std::sync::LazyLock<Option<String>> = std::sync::LazyLock::new(|| std::env::var("TR").ok());
 
 pub struct World {
     pub plan: Plan,
@@ -214,7 +213,7 @@ impl World {
         let machine = &mut self.machines[at];
         let now = machine.now(self.now);
         machine.observe(&input, self.now);
-        if TR.as_ref().is_some_and(|v| v == "all" || *v == at.to_string()) && !matches!(input, Input::Reported{..}|Input::SyncAsked{..}|Input::SyncAnswered{..}) { eprintln!("{} {at} <- {}", self.now, format!("{input:?}").chars().take(160).collect::<String>()); }
+        trace::input(at, self.now, &input);
         let Some(node) = &mut machine.node else { return };
         let effects = node.handle(input, now);
         let wake = node.next_wake().map(|wake| (machine.started_ms + wake).max(self.now));
@@ -222,7 +221,7 @@ impl World {
         let cut = self.rng.below(10_000) < self.plan.cuts;
         let obeyed = if cut { self.rng.index(effects.len() + 1) } else { effects.len() };
         for effect in effects.into_iter().take(obeyed) {
-            if TR.as_ref().is_some_and(|v| v == "all" || *v == at.to_string()) && !matches!(effect, Effect::Judge{..}|Effect::AnswerSync{..}|Effect::NodeChanged(..)|Effect::PublishReport(..)|Effect::AskSync{..}|Effect::Dial(..)) { eprintln!("    {} {at} -> {}", self.now, format!("{effect:?}").chars().take(190).collect::<String>()); }
+            trace::order(at, self.now, &effect);
             self.obey(at, effect);
         }
         if cut {
