@@ -31,10 +31,14 @@ const DECLARED: [&str; 5] = [NAMES[0], NAMES[1], NAMES[2], NAMES[3], "gate"];
 const FORMED_MS: u64 = 2_000;
 
 /// Until then everything goes wrong that can.
-const CHAOS_MS: u64 = 16_000;
+const CHAOS_MS: u64 = 12_000;
 
-/// And by then all must be well: backoffs of components that crash, and of dials, are minutes at most.
-const CALM_MS: u64 = 200_000;
+/// From then on so many percent of the reports are not heard in gossip, which is most of what there is to do.
+const UNHEARD_THEN: u64 = 30;
+
+/// And by then all must be well: backoffs of components that crash, and of dials, are minutes at most, and a manifest may
+/// change one node at a time.
+const CALM_MS: u64 = 600_000;
 
 /// Every machine of so many has little memory.
 const TIGHT: usize = 3;
@@ -148,10 +152,19 @@ impl World {
     fn some_rollout(&mut self) -> Rollout {
         let max_failures = if self.rng.chance(60) { u16::MAX } else { self.rng.between(1, 3) as u16 };
         Rollout {
-            max_parallel: self.rng.pick(&[None, Some(1), Some(3), Some(99)]).flatten(),
+            max_parallel: self.rng.pick(&[None, None, Some(1), Some(2), Some(4), Some(99)]).flatten(),
             min_healthy_s: MIN_HEALTHY_S,
             max_failures,
             auto_rollback: max_failures < u16::MAX && self.rng.chance(50),
+        }
+    }
+
+    /// What each machine says of its manifest, for whoever looks at a seed that has failed.
+    fn tell_manifests(&self) {
+        for (at, machine) in self.machines.iter().enumerate() {
+            let Some(node) = &machine.node else { continue };
+            let report = node.realm().and_then(|realm| node.own_report()?.open(&realm).ok());
+            println!("{at}: {:?}", report.and_then(|report| report.manifest));
         }
     }
 
@@ -231,7 +244,7 @@ fn declare(seed: u64) -> World {
     world.suffer_manifests(CHAOS_MS);
     world.run(CHAOS_MS);
     world.heal();
-    world.plan.unheard = 0;
+    world.plan.unheard = UNHEARD_THEN;
     let mut verdict = Err("nothing was checked".into());
     while verdict.is_err() && world.now < CALM_MS {
         world.mend();
@@ -239,6 +252,7 @@ fn declare(seed: u64) -> World {
         verdict = world.agreed();
     }
     if let Err(what) = verdict {
+        world.tell_manifests();
         panic!("after {} s all should be well, but {what}", world.now / 1_000);
     }
     world

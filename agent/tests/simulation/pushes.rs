@@ -184,6 +184,7 @@ impl World {
         let is_served =
             |it: &Visitor| it.received && it.brings.iter().all(|digest| machine.disk.blobs.contains(digest));
         let (done, refused) = (visitor.is_some_and(is_served), visitor.is_some_and(|visitor| visitor.refused));
+        let received = visitor.is_none_or(|visitor| visitor.received);
         if done || refused || superseded {
             machine.visitors.retain(|visitor| visitor.peer != peer);
             self.feed(at, Input::Gone { peer });
@@ -195,8 +196,10 @@ impl World {
             }
             return;
         }
-        if visitor.is_some_and(|visitor| !visitor.received) {
-            // The disk was full: once more.
+        // Its name was declared meanwhile: what it brings is not fetched for this node any more.
+        let declared = key.component().is_some_and(|name| self.declared(at, name).is_some());
+        if !received || declared {
+            // That, or the disk was full: once more.
             let bytes = Arc::clone(&self.pushes.signed[&push].1);
             let ticket = self.stream_ticket(at, &bytes, Some(push));
             self.feed(at, Input::Offered { source: Source::Stream { ticket, peer }, bytes: bytes.to_vec() });
