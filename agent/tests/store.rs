@@ -90,6 +90,45 @@ fn a_record_that_cannot_be_written_keeps_no_other_back() {
 }
 
 #[test]
+fn a_burst_of_intents_is_no_burst_of_syncs() {
+    const INTENTS: u64 = 200;
+    let (_dir, paths, store, events) = store();
+    // The thread waits with the first answer while the others are queued.
+    let key = |number| IntentKey::Component(name(&format!("intent-{number}")));
+    for number in 0..INTENTS {
+        let bytes = format!("sealed {number}").into_bytes();
+        while store.persist(number, key(number), bytes.as_slice().into(), None).is_err() {
+            std::thread::yield_now();
+        }
+    }
+    for number in 0..INTENTS {
+        let event = events.recv_blocking().unwrap();
+        assert!(matches!(event, StoreEvent::Persisted { ticket, result: Ok(()) } if ticket == number));
+    }
+    println!("{INTENTS} intents, {} syncs", store.syncs());
+    // One alone may have gone ahead, and the rest in four batches of 64.
+    assert!(store.syncs() <= 2 * 6, "{} syncs", store.syncs());
+    let stored: Vec<_> = load(&paths).unwrap().intents.into_iter().map(|(_, bytes)| bytes).collect();
+    assert_eq!(stored.len() as u64, INTENTS);
+    assert!(stored.iter().all(|bytes| bytes.starts_with(b"sealed ")));
+}
+
+#[test]
+fn of_a_batch_only_what_cannot_be_written_is_refused() {
+    let (dir, paths, store, events) = store();
+    fs::create_dir(dir.path().join("intents/component.bad.intent")).unwrap();
+    for (ticket, of) in ["first", "bad", "good"].into_iter().enumerate() {
+        store.persist(ticket as u64, IntentKey::Component(name(of)), b"sealed".as_slice().into(), None).unwrap();
+    }
+    for wanted in [true, false, true] {
+        let StoreEvent::Persisted { result, .. } = events.recv_blocking().unwrap() else { panic!("no answer") };
+        assert_eq!(result.is_ok(), wanted);
+    }
+    assert!(paths.blobs().exists() && !dir.path().join("intents/component.bad.intent.new").exists());
+    assert_eq!(fs::read_dir(dir.path().join("intents")).unwrap().count(), 3);
+}
+
+#[test]
 fn a_claim_compares_owners_and_not_the_text_about_them() {
     let (dir, paths, store, events) = store();
     let owner = |number| OwnerKey::of_seed(&[number; 32]).id();

@@ -11,8 +11,12 @@ pub enum Exit {
     Error,
     /// 2: the command line cannot be used.
     Usage,
+    /// 2 as well, where that was asked for: something would change.
+    Changes,
     /// 3: it failed on every live node where it should run.
     Failed,
+    /// 4: it failed, and every node has what it had before.
+    RolledBack,
     /// 5: out of time, or only part of the nodes.
     Partial,
 }
@@ -24,8 +28,9 @@ impl Exit {
         match self {
             Exit::Done => 0,
             Exit::Error => 1,
-            Exit::Usage => 2,
+            Exit::Usage | Exit::Changes => 2,
             Exit::Failed => 3,
+            Exit::RolledBack => 4,
             Exit::Partial => 5,
         }
     }

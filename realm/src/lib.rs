@@ -8,6 +8,7 @@ pub mod exit;
 pub mod home;
 pub mod manifest;
 pub mod output;
+pub mod plan;
 pub mod rollout;
 mod session;
 pub mod world;

@@ -3,7 +3,11 @@
 use std::collections::BTreeMap;
 use std::io::{self, IsTerminal, Write};
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
+
+/// Waits for a line that somebody types; empty at the end of the input.
+pub type Ask = Arc<dyn Fn() -> String + Send + Sync>;
 
 /// The process as a command sees it.
 pub struct World {
@@ -19,6 +23,8 @@ pub struct World {
     pub err: Box<dyn Write>,
     /// Columns and rows of the terminal that talk goes to; `None` when it is none.
     pub err_terminal: Option<(u16, u16)>,
+    /// Where answers come from, when somebody is there to give them.
+    pub ask: Option<Ask>,
 }
 
 /// What commands know of the world besides the terminal.
@@ -46,6 +52,7 @@ impl World {
             out: Box::new(io::stdout()),
             err: Box::new(io::stderr()),
             err_terminal: io::stderr().is_terminal().then(terminal_size),
+            ask: (io::stdin().is_terminal() && io::stderr().is_terminal()).then(|| Arc::new(typed_line) as Ask),
         }
     }
 
@@ -63,6 +70,13 @@ impl Settings {
     pub(crate) fn env(&self, name: &str) -> Option<String> {
         self.env.get(name).filter(|value| !value.is_empty()).cloned()
     }
+}
+
+fn typed_line() -> String {
+    let mut line = String::new();
+    // What cannot be read is no answer.
+    let _ = io::stdin().read_line(&mut line);
+    line
 }
 
 fn terminal_size() -> (u16, u16) {

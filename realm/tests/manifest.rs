@@ -97,3 +97,48 @@ fn what_is_written_in_one_folder_reads_the_same_in_another() {
     }
     assert!(fs::read_to_string(desk.path("export.toml")).unwrap().contains("\"shop/build/web.wasm\""));
 }
+
+#[test]
+fn what_it_names_is_looked_at_before_anybody_is_asked_and_all_faults_are_told_at_once() {
+    let desk = Desk::new();
+    let hello = repository("guests/hello.wasm");
+    let hello = hello.display();
+    desk.write("core.wat", "(module)");
+    desk.write(
+        "realm.toml",
+        format!(
+            "[components.gone]\nsource = \"gone.wasm\"\n\
+             [components.core]\nsource = \"core.wat\"\n\
+             [components.far]\nsource = \"https://example.org/web.wasm\"\n\
+             [components.other]\nsource = \"{hello}\"\nsha256 = \"{}\"\n\
+             [components.good]\nsource = \"{hello}\"\n",
+            "ab".repeat(32)
+        ),
+    );
+    for line in ["plan", "apply", "apply --dry-run"] {
+        let ended = desk.run(line).assert(1).says("`realm.toml` cannot be used, it has 4 faults:");
+        assert!(ended.out.is_empty());
+        for fault in [
+            "realm.toml:2:10: cannot read `",
+            "realm.toml:4:10: `",
+            "is a core module",
+            "realm.toml:6:10: `https://example.org/web.wasm` is not fetched by this version",
+            "hint: download it, and name the file",
+            "realm.toml:9:10: `",
+            "expected abab",
+        ] {
+            assert!(ended.err.contains(fault), "`{fault}` is not in:\n{}", ended.err);
+        }
+    }
+    // What an agent does not offer is named in the one line that a fault has.
+    desk.write("odd.wat", "(component (import \"acme:shop/till@1.0.0\" (instance (export \"ring\" (func)))))");
+    desk.write("realm.toml", "[components.odd]\nsource = \"odd.wat\"\n");
+    desk.run("plan").assert(1).says("imports what agents do not offer: acme:shop/till@1.0.0");
+    desk.run("plan --file other.toml")
+        .assert(1)
+        .says("cannot read `other.toml`")
+        .says("hint: `--file` names the manifest");
+    let mut desk = desk;
+    desk.set("REALM_MANIFEST", "third.toml");
+    desk.run("apply").assert(1).says("cannot read `third.toml`");
+}

@@ -9,7 +9,8 @@ use common::Desk;
 #[test]
 fn alone_it_prints_help() {
     let ended = Desk::new().run("").assert(0);
-    for verb in ["init", "key", "configure", "status", "push", "logs"] {
+    for verb in ["init", "key", "configure", "status", "push", "plan", "apply", "rollback", "history", "export", "logs"]
+    {
         assert!(ended.out.contains(verb), "{verb} is not in:\n{}", ended.out);
     }
     assert!(ended.err.is_empty());
@@ -63,6 +64,16 @@ fn what_cannot_be_used_ends_with_2_and_a_hint() {
         "push hello.wat --start --no-start",
         "push hello.wat --detach --require-all",
         "push Hello.wat",
+        "plan realm.toml",
+        "apply --version -1",
+        "apply --version many",
+        "apply --if-version x",
+        "apply --timeout 5",
+        "apply --detach --require-all",
+        "rollback --to x",
+        "rollback --detach --require-all",
+        "history all",
+        "export --json",
     ] {
         let ended = desk.run(line).assert(2);
         assert!(ended.err.starts_with("error: ") && ended.out.is_empty(), "{line}:\n{}", ended.err);
@@ -70,6 +81,8 @@ fn what_cannot_be_used_ends_with_2_and_a_hint() {
     desk.run("frobnicate").says("frobnicate").says("hint: ");
     desk.run("push --file").says("hint: `realm push --help`");
     desk.run("push Hello.wat").says("hint: name it with `--name`");
+    // There 2 says that something would change.
+    desk.run("plan --detailed-exitcode --frobnicate").assert(1).says("hint: `realm plan --help`");
 }
 
 #[test]

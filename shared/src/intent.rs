@@ -1,8 +1,8 @@
 //! What an owner wants: the signed part of an intent, and the key of the state map that it is an entry of.
 
+use crate::apply::Apply;
 use crate::audience::Audience;
 use crate::blob::Artifact;
-use crate::manifest::Apply;
 use crate::name::ComponentName;
 use crate::realm_id::RealmId;
 use crate::spec::ComponentSpec;
@@ -84,11 +84,11 @@ pub trait Content: Serialize + DeserializeOwned {
     /// That kind.
     const KIND: Kind;
 
+    /// Whether the intent chooses the nodes that it is meant for; otherwise its audience must be empty.
+    const HAS_AUDIENCE: bool = true;
+
     /// The entry of the state map that such an intent replaces.
     fn key(&self) -> IntentKey;
-
-    /// Whether it is meant for nodes that the intent chooses; otherwise it is for all.
-    const HAS_AUDIENCE: bool = true;
 
     /// Checks the bounds that the field types do not.
     ///
@@ -190,19 +190,14 @@ impl Payload {
             Payload::Remove(_) | Payload::Apply(_) => None,
         }
     }
-}
 
-impl Payload {
     /// The artifacts that it names: a component, or a manifest and those before it.
     #[must_use]
     pub fn artifacts(&self) -> Vec<Artifact> {
         match self {
             Payload::Push(push) => vec![push.component.artifact],
             Payload::Remove(_) => Vec::new(),
-            Payload::Apply(apply) => {
-                let past = apply.past.iter().map(|past| past.manifest);
-                std::iter::once(apply.manifest).chain(past).collect()
-            }
+            Payload::Apply(apply) => apply.documents().copied().collect(),
         }
     }
 }
@@ -237,7 +232,7 @@ impl<P: Content> Body<P> {
         }
         self.audience.check()?;
         if !P::HAS_AUDIENCE && self.audience != Audience::default() {
-            return Err("an audience, where each component has its own".into());
+            return Err("it has an audience; in a manifest each component has its own".into());
         }
         self.payload.check()
     }
@@ -265,7 +260,8 @@ impl<P> Body<P> {
     }
 }
 
-/// A key of the state map. Text form `component/NAME` or `manifest`; later kinds bring keys of their own.
+/// A key of the state map. Text form `component/NAME` or `manifest`; later kinds bring keys of their own. The order is that
+/// of the texts, which summaries depend on.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum IntentKey {
     /// A component by its name: pushed, or removed.

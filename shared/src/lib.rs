@@ -4,6 +4,7 @@
 //! noise. Two modules are the exception, each behind a feature of its own: [`mesh`] carries frames over libp2p,
 //! [`files`] replaces small files durably. The specification in prose is `docs/protocol.md`.
 
+mod apply;
 pub mod args;
 mod audience;
 mod blob;
@@ -37,6 +38,7 @@ pub mod files;
 #[cfg(feature = "mesh")]
 pub mod mesh;
 
+pub use apply::{Apply, MAX_PAST, MAX_PAST_NOTE_BYTES, Past};
 pub use audience::{Audience, MAX_AUDIENCE_PEERS, MAX_AUDIENCE_TAGS, NodeFacts};
 pub use blob::{Artifact, BlobReply, BlobRequest, CHUNK_BYTES, MAX_ARTIFACT_BYTES};
 pub use chunks::{ChunkList, ChunkListError, Hasher};
@@ -44,10 +46,7 @@ pub use digest::Digest;
 pub use hello::{Hello, MAX_HELLO_ADDRS, MAX_NODE_TAGS, Role};
 pub use intent::{Body, Content, IntentKey, Kind, MAX_NOTE_BYTES, Payload, Push, Remove, Verb};
 pub use limits::{DeadlineMs, EpochMs, Fuel, LimitError, Limits, LogMaxKb, Mebibytes, Replicas};
-pub use manifest::{
-    Apply, Declaration, MAX_MANIFEST_BYTES, MAX_MANIFEST_COMPONENTS, MAX_PAST, MAX_PAST_NOTE_BYTES, Manifest, Past,
-    Takeover,
-};
+pub use manifest::{Declaration, MAX_MANIFEST_BYTES, MAX_MANIFEST_COMPONENTS, Manifest, Takeover};
 pub use name::{ComponentName, NameError, Tag};
 pub use node_id::NodeId;
 pub use outcome::{Outcome, Phase};

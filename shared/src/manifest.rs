@@ -1,31 +1,24 @@
-//! A manifest: everything that an operator declares, as one document that one intent pins.
+//! A manifest: everything that an operator declares, as one document that an apply pins.
 
 use crate::audience::Audience;
 use crate::blob::Artifact;
 use crate::chunks::Hasher;
 use crate::digest::Digest;
-use crate::frame;
+use crate::frame::{self, FrameError};
 use crate::name::ComponentName;
 use crate::rollout::Rollout;
 use crate::seal::{IntentId, pae};
 use crate::spec::ComponentSpec;
-use crate::text::excerpt;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-/// The most components of a manifest: as many as a realm may have names.
+/// The most components of a manifest: about as many as can be pushed by hand.
 pub const MAX_MANIFEST_COMPONENTS: usize = 1000;
 
-/// The largest manifest: a thousand components with a kilobyte of arguments and environment each. Every node holds two of them
-/// in memory, boards too.
+/// The largest manifest: a thousand components with half a kilobyte of arguments and environment each. Every node holds two
+/// of them in memory, boards too.
 pub const MAX_MANIFEST_BYTES: usize = 1024 * 1024;
-
-/// How many earlier manifests an apply names: enough to go back to last month's, and below 5 KiB.
-pub const MAX_PAST: usize = 16;
-
-/// The longest note that is kept of an earlier manifest, in bytes.
-pub const MAX_PAST_NOTE_BYTES: usize = 128;
 
 /// The type string inside the name of a declaration.
 const DECLARATION_TYPE: &str = "realm/component/v1";
@@ -70,7 +63,7 @@ pub struct Declaration {
 }
 
 /// See the module.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Manifest {
     rollout: Rollout,
     components: BTreeMap<ComponentName, Declaration>,
@@ -78,27 +71,25 @@ pub struct Manifest {
 }
 
 impl Manifest {
-    /// Puts together what is declared.
+    /// Puts together what is declared, in the order of the names: the same components are the same document.
     ///
     /// # Errors
     /// When a name is there twice, something is outside its bounds, or all together is too large.
-    pub fn new(rollout: Rollout, components: Vec<(ComponentSpec, Audience, Takeover)>) -> Result<Manifest, String> {
+    pub fn new(rollout: Rollout, mut components: Vec<(ComponentSpec, Audience, Takeover)>) -> Result<Manifest, String> {
+        components.sort_by(|(one, ..), (other, ..)| one.name.cmp(&other.name));
+        // How large it may be is for `decode` to say.
         let entry = |(spec, audience, strategy): (ComponentSpec, Audience, Takeover)| {
-            let component = frame::to_bytes(&spec, MAX_MANIFEST_BYTES).map_err(|error| error.to_string())?;
-            Ok((spec.name, Entry { component, audience, strategy }))
+            Ok(Entry { component: frame::to_bytes(&spec, usize::MAX)?, audience, strategy })
         };
-        let mut entries = components.into_iter().map(entry).collect::<Result<Vec<_>, String>>()?;
-        entries.sort_by(|(one, _), (other, _)| one.cmp(other));
-        let document = Document { rollout, components: entries.into_iter().map(|(_, entry)| entry).collect() };
-        let bytes = frame::to_bytes(&document, MAX_MANIFEST_BYTES)
-            .map_err(|error| format!("the manifest is too large: {error}"))?;
-        Manifest::decode(&bytes)
+        let components = components.into_iter().map(entry).collect::<Result<Vec<_>, FrameError>>();
+        let document = components.and_then(|components| frame::to_bytes(&Document { rollout, components }, usize::MAX));
+        Manifest::decode(&document.map_err(|error| format!("the manifest is {error}"))?)
     }
 
     /// Reads a document as it came.
     ///
     /// # Errors
-    /// A text that names the component, the field, its size and what is allowed.
+    /// A text that says what is wrong and what is allowed, and of which component where it is one.
     pub fn decode(bytes: &[u8]) -> Result<Manifest, String> {
         if bytes.len() > MAX_MANIFEST_BYTES {
             return Err(format!("the manifest has {} bytes, at most {MAX_MANIFEST_BYTES} are allowed", bytes.len()));
@@ -154,54 +145,96 @@ impl Manifest {
     }
 }
 
-/// An earlier manifest of a realm.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Past {
-    /// Its number.
-    pub version: u32,
-    /// The document.
-    pub manifest: Artifact,
-    /// When it was signed, in Unix milliseconds by the signer's clock.
-    pub issued_at: u64,
-    /// What the operator said of it, at most [`MAX_PAST_NOTE_BYTES`].
-    pub note: String,
-}
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::limits::{Limits, Replicas};
+    use crate::node_id::NodeId;
+    use crate::spec::Restart;
 
-/// The payload of [`Kind::Apply`](crate::Kind::Apply): what the realm should run from now on, beside what was pushed by hand.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Apply {
-    /// The operator's number of it, from 1 on.
-    pub version: u32,
-    /// The document, an artifact.
-    pub manifest: Artifact,
-    /// Those before it, the newest first, at most [`MAX_PAST`].
-    pub past: Vec<Past>,
-}
+    fn spec(name: &str) -> ComponentSpec {
+        ComponentSpec {
+            name: name.parse().unwrap(),
+            artifact: Artifact { digest: Digest::of(b"x"), size: 1, chunks: Digest::of(Digest::of(b"x").as_bytes()) },
+            limits: Limits::default(),
+            replicas: Replicas::default(),
+            restart: Restart::default(),
+            start: true,
+            args: Vec::new(),
+            env: Vec::new(),
+        }
+    }
 
-impl Apply {
-    /// Checks the bounds that the field types do not.
-    ///
-    /// # Errors
-    /// A text that names the field, its size and what is allowed.
-    pub(crate) fn check(&self) -> Result<(), String> {
-        if self.version == 0 {
-            return Err("the version of the manifest is 0; the first one is 1".into());
+    fn declaration(spec: &ComponentSpec, audience: Audience, strategy: Takeover) -> Declaration {
+        let manifest = Manifest::new(Rollout::default(), vec![(spec.clone(), audience, strategy)]).unwrap();
+        manifest.components()[&spec.name].clone()
+    }
+
+    fn id_of(spec: &ComponentSpec) -> IntentId {
+        declaration(spec, Audience::default(), Takeover::default()).id
+    }
+
+    #[test]
+    fn what_runs_is_named_by_its_spec_alone() {
+        let hello = spec("hello");
+        let id = id_of(&hello);
+        assert_eq!(id, id_of(&hello));
+        let here = Audience { peers: vec![NodeId::from_bytes([1; 32])], ..Audience::default() };
+        let moved = declaration(&hello, here.clone(), Takeover::StopFirst);
+        assert_eq!((moved.id, moved.audience, moved.strategy), (id, here, Takeover::StopFirst));
+        let beside = Manifest::new(
+            Rollout::default(),
+            vec![
+                (spec("a"), Audience::default(), Takeover::StartFirst),
+                (hello.clone(), Audience::default(), Takeover::StartFirst),
+            ],
+        );
+        assert_eq!(beside.unwrap().components()[&hello.name].id, id);
+        let others = [
+            spec("other"),
+            ComponentSpec { limits: Limits { fuel: Some(7.try_into().unwrap()), ..hello.limits }, ..hello.clone() },
+            ComponentSpec { artifact: Artifact { digest: Digest::of(b"y"), ..hello.artifact }, ..hello.clone() },
+            ComponentSpec { replicas: 2.try_into().unwrap(), ..hello.clone() },
+            ComponentSpec { restart: Restart::Always, ..hello.clone() },
+            ComponentSpec { start: false, ..hello.clone() },
+            ComponentSpec { args: vec![String::new()], ..hello.clone() },
+            ComponentSpec { env: vec![("A".into(), "b".into())], ..hello.clone() },
+        ];
+        for other in &others {
+            assert_ne!(id_of(other), id, "{other:?}");
         }
-        let pinned = std::iter::once(&self.manifest).chain(self.past.iter().map(|past| &past.manifest));
-        if let Some(large) = pinned.map(|artifact| artifact.size).find(|size| *size > MAX_MANIFEST_BYTES as u64) {
-            return Err(format!("the manifest has {large} bytes, at most {MAX_MANIFEST_BYTES} are allowed"));
-        }
-        if self.past.len() > MAX_PAST {
-            return Err(format!("it names {} earlier manifests, at most {MAX_PAST} are allowed", self.past.len()));
-        }
-        if let Some(past) = self.past.iter().find(|past| past.note.len() > MAX_PAST_NOTE_BYTES) {
-            return Err(format!(
-                "the note `{}` of version {} has {} bytes, at most {MAX_PAST_NOTE_BYTES} are allowed",
-                excerpt(&past.note),
-                past.version,
-                past.note.len()
-            ));
-        }
-        Ok(())
+    }
+
+    #[test]
+    fn the_order_is_that_of_the_names() {
+        let all = |names: &[&str]| {
+            let declared = |name: &&str| (spec(name), Audience::default(), Takeover::StartFirst);
+            Manifest::new(Rollout::default(), names.iter().map(declared).collect()).unwrap()
+        };
+        let manifest = all(&["b", "a-1", "a", "c"]);
+        assert_eq!(manifest, all(&["c", "b", "a", "a-1"]));
+        let names: Vec<&str> = manifest.components().keys().map(ComponentName::as_str).collect();
+        assert_eq!(names, ["a", "a-1", "b", "c"]);
+    }
+
+    #[test]
+    fn faults_name_the_component() {
+        let hello = || (spec("hello"), Audience::default(), Takeover::StartFirst);
+        let twice = Manifest::new(Rollout::default(), vec![hello(), hello()]);
+        assert_eq!(twice, Err("the manifest declares `hello` twice".into()));
+        let args = vec!["a".repeat(9_000)];
+        let long = Manifest::new(
+            Rollout::default(),
+            vec![(ComponentSpec { args, ..spec("hello") }, Audience::default(), Takeover::StartFirst)],
+        );
+        let text = "arguments and environment have 9000 bytes, at most 8192 are allowed";
+        assert_eq!(long, Err(format!("component `hello` of the manifest: {text}")));
+        let peers = vec![NodeId::from_bytes([1; 32]); 257];
+        let many = Manifest::new(
+            Rollout::default(),
+            vec![(spec("hello"), Audience { peers, ..Audience::default() }, Takeover::StartFirst)],
+        );
+        let text = "the audience names 257 peers, at most 256 are allowed";
+        assert_eq!(many, Err(format!("component `hello` of the manifest: {text}")));
     }
 }

@@ -12,6 +12,7 @@ use crate::seal::{IntentId, pae};
 use crate::sync::Summary;
 use crate::text::clip;
 use serde::{Deserialize, Serialize};
+use std::cmp::Reverse;
 use std::fmt;
 
 /// The type string inside a report's signature.
@@ -41,7 +42,7 @@ const MAX_REPORT_BYTES: usize = 31 * 1024;
 pub struct ComponentReport {
     /// Its name.
     pub name: ComponentName,
-    /// The intent that wants it.
+    /// The intent that wants it, or the declaration of the manifest.
     pub intent: IntentId,
     /// Its artifact.
     pub digest: Digest,
@@ -68,9 +69,7 @@ impl ComponentReport {
         if let Some(outcome) = &mut self.last_outcome {
             outcome.cut(MAX_DETAIL_BYTES);
         }
-        if let Some(text) = &mut self.reason {
-            text.truncate(clip(text, MAX_DETAIL_BYTES).len());
-        }
+        cut_reason(&mut self.reason);
     }
 
     fn is_bounded(&self) -> bool {
@@ -78,8 +77,18 @@ impl ComponentReport {
             Some(Outcome::Trap(text)) => text.len(),
             _ => 0,
         };
-        trap.max(self.reason.as_ref().map_or(0, String::len)) <= MAX_DETAIL_BYTES
+        trap <= MAX_DETAIL_BYTES && is_reason_bounded(self.reason.as_deref())
     }
+}
+
+fn cut_reason(reason: &mut Option<String>) {
+    if let Some(text) = reason {
+        text.truncate(clip(text, MAX_DETAIL_BYTES).len());
+    }
+}
+
+fn is_reason_bounded(reason: Option<&str>) -> bool {
+    reason.is_none_or(|text| text.len() <= MAX_DETAIL_BYTES)
 }
 
 /// How far the manifest is on one node.
@@ -135,7 +144,7 @@ pub struct NodeReport {
     pub summary: Summary,
     /// How far the manifest is; none while it holds none.
     pub manifest: Option<ManifestReport>,
-    /// Components that are meant for this node, at most [`MAX_REPORT_COMPONENTS`].
+    /// Components that are meant for this node, by name, at most [`MAX_REPORT_COMPONENTS`].
     pub components: Vec<ComponentReport>,
     /// How many further components there was no room for.
     pub omitted: u32,
@@ -146,6 +155,27 @@ impl NodeReport {
     #[must_use]
     pub fn rank(&self) -> (u64, u64) {
         (self.boot, self.count)
+    }
+
+    /// Whether the node has a component of this name, as far as the report tells: it is listed, or may be one of those that
+    /// there was no room for.
+    #[must_use]
+    pub fn may_have(&self, name: &ComponentName) -> bool {
+        // When the last one that is listed is well, only names behind its own were left out.
+        let is_left_out = |last: &ComponentReport| last.phase > Phase::Staged || last.name < *name;
+        self.components.iter().any(|component| component.name == *name)
+            || (self.omitted > 0 && self.components.last().is_none_or(is_left_out))
+    }
+
+    /// Leaves out and counts all components but so many: of those that are well, the last ones by name. Nobody has to look
+    /// after them.
+    fn leave_out(&mut self, most: usize) {
+        let more = self.components.len().saturating_sub(most);
+        if more > 0 {
+            self.components.sort_by_key(|component| Reverse(component.phase.max(Phase::Staged)));
+            self.components.truncate(most);
+            self.omitted = self.omitted.saturating_add(u32::try_from(more).unwrap_or(u32::MAX));
+        }
     }
 }
 
@@ -185,22 +215,17 @@ pub struct SignedReport {
 }
 
 impl SignedReport {
-    /// Signs `report` with the node's secret seed. Components for which there is no room are left out and counted;
-    /// reasons and trap texts are cut to [`MAX_DETAIL_BYTES`].
+    /// Signs `report` with the node's secret seed. Where there is no room for all components, those that do not stand well
+    /// come first, the worst phase before the others, and the last ones are left out and counted; reasons and trap texts are
+    /// cut to [`MAX_DETAIL_BYTES`].
     #[must_use]
     pub fn sign(seed: &[u8; 32], report: &NodeReport) -> SignedReport {
         let mut report = report.clone();
         report.components.iter_mut().for_each(ComponentReport::cut);
-        if let Some(reason) = report.manifest.as_mut().and_then(|manifest| manifest.reason.as_mut()) {
-            reason.truncate(clip(reason, MAX_DETAIL_BYTES).len());
-        }
-        let listed = report.components.len().min(MAX_REPORT_COMPONENTS);
-        let mut keep = listed;
+        report.manifest.iter_mut().for_each(|manifest| cut_reason(&mut manifest.reason));
+        let mut keep = report.components.len().min(MAX_REPORT_COMPONENTS);
         let body = loop {
-            let total = report.components.len();
-            report.components.truncate(keep);
-            let left_out = u32::try_from(total - report.components.len()).unwrap_or(u32::MAX);
-            report.omitted = report.omitted.saturating_add(left_out);
+            report.leave_out(keep);
             match frame::to_bytes(&report, MAX_REPORT_BYTES) {
                 Ok(body) => break body,
                 // Without components every field is bounded far below the cap.
@@ -242,8 +267,7 @@ impl SignedReport {
         if words.iter().any(|length| *length > MAX_WORD_BYTES)
             || report.addrs.iter().any(|addr| addr.len() > MAX_REPORT_ADDR_BYTES)
             || !report.components.iter().all(ComponentReport::is_bounded)
-            || report.manifest.as_ref().and_then(|manifest| manifest.reason.as_ref()).map_or(0, String::len)
-                > MAX_DETAIL_BYTES
+            || !report.manifest.iter().all(|manifest| is_reason_bounded(manifest.reason.as_deref()))
         {
             return Err(ReportRefused::Malformed("a text in the report is too long".into()));
         }

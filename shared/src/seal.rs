@@ -1,10 +1,10 @@
 //! Signing intents and opening them. [`open`] is the one way to hold an [`Opened`] intent: only the check makes
 //! the type. The signature is over the bytes as received, which are kept and never encoded again.
 
+use crate::apply::Apply;
 use crate::digest::Digest;
 use crate::frame::{self, FrameError};
 use crate::intent::{Body, Content, IntentKey, Kind, Push, Remove};
-use crate::manifest::Apply;
 use crate::name::ComponentName;
 use crate::owner::{OwnerId, OwnerKey, Signature};
 use crate::realm_id::RealmId;

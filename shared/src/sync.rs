@@ -8,7 +8,7 @@ use crate::watch::NodeView;
 use serde::{Deserialize, Serialize};
 use serde_bytes::ByteBuf;
 
-/// The most keys in the state map of a realm: names of components, and later the manifest and members.
+/// The most keys in the state map of a realm: names of components, the manifest, and later members.
 pub const MAX_SYNC_KEYS: usize = 1024;
 
 /// The largest answer: an index of [`MAX_SYNC_KEYS`] entries, or as many intents as fit.

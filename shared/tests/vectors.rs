@@ -4,11 +4,15 @@
 
 mod support;
 
-use shared::{Digest, OwnerId, OwnerKey, RealmId, Signature, Trust, open};
+use shared::{Audience, Digest, Manifest, OwnerId, OwnerKey, RealmId, Rollout, Signature, Takeover, Trust, open};
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::PathBuf;
-use support::fields::{OWNER, PUSH, REMOVE, key_of, key_text, pae, push_body, remove_body, sealed, sealed_as};
+use support::cbor::{Cbor, filled};
+use support::fields::{
+    APPLY, OWNER, PUSH, REMOVE, apply_body, key_of, key_text, pae, push_body, remove_body, sealed, sealed_as,
+};
+use support::manifests::{component, document, entry, id_of, named};
 use support::vector::{Vector, hex, unhex};
 
 fn folder() -> PathBuf {
@@ -20,6 +24,8 @@ fn generated() -> BTreeMap<String, Vector> {
     let all = [
         support::intents::accepted(),
         support::intents::out_of_bounds(),
+        support::applies::applies(),
+        support::manifests::manifests(),
         support::forgeries::forgeries(),
         support::encodings::encodings(),
         support::reports::reports(),
@@ -100,6 +106,37 @@ fn seal_writes_the_bytes_of_the_vector() {
     let bytes = sealed_as(OWNER, REMOVE, &remove_body().encode()).encode();
     let body: shared::Body<shared::Remove> = shared::frame::decode(&remove_body().encode()).unwrap();
     assert_eq!(shared::seal(&key, &body), Ok(bytes));
+    let bytes = sealed_as(OWNER, APPLY, &apply_body(b"a document").encode()).encode();
+    let body: shared::Body<shared::Apply> = shared::frame::decode(&apply_body(b"a document").encode()).unwrap();
+    assert_eq!(shared::seal(&key, &body), Ok(bytes));
+}
+
+/// The same for a manifest, which is written in the order of the names.
+#[test]
+fn a_manifest_has_the_bytes_of_the_vector() {
+    let spec = |name: &str| shared::frame::decode(&named(name).encode()).unwrap();
+    let one = |name: &str| (spec(name), Audience::default(), Takeover::StartFirst);
+    let manifest = Manifest::new(Rollout::default(), vec![one("b"), one("c"), one("a")]).unwrap();
+    let bytes = document(["a", "b", "c"].map(|name| entry(&named(name)))).encode();
+    assert_eq!(**manifest.bytes(), *bytes);
+    assert_eq!(manifest.artifact().digest, Digest::of(&bytes));
+    let ids: Vec<String> = manifest.components().values().map(|declared| declared.id.to_string()).collect();
+    assert_eq!(ids, ["a", "b", "c"].map(|name| id_of(&named(name))));
+    assert_eq!(**Manifest::new(Rollout::default(), Vec::new()).unwrap().bytes(), *document([]).encode());
+}
+
+/// Documents that would be large files: at their bounds, and just beyond.
+#[test]
+fn a_manifest_has_its_bounds() {
+    let of = |count: usize| document((0..count).map(|at| entry(&named(&format!("c{at}")))));
+    let decode = |document: &Cbor| Manifest::decode(&document.encode());
+    assert_eq!(decode(&of(1_000)).unwrap().components().len(), 1_000);
+    assert_eq!(decode(&of(1_001)).unwrap_err(), "the manifest has 1001 components, at most 1000 are allowed");
+    let one = document([entry(&component())]);
+    let largest = decode(&filled(&one, 1 << 20)).unwrap();
+    assert_eq!((largest.artifact().size, largest.artifact().chunk_count()), (1 << 20, 4));
+    let fault = decode(&filled(&one, (1 << 20) + 1)).unwrap_err();
+    assert_eq!(fault, "the manifest has 1048577 bytes, at most 1048576 are allowed");
 }
 
 #[test]

@@ -1,6 +1,7 @@
 //! What a node must not forget, on disk: key, trust, accepted intents, how runs ended, who is known. One thread
 //! writes: intents in the order in which they come, each durably before its answer, and records whenever it can.
 
+mod batch;
 mod load;
 mod paths;
 
@@ -8,12 +9,14 @@ pub use load::{Loaded, StoreError, load, set_aside};
 pub use paths::{StorePaths, endpoint_file};
 
 use crate::control::disk::{ManifestFile, MemberFile, RunRecord};
+use batch::{Queue, Wait, Write, write_all};
 use shared::files::{self, TrustFile, replace};
 use shared::{ComponentName, IntentId, IntentKey, OwnerId};
 use smol::channel::Sender;
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
-use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, TryRecvError, TrySendError, sync_channel};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::mpsc::{SyncSender, TrySendError, sync_channel};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
@@ -23,6 +26,12 @@ const MAX_ORDERS: usize = 512;
 
 /// What the disk has refused is tried again after this time, and with each further order.
 const RETRY: Duration = Duration::from_secs(10);
+
+/// A file that is replaced costs two: its bytes and its name.
+const SYNCS_OF_A_FILE: u64 = 2;
+
+/// The owner, and the first intent.
+const SYNCS_OF_A_CLAIM: u64 = 2 * SYNCS_OF_A_FILE;
 
 /// What the thread is told.
 enum StoreOrder {
@@ -79,6 +88,7 @@ pub struct Busy;
 pub struct Store {
     orders: Option<SyncSender<StoreOrder>>,
     owed: Arc<Mutex<Owed>>,
+    syncs: Arc<AtomicU64>,
     thread: Option<JoinHandle<()>>,
 }
 
@@ -90,10 +100,13 @@ impl Store {
     pub fn start(paths: StorePaths, events: Sender<StoreEvent>) -> io::Result<Store> {
         let (orders, queue) = sync_channel(MAX_ORDERS);
         let owed = Arc::<Mutex<Owed>>::default();
-        let to_write = Arc::clone(&owed);
-        let thread =
-            thread::Builder::new().name("store".into()).spawn(move || write(&paths, &queue, &to_write, &events))?;
-        Ok(Store { orders: Some(orders), owed, thread: Some(thread) })
+        let syncs = Arc::<AtomicU64>::default();
+        let (to_write, counted) = (Arc::clone(&owed), Arc::clone(&syncs));
+        let queue = Queue::new(queue);
+        let thread = thread::Builder::new()
+            .name("store".into())
+            .spawn(move || write(&paths, queue, &to_write, &counted, &events))?;
+        Ok(Store { orders: Some(orders), owed, syncs, thread: Some(thread) })
     }
 
     /// Writes an intent, and answers with the ticket. With `claim`, the owner is bound first.
@@ -102,6 +115,12 @@ impl Store {
     /// When the queue is full, or the thread is gone.
     pub fn persist(&self, ticket: u64, key: IntentKey, bytes: Arc<[u8]>, claim: Option<OwnerId>) -> Result<(), Busy> {
         self.order(StoreOrder::Persist { ticket, key, bytes, claim })
+    }
+
+    /// How often intents and what is in force made the disk sync since start.
+    #[must_use]
+    pub fn syncs(&self) -> u64 {
+        self.syncs.load(Ordering::Relaxed)
     }
 
     /// Writes the manifest that comes into force in place of the one before it, and answers.
@@ -208,7 +227,7 @@ fn write_next(
     }))
 }
 
-fn write(paths: &StorePaths, queue: &Receiver<StoreOrder>, owed: &Mutex<Owed>, events: &Sender<StoreEvent>) {
+fn write(paths: &StorePaths, mut queue: Queue, owed: &Mutex<Owed>, syncs: &AtomicU64, events: &Sender<StoreEvent>) {
     let mut refused = Refused::default();
     // A refusal is told once: a full disk stays so for a while.
     let mut is_told = false;
@@ -216,18 +235,27 @@ fn write(paths: &StorePaths, queue: &Receiver<StoreOrder>, owed: &Mutex<Owed>, e
     let mut idle = true;
     loop {
         // An intent is waited for, so that each has its turn before the next thing that has no answer.
-        let order = match idle {
-            false => queue.try_recv().map_err(|error| error == TryRecvError::Disconnected),
-            true if refused.is_empty() => queue.recv().map_err(|_| true),
-            true => queue.recv_timeout(RETRY).map_err(|error| error == RecvTimeoutError::Disconnected),
-        };
+        let order = queue.take(match idle {
+            false => Wait::No,
+            true if refused.is_empty() => Wait::Forever,
+            true => Wait::For(RETRY),
+        });
         let ended = matches!(order, Err(true));
         match order {
-            Ok(StoreOrder::Persist { ticket, key, bytes, claim }) => {
-                let result = persist(paths, &key, &bytes, claim);
+            Ok(StoreOrder::Persist { ticket, key, bytes, claim: Some(owner) }) => {
+                syncs.fetch_add(SYNCS_OF_A_CLAIM, Ordering::Relaxed);
+                let result = claim(paths, &key, &bytes, owner);
                 let _ = events.send_blocking(StoreEvent::Persisted { ticket, result });
             }
+            Ok(StoreOrder::Persist { ticket, key, bytes, claim: None }) => {
+                let batch = queue.batch(Write { ticket, key, bytes });
+                let results = write_all(paths, &batch, syncs);
+                for (Write { ticket, .. }, result) in batch.iter().zip(results) {
+                    let _ = events.send_blocking(StoreEvent::Persisted { ticket: *ticket, result });
+                }
+            }
             Ok(StoreOrder::Manifest { id, file }) => {
+                syncs.fetch_add(SYNCS_OF_A_FILE, Ordering::Relaxed);
                 let result = write_cbor(&paths.manifest(), &*file).map_err(|error| files::fault(&error));
                 let _ = events.send_blocking(StoreEvent::ManifestSaved { id, result });
             }
@@ -266,22 +294,20 @@ fn remove(path: &std::path::Path) -> io::Result<()> {
 /// The owner is bound before the intent: a crash between the two leaves a node that obeys its owner and lacks one
 /// intent, never one that holds an intent and obeys anybody. A claim whose intent was refused by the disk is undone, for
 /// the node tells so; one that is there stays.
-fn persist(paths: &StorePaths, key: &IntentKey, bytes: &[u8], claim: Option<OwnerId>) -> Result<(), String> {
+fn claim(paths: &StorePaths, key: &IntentKey, bytes: &[u8], owner: OwnerId) -> Result<(), String> {
     let trust = paths.trust();
     let mut binds = false;
-    if let Some(owner) = claim {
-        let wanted = TrustFile { owner };
-        match std::fs::read(&trust) {
-            Ok(there) if TrustFile::parse(&String::from_utf8_lossy(&there)).as_ref() == Ok(&wanted) => {}
-            Err(error) if error.kind() == io::ErrorKind::NotFound => {
-                replace(&trust, wanted.to_text().as_bytes(), 0o600).map_err(|error| files::fault(&error))?;
-                binds = true;
-            }
-            // An operator has configured it while the agent runs. Who that is counts once it is started again. Whoever
-            // hears this may be a stranger, who need not know where it is.
-            Ok(_) => return Err("its `trust.toml` names another owner; the agent has to be restarted".into()),
-            Err(error) => return Err(files::fault(&error)),
+    let wanted = TrustFile { owner };
+    match std::fs::read(&trust) {
+        Ok(there) if TrustFile::parse(&String::from_utf8_lossy(&there)).as_ref() == Ok(&wanted) => {}
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {
+            replace(&trust, wanted.to_text().as_bytes(), 0o600).map_err(|error| files::fault(&error))?;
+            binds = true;
         }
+        // An operator has configured it while the agent runs. Who that is counts once it is started again. Whoever
+        // hears this may be a stranger, who need not know where it is.
+        Ok(_) => return Err("its `trust.toml` names another owner; the agent has to be restarted".into()),
+        Err(error) => return Err(files::fault(&error)),
     }
     replace(&paths.intent(key), bytes, 0o600).map_err(|error| {
         if binds {

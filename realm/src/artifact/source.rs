@@ -57,7 +57,7 @@ pub fn open(path: &Path) -> Result<Component, Failure> {
     let unread = |error: io::Error| Failure::new(format!("cannot read `{shown}`: {error}"));
     let mut file = File::open(path).map_err(|error| {
         let failure = unread(error);
-        failure.hint("`--file` names the component, a `.wasm` or `.wat` file")
+        failure.hint("a component is a `.wasm` or `.wat` file")
     })?;
     let metadata = file.metadata().map_err(unread)?;
     if !metadata.is_file() {

@@ -29,6 +29,18 @@ pub(super) const TABLE: Table = Table {
         ("restart", STEER),
         ("rm", STEER),
         ("completions", &[]),
+        (
+            "plan",
+            &[
+                MANIFEST,
+                Flag::switch("--detailed-exitcode", "REALM_DETAILED_EXITCODE"),
+                Flag::switch("--json", "REALM_JSON"),
+            ],
+        ),
+        ("apply", APPLY),
+        ("history", &[Flag::switch("--json", "REALM_JSON")]),
+        ("rollback", ROLLBACK),
+        ("export", &[Flag::switch("--pushed", "REALM_PUSHED")]),
         ("push", PUSH),
         (
             "logs",
@@ -48,6 +60,34 @@ const STEER: &[Flag] = &[
     Flag::switch("--detach", "REALM_DETACH"),
     Flag::switch("--require-all", "REALM_REQUIRE_ALL"),
     Flag::one("--note", "REALM_NOTE"),
+    Flag::switch("--json", "REALM_JSON"),
+];
+
+/// Not `REALM_FILE`, which is a component.
+const MANIFEST: Flag = Flag::one("--file", "REALM_MANIFEST");
+
+const APPLY: &[Flag] = &[
+    MANIFEST,
+    Flag::one("--version", "REALM_VERSION"),
+    Flag::one("--if-version", "REALM_IF_VERSION"),
+    Flag::switch("--dry-run", "REALM_DRY_RUN"),
+    Flag::switch("--detach", "REALM_DETACH"),
+    Flag::switch("--yes", "REALM_YES"),
+    Flag::one("--note", "REALM_NOTE"),
+    Flag::one("--timeout", "REALM_TIMEOUT"),
+    Flag::switch("--require-all", "REALM_REQUIRE_ALL"),
+    Flag::switch("--json", "REALM_JSON"),
+];
+
+const ROLLBACK: &[Flag] = &[
+    Flag::one("--to", "REALM_TO"),
+    Flag::one("--if-version", "REALM_IF_VERSION"),
+    Flag::switch("--dry-run", "REALM_DRY_RUN"),
+    Flag::switch("--detach", "REALM_DETACH"),
+    Flag::switch("--yes", "REALM_YES"),
+    Flag::one("--note", "REALM_NOTE"),
+    Flag::one("--timeout", "REALM_TIMEOUT"),
+    Flag::switch("--require-all", "REALM_REQUIRE_ALL"),
     Flag::switch("--json", "REALM_JSON"),
 ];
 

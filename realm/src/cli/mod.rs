@@ -1,10 +1,12 @@
 //! What was typed, inert: nothing here looks at files or the network.
 
+mod declare;
 mod flags;
 mod steer;
 mod values;
 mod verbs;
 
+pub use declare::{ApplyArgs, ExportArgs, HistoryArgs, PlanArgs, RollbackArgs};
 pub use steer::{RestartArgs, RmArgs, StartArgs, Steer, SteerArgs, StopArgs};
 pub use values::{Color, PeerRef, ReachAddr, Timeout};
 pub use verbs::{
@@ -12,7 +14,7 @@ pub use verbs::{
     Shell, StatusArgs, Verb, WhoamiArgs,
 };
 
-use crate::exit::Failure;
+use crate::exit::{Exit, Failure};
 use argh::{ArgsInfo, EarlyExit, FromArgs};
 use argh_complete::Generator;
 use argh_complete::bash::Bash;
@@ -48,8 +50,13 @@ pub struct Arguments {
 /// Reads a command line, with `REALM_*` variables standing in for flags that were not typed.
 ///
 /// # Errors
-/// When it cannot be used: exit code 2.
+/// When it cannot be used: exit code 2, or 1 where 2 was asked to mean something else.
 pub fn parse(typed: &[String], env: &dyn Fn(&str) -> Option<String>) -> Result<Parsed, Failure> {
+    let is_detailed = typed.iter().any(|word| word == "--detailed-exitcode");
+    read(typed, env).map_err(|failure| if is_detailed { failure.ending(Exit::Error) } else { failure })
+}
+
+fn read(typed: &[String], env: &dyn Fn(&str) -> Option<String>) -> Result<Parsed, Failure> {
     // `realm` alone will open the text UI one day; until then it says what it can do.
     if typed.is_empty() {
         return Ok(Parsed::Help(help_text()));

@@ -1,5 +1,6 @@
 //! The verbs and their flags, as argh reads them. The first sentence of each is its help text.
 
+use super::declare::{ApplyArgs, ExportArgs, HistoryArgs, PlanArgs, RollbackArgs};
 use super::steer::{RestartArgs, RmArgs, StartArgs, StopArgs};
 use super::values::{Color, PeerRef, ReachAddr, Timeout};
 use crate::rollout::Until;
@@ -62,6 +63,11 @@ pub enum Verb {
     Ps(PsArgs),
     Inspect(InspectArgs),
     Push(PushArgs),
+    Plan(PlanArgs),
+    Apply(ApplyArgs),
+    History(HistoryArgs),
+    Rollback(RollbackArgs),
+    Export(ExportArgs),
     Logs(LogsArgs),
     Stop(StopArgs),
     Start(StartArgs),

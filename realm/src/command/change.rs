@@ -1,11 +1,12 @@
 //! What every change of a component begins with: what is known of it, and a signed intent above all that are known.
 
 use super::connect::Views;
+use super::tell::DECLARED_HINT;
 use crate::exit::Failure;
-use crate::rollout::{Known, may_have};
+use crate::rollout::Known;
 use crate::session::Session;
 use crate::world::unix_ms;
-use shared::{Audience, Body, ComponentName, Content, IntentId, OwnerKey, RealmId, Trust};
+use shared::{Audience, Body, ComponentName, Content, IntentId, NodeReport, OwnerKey, RealmId, Trust};
 
 /// A signed intent.
 pub(super) struct Sealed {
@@ -21,7 +22,7 @@ pub(super) fn members(name: &ComponentName, views: &Views) -> impl Iterator<Item
         tags: report.tags.clone(),
         platform: report.platform.clone(),
         alive: *alive && !report.leaving,
-        has_name: may_have(report, name),
+        has_name: report.may_have(name),
     })
 }
 
@@ -29,6 +30,24 @@ pub(super) fn members(name: &ComponentName, views: &Views) -> impl Iterator<Item
 pub(super) fn highest_seq(session: &Session, views: &Views) -> u64 {
     let told = session.peers().values().filter(|peer| peer.admitted).map(|peer| peer.hello.highest_seq);
     told.chain(views.values().map(|(report, _)| report.summary.highest_seq)).max().unwrap_or(0)
+}
+
+/// Whether the manifest declares `name`, as far as a node says so.
+pub(super) fn is_declared(name: &ComponentName, views: &Views) -> bool {
+    let declares =
+        |(report, _): &(NodeReport, bool)| report.components.iter().any(|it| it.name == *name && it.declared);
+    views.values().any(declares)
+}
+
+/// Keeps what is declared from being changed by hand.
+///
+/// # Errors
+/// When the manifest declares `name` on a node that is known: nodes would refuse it.
+pub(super) fn check_undeclared(name: &ComponentName, views: &Views) -> Result<(), Failure> {
+    if is_declared(name, views) {
+        return Err(Failure::new(format!("the manifest declares `{name}`; nothing was sent")).hint(DECLARED_HINT));
+    }
+    Ok(())
 }
 
 /// Signs `payload` with a sequence above `highest`.

@@ -2,25 +2,24 @@
 
 use super::tell;
 use crate::exit::Failure;
-use crate::output::{Terminal, Tone, clean};
-use crate::rollout::{Progress, Rollout, Step, Until, Verdict, Wanted, may_have};
+use crate::output::{Shown, Terminal, Tone, clean};
+use crate::rollout::{HandOver, Rollout, Step, Until, Verdict};
 use crate::session::{Event, Session, WatchId};
 use shared::{Artifact, NodeId, Receipt, WatchReply, WatchRequest};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-/// A node that does not have all of it yet is asked again after this: it tells nobody when it has, unless the push is for
-/// it, too.
+/// A node that does not have everything yet is asked again after this: it tells nobody when it has, unless it is for it, too.
 const ASK_PAUSE: Duration = Duration::from_millis(250);
 
 /// The entry node is gone, and no other is connected: for how long the others that it told of are looked for. They have
 /// to notice, too, when the network is to blame.
 const SEEK_TIMEOUT: Duration = Duration::from_secs(15);
 
-/// How a push ended.
-pub(super) struct Ended {
-    pub(super) rollout: Rollout,
+/// How it ended.
+pub(super) struct Ended<A: Shown> {
+    pub(super) rollout: Rollout<A>,
     pub(super) verdict: Verdict,
     /// Nodes that had no owner and accepted it.
     pub(super) claimed: Vec<NodeId>,
@@ -28,13 +27,13 @@ pub(super) struct Ended {
     pub(super) entries: Vec<NodeId>,
 }
 
-pub(super) struct Drive<'a, 'w> {
+pub(super) struct Drive<'a, 'w, A: Shown> {
     session: &'a mut Session,
     terminal: &'a mut Terminal<'w>,
     told: tell::Told,
-    rollout: Rollout,
-    /// What this end offers with it; none where the nodes have what they need.
-    artifact: Option<Artifact>,
+    rollout: Rollout<A>,
+    /// What this end offers with it, or what nodes have to have for it; none where they have what they need.
+    artifacts: Vec<Artifact>,
     sealed: Arc<[u8]>,
     begun: Instant,
     deadline: Instant,
@@ -49,32 +48,34 @@ pub(super) struct Drive<'a, 'w> {
     refusals: Vec<(NodeId, String)>,
     /// The code of the last refusal, on which the next step depends.
     last_refusal: Option<String>,
-    /// Agents that have the whole artifact, as far as they did not say so by a report.
+    /// Agents that have everything, as far as they did not say so by a report.
     holders: BTreeSet<NodeId>,
-    /// A node that is being asked whether it has it.
-    asking: Option<NodeId>,
+    /// Whether a node is being asked what it has of it.
+    asking: bool,
+    /// Which one was asked last, and what it was not seen to have.
+    lacks: Option<(NodeId, Vec<Artifact>)>,
     /// When it is asked again.
     ask_at: Option<Instant>,
     /// Nobody is connected: until when others are looked for.
     seeking: Option<Instant>,
 }
 
-impl<'a, 'w> Drive<'a, 'w> {
+impl<'a, 'w, A: Shown> Drive<'a, 'w, A> {
     pub(super) fn new(
         session: &'a mut Session,
         terminal: &'a mut Terminal<'w>,
-        rollout: Rollout,
-        artifact: Option<Artifact>,
+        rollout: Rollout<A>,
+        artifacts: Vec<Artifact>,
         sealed: Vec<u8>,
         deadline: Instant,
         begun: Instant,
-    ) -> Drive<'a, 'w> {
+    ) -> Drive<'a, 'w, A> {
         Drive {
             session,
             terminal,
             told: tell::Told::default(),
             rollout,
-            artifact,
+            artifacts,
             sealed: sealed.into(),
             begun,
             deadline,
@@ -86,7 +87,8 @@ impl<'a, 'w> Drive<'a, 'w> {
             refusals: Vec::new(),
             last_refusal: None,
             holders: BTreeSet::new(),
-            asking: None,
+            asking: false,
+            lacks: None,
             ask_at: None,
             seeking: None,
         }
@@ -97,7 +99,11 @@ impl<'a, 'w> Drive<'a, 'w> {
     ///
     /// # Errors
     /// When every node that was asked refuses, when the file has changed, when the network ends.
-    pub(super) async fn run(mut self, watching: &[(WatchId, NodeId)], unclaimed: &[NodeId]) -> Result<Ended, Failure> {
+    pub(super) async fn run(
+        mut self,
+        watching: &[(WatchId, NodeId)],
+        unclaimed: &[NodeId],
+    ) -> Result<Ended<A>, Failure> {
         self.unclaimed.extend(unclaimed);
         self.watches.extend(watching.iter().copied());
         for node in watching.iter().map(|(_, member)| member).chain(unclaimed) {
@@ -126,17 +132,17 @@ impl<'a, 'w> Drive<'a, 'w> {
     }
 
     fn step(&mut self, now: Instant) -> Step {
-        let has_bytes = self.artifact.is_none() || !self.holders.is_empty() || self.rollout.is_past_fetching();
+        let has_bytes = self.artifacts.is_empty() || !self.holders.is_empty() || self.rollout.is_past_fetching();
         let held = !self.accepted.is_empty() && has_bytes;
         let replicated = self.rollout.is_replicated(&self.holders);
-        let step = self.rollout.step(Progress { held, replicated, timed_out: now >= self.deadline });
+        let step = self.rollout.step(HandOver { held, replicated, timed_out: now >= self.deadline });
         match step {
             Step::Wait(_) if self.seeking.is_some_and(|seeking| seeking <= now) => Step::Done(Verdict::CutOff),
             step => step,
         }
     }
 
-    fn ended(self, verdict: Verdict) -> Ended {
+    fn ended(self, verdict: Verdict) -> Ended<A> {
         let claimed = self.unclaimed.intersection(&self.accepted).copied().collect();
         let entries = self.watches.values().copied().collect();
         Ended { rollout: self.rollout, verdict, claimed, entries }
@@ -153,18 +159,19 @@ impl<'a, 'w> Drive<'a, 'w> {
                     self.reported(&report, view.alive);
                 }
             }
-            Event::Watched { .. } | Event::Pulled { .. } => {}
+            Event::Watched { .. } | Event::Pulled { .. } | Event::Indexed { .. } | Event::Fetched { .. } => {}
             Event::WatchEnded { watch, fault } => self.unwatched(watch, fault),
-            Event::Holds { complete } => {
-                let asked = self.asking.take();
-                self.holders.extend(asked.filter(|_| complete));
+            Event::Lacks { node, artifacts } => {
+                self.asking = false;
+                self.holders.extend(artifacts.is_empty().then_some(node));
+                self.lacks = Some((node, artifacts));
                 self.ask_at = self.holders.is_empty().then(|| Instant::now() + ASK_PAUSE);
             }
             // Sent is not arrived: what is in buffers when we leave is lost.
             Event::AllServed => self.ask_who_holds(),
             Event::FileChanged => {
-                return Err(Failure::new("the file was changed while it was being pushed")
-                    .hint("push it again: nodes refuse bytes that differ from what was signed"));
+                return Err(Failure::new("a file was changed while it was being sent")
+                    .hint("do it again: nodes refuse bytes that differ from what was signed"));
             }
             Event::Stopped => return Err(Failure::new("the network has ended")),
         }
@@ -186,20 +193,13 @@ impl<'a, 'w> Drive<'a, 'w> {
 
     fn reported(&mut self, report: &shared::NodeReport, alive: bool) {
         let is_target = self.rollout.targets().contains_key(&report.node);
-        if !is_target && !self.is_meant(report) {
+        if !is_target && !self.rollout.goal().is_meant(report) {
             return;
         }
         if self.rollout.observe(self.begun.elapsed(), report, alive) {
             self.show(&[report.node]);
         }
         self.ask_who_holds();
-    }
-
-    /// A node that was not known before counts when it says itself that it is to run this push, or has what is to be removed.
-    fn is_meant(&self, report: &shared::NodeReport) -> bool {
-        let goal = self.rollout.goal();
-        goal.wanted == Wanted::Gone && may_have(report, &goal.name)
-            || report.components.iter().any(|component| component.intent == goal.intent)
     }
 
     fn answered(&mut self, node: NodeId, receipt: Result<Receipt, String>) -> Result<(), Failure> {
@@ -291,24 +291,27 @@ impl<'a, 'w> Drive<'a, 'w> {
         self.session.hand_over(node, Arc::clone(&self.sealed));
     }
 
-    /// Where the end hangs on an agent having everything, a node that accepted the push is asked: it may have had the
-    /// artifact all along, or have it from another node.
+    /// Where the end hangs on an agent having everything, a node that accepted it is asked: it may have had it all along, or
+    /// have it from another node.
     fn ask_who_holds(&mut self) {
-        let Some(artifact) = self.artifact else { return };
+        if self.artifacts.is_empty() || self.asking || !self.holders.is_empty() {
+            return;
+        }
+        let goal = self.rollout.goal();
         let nobody_live = self.rollout.targets().values().all(|target| !target.is_alive());
-        let matters = self.rollout.goal().until != Until::Running || nobody_live;
-        if !self.holders.is_empty() || self.asking.is_some() || !matters {
+        if goal.until() == Until::Running && !goal.must_be_held() && !nobody_live {
             return;
         }
         let is_member = |node: &&NodeId| self.session.peers().get(node).is_some_and(|peer| peer.admitted);
         if let Some(node) = self.accepted.iter().find(is_member).copied() {
-            self.asking = Some(node);
-            self.session.ask_for(node, artifact);
+            // What it was seen to have is not asked for again.
+            let lacks = self.lacks.take().filter(|(asked, _)| *asked == node).map(|(_, lacks)| lacks);
+            self.asking = true;
+            self.session.ask_for(node, lacks.unwrap_or_else(|| self.artifacts.clone()));
         }
     }
 
     fn show(&mut self, changed: &[NodeId]) {
-        let size = self.artifact.map_or(0, |artifact| artifact.size);
-        tell::progress(self.terminal, &mut self.told, &self.rollout, size, changed);
+        tell::progress(self.terminal, &mut self.told, &self.rollout, changed);
     }
 }

@@ -1,13 +1,15 @@
 //! `realm inspect COMPONENT`: what is wanted, under which limits, how it stands on each node, and how its runs ended.
 
 use super::Context;
+use super::change::is_declared;
 use super::connect::{Connected, Views, connect_to_members, converse, survey};
-use super::steer::newest;
+use super::held::newest;
+use super::manifest::{Current, current, document};
 use crate::cli::InspectArgs;
 use crate::exit::{Exit, Failure};
-use crate::output::{InspectObject, Tone, clean, inspect_text};
+use crate::output::{InspectObject, Inspected, Tone, clean, inspect_text};
 use crate::session::{Event, Session, WatchId};
-use shared::{ComponentName, IntentKey, NodeId, NodeReport, NodeRuns, WatchReply, WatchRequest};
+use shared::{ComponentName, IntentKey, Manifest, NodeId, NodeReport, NodeRuns, OwnerKey, WatchReply, WatchRequest};
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
 
@@ -16,27 +18,40 @@ const RUNS_TIMEOUT: Duration = Duration::from_secs(30);
 
 pub(super) fn run(args: &InspectArgs, mut context: Context<'_, '_>) -> Result<Exit, Failure> {
     let name = &args.component;
-    let (object, problems) = converse(async |executor| {
-        let Connected { key, mut session, reached } = connect_to_members(&mut context, executor).await?;
-        let held = newest(&mut session, &reached.members, &key, IntentKey::Component(name.clone())).await?;
-        let Some(held) = held else {
-            return Err(
-                Failure::new(format!("nothing is known by the name `{name}`")).hint("`realm ps` lists what there is")
-            );
-        };
-        let survey = survey(&mut session, &reached.members, false).await?;
-        survey.warn_of_silent(context.terminal);
-        let entries: Vec<NodeId> = survey.watches.iter().map(|(_, entry)| *entry).collect();
-        let views = survey.views;
-        let (runs, mut problems) = collect(&mut session, &entries, name).await;
-        for node in silent(&views, name, &runs) {
-            problems.entry(node).or_insert_with(|| "it says nothing of them".into());
-        }
-        match InspectObject::of(&held, &views, &runs) {
-            Some(object) => Ok((object, problems)),
-            None => Err(Failure::new(format!("`{name}` was removed")).hint("`realm push` brings it back")),
-        }
-    })?;
+    let (object, problems) =
+        converse(async |executor| {
+            let Connected { key, mut session, reached } = connect_to_members(&mut context, executor).await?;
+            let held = newest(&mut session, &reached.members, &key, IntentKey::Component(name.clone())).await?;
+            let survey = survey(&mut session, &reached.members, false).await?;
+            survey.warn_of_silent(context.terminal);
+            // Where both name it, the manifest counts.
+            let declared = if held.is_none() || is_declared(name, &survey.views) {
+                declared(&mut session, &reached.members, &key).await?
+            } else {
+                None
+            };
+            let entries: Vec<NodeId> = survey.watches.iter().map(|(_, entry)| *entry).collect();
+            let views = survey.views;
+            let (runs, mut problems) = collect(&mut session, &entries, name).await;
+            for node in silent(&views, name, &runs) {
+                problems.entry(node).or_insert_with(|| "it says nothing of them".into());
+            }
+            let declared = declared.as_ref().and_then(|(current, manifest)| {
+                let declared = manifest.components().get(name)?;
+                Some((Inspected::declared(current.apply.version, declared), &current.held))
+            });
+            match (declared, &held) {
+                (Some((inspected, apply)), _) => {
+                    Ok((InspectObject::of(&inspected, &apply.opened, &views, &runs), problems))
+                }
+                (None, Some(held)) => match Inspected::pushed(&held.opened) {
+                    Some(inspected) => Ok((InspectObject::of(&inspected, &held.opened, &views, &runs), problems)),
+                    None => Err(Failure::new(format!("`{name}` was removed")).hint("`realm push` brings it back")),
+                },
+                (None, None) => Err(Failure::new(format!("nothing is known by the name `{name}`"))
+                    .hint("`realm ps` lists what there is")),
+            }
+        })?;
     if args.json {
         let text = serde_json::to_string(&object).map_err(|error| Failure::new(error.to_string()))?;
         context.terminal.data(&text);
@@ -47,6 +62,17 @@ pub(super) fn run(args: &InspectArgs, mut context: Context<'_, '_>) -> Result<Ex
         context.terminal.say(Tone::Warning, &format!("no runs from {}: {}", node.short(), clean(&reason)));
     }
     Ok(Exit::Done)
+}
+
+/// The manifest that is held.
+async fn declared(
+    session: &mut Session,
+    members: &[NodeId],
+    key: &OwnerKey,
+) -> Result<Option<(Current, Manifest)>, Failure> {
+    let Some(current) = current(session, members, key).await? else { return Ok(None) };
+    let manifest = document(session, members, current.apply.manifest).await?;
+    Ok(Some((current, manifest)))
 }
 
 /// Live nodes that have the component by their own word, and told of no runs.

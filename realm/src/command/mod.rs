@@ -5,9 +5,11 @@ mod completions;
 mod configure;
 mod connect;
 mod drive;
+mod held;
 mod inspect;
 mod key;
 mod logs;
+mod manifest;
 mod ps;
 mod push;
 mod status;
@@ -40,6 +42,11 @@ pub(crate) fn run(arguments: Arguments, settings: &Settings, terminal: &mut Term
         Verb::Ps(args) => ps::run(&args, context),
         Verb::Inspect(args) => inspect::run(&args, context),
         Verb::Push(args) => push::run(&args, context),
+        Verb::Plan(args) => manifest::plan(&args, context),
+        Verb::Apply(args) => manifest::apply(&args, context),
+        Verb::Rollback(args) => manifest::rollback(&args, context),
+        Verb::History(args) => manifest::history(&args, context),
+        Verb::Export(args) => manifest::export(&args, context),
         Verb::Stop(args) => steer::run(Steer::Stop, &args.into(), context),
         Verb::Start(args) => steer::run(Steer::Start, &args.into(), context),
         Verb::Restart(args) => steer::run(Steer::Restart, &args.into(), context),

@@ -4,7 +4,9 @@ use super::Context;
 use super::connect::{Connected, connect, converse, survey};
 use crate::cli::StatusArgs;
 use crate::exit::{Exit, Failure};
-use crate::output::{NodeObject, STATUS_HEADS, StatusObject, Tone, UnclaimedObject, counted, status_rows, table};
+use crate::output::{
+    NodeObject, STATUS_HEADS, StatusObject, Tone, UnclaimedObject, behind, counted, status_rows, table,
+};
 
 pub(super) fn run(args: &StatusArgs, mut context: Context<'_, '_>) -> Result<Exit, Failure> {
     let status = converse(async |executor| {
@@ -34,6 +36,9 @@ pub(super) fn run(args: &StatusArgs, mut context: Context<'_, '_>) -> Result<Exi
         return Ok(Exit::Done);
     }
     context.terminal.data(&table(&STATUS_HEADS, &status_rows(&status.nodes, &status.unclaimed)));
+    for line in status.nodes.iter().filter_map(behind) {
+        context.terminal.say(Tone::Warning, &line);
+    }
     if !status.unclaimed.is_empty() {
         let nodes = counted(status.unclaimed.len(), "node");
         context.terminal.say(

@@ -2,23 +2,21 @@
 //! bytes for that, and whoever is away gets it when it is back.
 
 use super::Context;
-use super::change::{Sealed, highest_seq, members, seal};
+use super::change::{Sealed, check_undeclared, highest_seq, members, seal};
 use super::connect::{Connected, Views, connect_to_members, converse, survey};
 use super::drive::Drive;
+use super::held::newest;
 use super::tell;
 use crate::cli::{Steer, SteerArgs};
 use crate::exit::{Exit, Failure};
 use crate::output::{PushNodeObject, PushObject, Tone};
 use crate::rollout::{Goal, Known, Result as Stand, Rollout, Until, Verdict, Wanted};
-use crate::session::{Event, Session};
+use crate::session::Session;
 use shared::{
-    Artifact, Body, ComponentName, ComponentReport, IntentKey, NodeFacts, NodeId, Opened, OwnerKey, Payload, Phase,
-    Push, Remove, Trust, Verb, open,
+    Artifact, Body, ComponentName, ComponentReport, IntentKey, NodeFacts, Opened, OwnerKey, Payload, Phase, Push,
+    Remove, Verb,
 };
 use std::time::{Duration, Instant};
-
-/// Within this time an entry node says what it holds: it has it in memory.
-const PULL_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// Nobody is there whom it is for, says the entry node: for how long it is listened to whether somebody is. One that was
 /// just started has heard of the others within a second or two.
@@ -30,7 +28,8 @@ pub(super) fn run(steer: Steer, args: &SteerArgs, mut context: Context<'_, '_>) 
         let Connected { key, mut session, reached, .. } = connect_to_members(&mut context, executor).await?;
         let held = newest(&mut session, &reached.members, &key, IntentKey::Component(args.name.clone())).await?;
         let mut survey = survey(&mut session, &reached.members, true).await?;
-        let held = held.ok_or_else(|| {
+        check_undeclared(&args.name, &survey.views)?;
+        let held = held.map(|held| held.opened).ok_or_else(|| {
             Failure::new(format!("nothing is known by the name `{}`", args.name)).hint("`realm ps` lists what there is")
         })?;
         if matches!(held.body().payload, Payload::Push(_)) {
@@ -52,6 +51,7 @@ pub(super) fn run(steer: Steer, args: &SteerArgs, mut context: Context<'_, '_>) 
         tell::targets(context.terminal, &change.targets);
         let goal = Goal {
             name: args.name.clone(),
+            size: 0,
             intent: signed.intent,
             wanted: wanted(steer),
             require_all: args.require_all,
@@ -60,7 +60,7 @@ pub(super) fn run(steer: Steer, args: &SteerArgs, mut context: Context<'_, '_>) 
         let targets = change.targets.iter().map(|known| (known.node, known.tags.clone(), known.alive));
         let rollout = Rollout::new(goal, targets);
         let deadline = begun + args.timeout.0;
-        let drive = Drive::new(&mut session, context.terminal, rollout, None, signed.bytes, deadline, begun);
+        let drive = Drive::new(&mut session, context.terminal, rollout, Vec::new(), signed.bytes, deadline, begun);
         let ended = drive.run(&survey.watches, &[]).await?;
         let signed = tell::Signed { artifact: change.artifact(), seq: signed.seq, stops: Vec::new(), json: args.json };
         tell::ended(&mut session, context.terminal, &ended, &signed).await
@@ -203,45 +203,11 @@ fn stands(held: &Opened, views: &Views, known: &Known, is_good: impl Fn(&Compone
     view.is_some_and(|(report, _)| report.components.iter().any(|it| it.intent == held.id() && is_good(it)))
 }
 
-/// The newest intent that any of `members` holds under `key`, as the owner signed it.
-///
-/// # Errors
-/// When none of them answers.
-pub(super) async fn newest(
-    session: &mut Session,
-    members: &[NodeId],
-    owner: &OwnerKey,
-    key: IntentKey,
-) -> Result<Option<Opened>, Failure> {
-    members.iter().for_each(|node| session.pull(*node, vec![key.clone()]));
-    let until = Instant::now() + PULL_TIMEOUT;
-    let (mut newest, mut faults, mut answers): (Option<Opened>, Vec<String>, usize) = (None, Vec::new(), 0);
-    while answers + faults.len() < members.len() {
-        match session.next(Some(until)).await {
-            None => break,
-            Some(Event::Stopped) => return Err(Failure::new("the network has ended")),
-            Some(Event::Pulled { node, result: Err(why) }) => faults.push(format!("\n  {node}: {why}")),
-            Some(Event::Pulled { result: Ok(intents), .. }) => {
-                answers += 1;
-                // What the owner did not sign does not count, nor what was not asked for.
-                let opened = intents.iter().filter_map(|bytes| open(bytes, &Trust::Owner(owner.id())).ok());
-                newest = opened.filter(|it| it.key() == key).chain(newest).max_by_key(Opened::rank);
-            }
-            Some(_) => {}
-        }
-    }
-    if answers == 0 {
-        return Err(Failure::new(format!("no node says what it holds:{}", faults.concat()))
-            .hint("name another node with `--via ADDR`"));
-    }
-    Ok(newest)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::rollout::tests::{component, report};
-    use shared::{Audience, ComponentSpec, Digest, Limits, RealmId, Replicas, Restart, seal};
+    use shared::{Audience, ComponentSpec, Digest, Limits, RealmId, Replicas, Restart, Trust, open, seal};
 
     fn args() -> SteerArgs {
         SteerArgs {

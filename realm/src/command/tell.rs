@@ -1,16 +1,16 @@
-//! What is said while a change of a component goes its way.
+//! What is said while a change goes its way, and of a change of one component when it is over.
 
 use super::drive::Ended;
 use super::logs::collect;
 use crate::exit::{Exit, Failure};
 use crate::output::{
-    PUSH_HEADS, PushNodeObject, PushObject, Terminal, Tone, counted, failure_hint, listed, outcome_rows, state_text,
-    table, text_line, verdict_text, why,
+    PUSH_HEADS, PushNodeObject, PushObject, Shown, Terminal, Tone, counted, failure_hint, listed, outcome_rows, table,
+    text_line, verdict_text, why,
 };
-use crate::rollout::{Known, Matched, Result as NodeResult, Rollout, State, Verdict};
+use crate::rollout::{Goal, Known, Matched, Result as NodeResult, Rollout, Verdict};
 use crate::session::Session;
 use shared::{Artifact, ComponentName, LogQuery, NodeId, WatchRequest};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 /// The lines of output that are shown of each node that failed.
@@ -21,6 +21,9 @@ const MAX_FAILURES_SHOWN: usize = 3;
 
 /// What the operator waits for these lines at the most; the failure itself is known already.
 const FAILURE_LOGS_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// What to do about a component that the manifest declares.
+pub(super) const DECLARED_HINT: &str = "change it in the manifest, and `realm apply` that";
 
 /// What was signed, for the report at the end.
 pub(super) struct Signed {
@@ -37,6 +40,8 @@ pub(super) fn after_refusal(code: Option<&str>) -> &'static str {
         Some("from-the-future" | "stale") => "is the clock of this machine right, and that of the node?",
         Some("storage") => "put that right on the node, or push through another one with `--via ADDR`",
         Some("full") => "`realm rm NAME` frees a name",
+        Some("declared") => DECLARED_HINT,
+        Some("version") => "somebody applied another manifest meanwhile: `realm plan` compares with that one",
         _ => "`realm key show` prints your key; `realm status` shows whether the nodes are of your realm",
     }
 }
@@ -75,27 +80,40 @@ pub(super) fn matched(terminal: &mut Terminal<'_>, name: &ComponentName, matched
 pub(super) struct Told(BTreeMap<NodeId, String>);
 
 /// Shows where the nodes stand: all of them in place, or `changed` in a line of its own.
-pub(super) fn progress(terminal: &mut Terminal<'_>, told: &mut Told, rollout: &Rollout, size: u64, changed: &[NodeId]) {
+pub(super) fn progress<A: Shown>(
+    terminal: &mut Terminal<'_>,
+    told: &mut Told,
+    rollout: &Rollout<A>,
+    changed: &[NodeId],
+) {
+    let goal = rollout.goal();
     if terminal.is_live() {
-        let lines = rollout.targets().iter().map(|(node, target)| state_text(node, target, size));
+        let lines = rollout.targets().iter().map(|(node, target)| goal.line(node, target));
         terminal.show(lines.collect());
         return;
     }
     for node in changed {
         let Some(target) = rollout.targets().get(node) else { continue };
-        let (tone, text) = state_text(node, target, size);
-        let news = match target.state() {
-            // Each quarter of a large artifact, not each report of it.
-            State::Moving { phase, fetched: Some(fetched), .. } => {
-                let reason = target.last().and_then(|last| last.reason.as_deref()).unwrap_or_default();
-                format!("{phase} {} {reason}", fetched * 4 / size.max(1))
-            }
-            _ => text.clone(),
-        };
+        let news = goal.news(node, target);
         if told.0.get(node) != Some(&news) {
             told.0.insert(*node, news);
+            let (tone, text) = goal.line(node, target);
             terminal.say(tone, text.trim_start());
         }
+    }
+}
+
+/// Where to look when it is over and not all is well.
+pub(super) fn next_step(terminal: &mut Terminal<'_>, verdict: Verdict, after_failure: impl FnOnce() -> String) {
+    match verdict {
+        Verdict::Failed | Verdict::RolledBack | Verdict::Part => {
+            terminal.say(Tone::Plain, &format!("hint: {}", after_failure()))
+        }
+        Verdict::TimedOut | Verdict::CutOff => {
+            terminal
+                .say(Tone::Plain, "hint: what was accepted goes on without you; `realm status` shows how far it is");
+        }
+        Verdict::Good | Verdict::NoneLive | Verdict::Detached => {}
     }
 }
 
@@ -103,12 +121,15 @@ pub(super) fn progress(terminal: &mut Terminal<'_>, told: &mut Told, rollout: &R
 pub(super) async fn ended(
     session: &mut Session,
     terminal: &mut Terminal<'_>,
-    ended: &Ended,
+    ended: &Ended<Goal>,
     signed: &Signed,
 ) -> Result<Exit, Failure> {
     let Ended { rollout, verdict, .. } = ended;
     terminal.end_live();
-    failures(session, terminal, ended).await;
+    let name = &rollout.goal().name;
+    let targets = rollout.targets().iter().filter(|(_, target)| target.result() == NodeResult::Failed);
+    let failed: Vec<_> = targets.map(|(node, target)| (*node, name.clone(), why(target))).collect();
+    failures(session, terminal, &ended.entries, &failed).await;
     if signed.json {
         let object = object(session, ended, signed);
         terminal.data(&serde_json::to_string(&object).map_err(|error| Failure::new(error.to_string()))?);
@@ -117,41 +138,38 @@ pub(super) async fn ended(
     }
     let (tone, text) = verdict_text(rollout, *verdict);
     terminal.say(tone, &text);
-    match verdict {
-        Verdict::Failed | Verdict::Part => terminal.say(Tone::Plain, &format!("hint: {}", failure_hint(rollout))),
-        Verdict::TimedOut | Verdict::CutOff => {
-            terminal
-                .say(Tone::Plain, "hint: what was accepted goes on without you; `realm status` shows how far it is");
-        }
-        Verdict::Good | Verdict::NoneLive | Verdict::Detached => {}
-    }
+    next_step(terminal, *verdict, || failure_hint(rollout));
     Ok(verdict.exit())
 }
 
-async fn failures(session: &mut Session, terminal: &mut Terminal<'_>, ended: &Ended) {
-    let failed: Vec<_> =
-        ended.rollout.targets().iter().filter(|(_, target)| target.result() == NodeResult::Failed).collect();
-    if failed.is_empty() {
-        return;
+/// Says of each failure on which node it was, why, and what was printed last.
+pub(super) async fn failures(
+    session: &mut Session,
+    terminal: &mut Terminal<'_>,
+    entries: &[NodeId],
+    failed: &[(NodeId, ComponentName, String)],
+) {
+    let shown = &failed[..failed.len().min(MAX_FAILURES_SHOWN)];
+    let names: BTreeSet<&ComponentName> = shown.iter().map(|(_, name, _)| name).collect();
+    let mut lines = Vec::new();
+    for name in names {
+        let query = LogQuery { component: Some(name.clone()), tail: FAILURE_LINES, ..LogQuery::default() };
+        lines.extend(collect(session, entries, &WatchRequest::Logs(query), FAILURE_LOGS_TIMEOUT).await.lines);
     }
-    let name = &ended.rollout.goal().name;
-    let query = LogQuery { component: Some(name.clone()), tail: FAILURE_LINES, ..LogQuery::default() };
-    let request = WatchRequest::Logs(query);
-    let lines = collect(session, &ended.entries, &request, FAILURE_LOGS_TIMEOUT).await.lines;
-    for (node, target) in failed.iter().take(MAX_FAILURES_SHOWN) {
-        terminal.say(Tone::Bad, &format!("`{name}` failed on {node}: {}", why(target)));
-        let of_node: Vec<_> = lines.iter().filter(|line| line.node == **node).collect();
-        let skipped = of_node.len().saturating_sub(FAILURE_LINES as usize);
-        for line in of_node.into_iter().skip(skipped) {
+    for (node, name, why) in shown {
+        terminal.say(Tone::Bad, &format!("`{name}` failed on {node}: {why}"));
+        let own: Vec<_> = lines.iter().filter(|line| line.node == *node && line.component == *name).collect();
+        let skipped = own.len().saturating_sub(FAILURE_LINES as usize);
+        for line in own.into_iter().skip(skipped) {
             terminal.say(Tone::Faint, &format!("  {}", text_line(line)));
         }
     }
-    if failed.len() > MAX_FAILURES_SHOWN {
-        terminal.say(Tone::Bad, &format!("and on {} more", failed.len() - MAX_FAILURES_SHOWN));
+    if failed.len() > shown.len() {
+        terminal.say(Tone::Bad, &format!("and on {} more", failed.len() - shown.len()));
     }
 }
 
-fn object(session: &Session, ended: &Ended, signed: &Signed) -> PushObject {
+fn object(session: &Session, ended: &Ended<Goal>, signed: &Signed) -> PushObject {
     let goal = ended.rollout.goal();
     let nodes = ended.rollout.targets().iter().map(|(node, target)| PushNodeObject {
         peer: *node,

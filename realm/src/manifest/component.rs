@@ -5,10 +5,10 @@ use super::keys::{COMPONENT, NO_DEFAULT, TOP, current, nearest};
 use super::source::Source;
 use super::syntax::{Value, in_order};
 use super::value::Values;
-use super::{Component, Places, Strategy};
+use super::{Component, Places};
 use shared::{
     Audience, ComponentName, DeadlineMs, Digest, EpochMs, Fuel, Limits, LogMaxKb, Mebibytes, NodeId, Replicas, Restart,
-    Tag, check_inputs,
+    Tag, Takeover, check_inputs,
 };
 use std::path::Path;
 use toml::de::DeTable;
@@ -35,7 +35,7 @@ pub(super) struct Keys {
     env: Option<Vec<(String, String)>>,
     /// Where the later one of `args` and `env` is.
     inputs_at: Option<usize>,
-    strategy: Option<Strategy>,
+    strategy: Option<Takeover>,
 }
 
 /// A table that is read, and what it is read with.

@@ -22,7 +22,7 @@ pub use fault::{Fault, Faults, MAX_SHOWN_FAULTS, Place};
 pub use source::{MAX_SOURCE_BYTES, Source};
 
 use crate::exit::Failure;
-use shared::{Audience, ComponentName, Digest, Limits, Replicas, Restart, Rollout};
+use shared::{Audience, ComponentName, Digest, Limits, Replicas, Restart, Rollout, Takeover};
 use std::fs::File;
 use std::io::Read;
 use std::path::Path;
@@ -30,9 +30,6 @@ use std::path::Path;
 /// The largest file that is read. A component with every key has a few hundred bytes, so that a thousand of them have
 /// room; what is larger is not a file that a person keeps.
 pub const MAX_MANIFEST_BYTES: usize = 1024 * 1024;
-
-/// The most components of one manifest: each is compared, reported and shown by every node.
-pub const MAX_MANIFEST_COMPONENTS: usize = 1000;
 
 /// What an operator wants to run.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -69,20 +66,9 @@ pub struct Component {
     /// The nodes that it is for; without a platform.
     pub audience: Audience,
     /// How one version gives way to the next.
-    pub strategy: Strategy,
+    pub strategy: Takeover,
     /// Where in the file it is.
     pub places: Places,
-}
-
-/// How one version of a component gives way to the next.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Strategy {
-    /// The new one is started and seen healthy, then the old one is stopped.
-    #[default]
-    StartFirst,
-    /// The old one is stopped first: for those that cannot overlap.
-    StopFirst,
 }
 
 /// Where a component stands in its file; all zero when it is from no file.

@@ -5,8 +5,8 @@ use super::fault::{Faults, Found, Lines, excerpt};
 use super::keys::{COMPONENT, TOP, current};
 use super::syntax::{Tree, Value, in_order, mended, tree};
 use super::value::Values;
-use super::{Component, MAX_MANIFEST_BYTES, MAX_MANIFEST_COMPONENTS, Manifest, Reading};
-use shared::{MAX_NOTE_BYTES, Rollout};
+use super::{Component, MAX_MANIFEST_BYTES, Manifest, Reading};
+use shared::{MAX_MANIFEST_COMPONENTS, MAX_NOTE_BYTES, Rollout};
 use std::path::Path;
 
 const SUCH_COMPONENTS: &str = "such as `[components.NAME]`";

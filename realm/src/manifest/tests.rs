@@ -65,7 +65,7 @@ fn every_key() {
         args: vec!["-v".into(), "a b".into()],
         env: vec![("PLACE".into(), "here".into()), ("a.b".into(), String::new())],
         audience: Audience { peers: vec![peer], tags: tags(&["dev", "arm"]), platform: None },
-        strategy: Strategy::StopFirst,
+        strategy: Takeover::StopFirst,
         places: Places {
             name: Place { line: 3, column: 13 },
             source: Place { line: 4, column: 10 },
@@ -83,7 +83,7 @@ fn what_is_left_out_has_its_default() {
     let manifest = read_well(&web(""));
     let [web] = &manifest.components[..] else { panic!("{manifest:?}") };
     assert_eq!((web.limits, web.replicas, web.restart), Default::default());
-    assert_eq!((&web.audience, web.strategy, web.start), (&Audience::default(), Strategy::StartFirst, true));
+    assert_eq!((&web.audience, web.strategy, web.start), (&Audience::default(), Takeover::StartFirst, true));
     assert!(manifest.note.is_empty() && web.sha256.is_none() && web.args.is_empty() && web.env.is_empty());
     assert_eq!(web.places.sha256, web.places.name);
 }
@@ -185,7 +185,7 @@ fn the_page_has_every_key_in_this_order_and_every_range() {
     for figure in [
         shared::MAX_NOTE_BYTES,
         MAX_MANIFEST_BYTES,
-        MAX_MANIFEST_COMPONENTS,
+        shared::MAX_MANIFEST_COMPONENTS,
         MAX_SHOWN_FAULTS,
         MAX_SOURCE_BYTES,
         shared::MAX_TEXT_BYTES,

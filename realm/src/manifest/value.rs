@@ -1,9 +1,8 @@
 //! Values of a manifest as the types of `shared`, whose checks these are: each gives the value, or finds what is wrong.
 
-use super::Strategy;
 use super::fault::{Found, excerpt};
 use super::syntax::{Value, in_order, is_placeholder, kind};
-use shared::{Audience, Digest, LimitError, NodeId, Restart, Tag, check_inputs};
+use shared::{Audience, Digest, LimitError, NodeId, Restart, Tag, Takeover, check_inputs};
 use std::fmt::Display;
 use std::str::FromStr;
 use toml::de::{DeTable, DeValue};
@@ -89,10 +88,10 @@ impl Values {
         self.checked(value.span().start, text.parse())
     }
 
-    pub(super) fn strategy(&mut self, key: &str, value: &Value<'_>) -> Option<Strategy> {
+    pub(super) fn strategy(&mut self, key: &str, value: &Value<'_>) -> Option<Takeover> {
         let strategy = match self.text(key, value)? {
-            "start-first" => Ok(Strategy::StartFirst),
-            "stop-first" => Ok(Strategy::StopFirst),
+            "start-first" => Ok(Takeover::StartFirst),
+            "stop-first" => Ok(Takeover::StopFirst),
             other => Err(format!("strategy is `{}`; expected `start-first` or `stop-first`", excerpt(other))),
         };
         self.checked(value.span().start, strategy)

@@ -1,7 +1,7 @@
 //! A manifest as text that reads as the same one.
 
-use super::{Component, Manifest, Strategy};
-use shared::{Limits, Replicas, Restart, Rollout};
+use super::{Component, Manifest};
+use shared::{Limits, Replicas, Restart, Rollout, Takeover};
 use std::fmt::Display;
 use std::path::Path;
 
@@ -60,10 +60,10 @@ fn write_component(text: &mut String, component: &Component, dir: &Path) {
     some(text, "args", array(&component.args));
     some(text, "env", env(&component.env));
     let strategy = match component.strategy {
-        Strategy::StartFirst => "start-first",
-        Strategy::StopFirst => "stop-first",
+        Takeover::StartFirst => "start-first",
+        Takeover::StopFirst => "stop-first",
     };
-    some(text, "strategy", (component.strategy != Strategy::default()).then(|| string(strategy)));
+    some(text, "strategy", (component.strategy != Takeover::default()).then(|| string(strategy)));
 }
 
 fn line(text: &mut String, key: &str, value: impl Display) {

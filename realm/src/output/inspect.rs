@@ -7,8 +7,8 @@ use super::{clean, table};
 use serde::Serialize;
 use shared::time::utc_millis;
 use shared::{
-    Audience, ComponentSpec, EndedRun, IntentId, LiveRun, NodeId, NodeReport, NodeRuns, Opened, Outcome, Payload, Push,
-    RealmId, Restart, RunUsage, Tag, Verb,
+    Audience, ComponentSpec, Declaration, EndedRun, IntentId, LiveRun, NodeId, NodeReport, NodeRuns, Opened, Outcome,
+    Payload, Push, RealmId, Restart, RunUsage, Tag, Verb,
 };
 use std::cmp::Reverse;
 use std::collections::BTreeMap;
@@ -28,13 +28,17 @@ pub struct InspectObject {
     pub schema: u32,
     /// Which realm.
     pub realm: RealmId,
-    /// The intent that is in force.
+    /// Whether the manifest declares it; otherwise it was pushed by hand.
+    pub declared: bool,
+    /// The number of that manifest.
+    pub version: Option<u32>,
+    /// The intent that is in force; of a component that is declared, the id of its declaration.
     pub intent: IntentId,
-    /// Its sequence.
+    /// The sequence of the intent.
     pub seq: u64,
     /// When it was signed, in Unix milliseconds by the operator's clock.
     pub issued_at: u64,
-    /// What was typed: `push`, `start`, `stop` or `restart`.
+    /// What was typed: `push`, `start`, `stop`, `restart` or `apply`.
     pub verb: &'static str,
     /// The operator's word with it.
     pub note: String,
@@ -63,16 +67,46 @@ pub struct InspectNodeObject {
     pub ended: Vec<EndedRun>,
 }
 
+/// What wants a component.
+pub(crate) struct Inspected<'a> {
+    id: IntentId,
+    version: Option<u32>,
+    verb: &'static str,
+    audience: &'a Audience,
+    component: &'a ComponentSpec,
+}
+
+impl<'a> Inspected<'a> {
+    /// A push, or a change of one; `None` where it was removed.
+    pub(crate) fn pushed(held: &'a Opened) -> Option<Inspected<'a>> {
+        let Payload::Push(Push { component, verb }) = &held.body().payload else { return None };
+        let verb = match verb {
+            None => "push",
+            Some(Verb::Start) => "start",
+            Some(Verb::Stop) => "stop",
+            Some(Verb::Restart) => "restart",
+        };
+        Some(Inspected { id: held.id(), version: None, verb, audience: &held.body().audience, component })
+    }
+
+    /// What version `version` of the manifest declares.
+    pub(crate) fn declared(version: u32, declared: &'a Declaration) -> Inspected<'a> {
+        let (audience, component) = (&declared.audience, &*declared.spec);
+        Inspected { id: declared.id, version: Some(version), verb: "apply", audience, component }
+    }
+}
+
 impl InspectObject {
+    /// `held` is the intent that says so.
     pub(crate) fn of(
+        inspected: &Inspected<'_>,
         held: &Opened,
         views: &BTreeMap<NodeId, (NodeReport, bool)>,
         runs: &BTreeMap<NodeId, NodeRuns>,
-    ) -> Option<InspectObject> {
+    ) -> InspectObject {
         let body = held.body();
-        let Payload::Push(Push { component, verb }) = &body.payload else { return None };
         let node = |(report, alive): &(NodeReport, bool)| {
-            let stands = report.components.iter().find(|it| it.name == component.name)?;
+            let stands = report.components.iter().find(|it| it.name == inspected.component.name)?;
             let of_node = runs.get(&report.node);
             Some(InspectNodeObject {
                 peer: report.node,
@@ -83,23 +117,20 @@ impl InspectObject {
                 ended: of_node.map(|runs| runs.ended.clone()).unwrap_or_default(),
             })
         };
-        Some(InspectObject {
+        InspectObject {
             schema: 1,
             realm: body.realm,
-            intent: held.id(),
+            declared: inspected.version.is_some(),
+            version: inspected.version,
+            intent: inspected.id,
             seq: body.seq,
             issued_at: body.issued_at,
-            verb: match verb {
-                None => "push",
-                Some(Verb::Start) => "start",
-                Some(Verb::Stop) => "stop",
-                Some(Verb::Restart) => "restart",
-            },
+            verb: inspected.verb,
             note: body.note.clone(),
-            audience: body.audience.clone(),
-            component: component.clone(),
+            audience: inspected.audience.clone(),
+            component: inspected.component.clone(),
             nodes: views.values().filter_map(node).collect(),
-        })
+        }
     }
 }
 
@@ -109,10 +140,15 @@ pub(crate) fn inspect_text(object: &InspectObject) -> String {
     let limits = &spec.limits;
     let or_none = |limit: Option<u64>, unit: &str| limit.map_or("none".to_owned(), |limit| format!("{limit}{unit}"));
     let memory = limits.memory_max_mb.map_or("the node's default".to_owned(), |mb| format!("{} MiB", mb.get()));
+    let at = utc_millis(object.issued_at);
+    let from = match object.version {
+        Some(version) => ("manifest", format!("version {version} (applied at {at})")),
+        None => ("intent", format!("{} ({} at {at})", object.intent.short(), object.verb)),
+    };
     let mut lines = vec![
         ("name", spec.name.to_string()),
         ("artifact", format!("{}, {}", spec.artifact.digest, bytes(spec.artifact.size))),
-        ("intent", format!("{} ({} at {})", object.intent.short(), object.verb, utc_millis(object.issued_at))),
+        from,
         ("for", object.audience.to_string()),
         ("instances", format!("{} on each node", spec.replicas.get())),
         ("restart", restart_word(spec.restart).to_owned()),

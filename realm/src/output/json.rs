@@ -1,7 +1,10 @@
 //! What `--json` prints. Each object has a `schema` number; fields may be added under the same number.
 
 use serde::Serialize;
-use shared::{ComponentName, ComponentReport, Digest, IntentId, NodeId, NodeReport, Outcome, Phase, RealmId, Tag};
+use shared::{
+    ComponentName, ComponentReport, Digest, IntentId, ManifestReport, ManifestState, NodeId, NodeReport, Outcome,
+    Phase, RealmId, Tag,
+};
 
 /// `realm status --json`.
 #[derive(Debug, Serialize)]
@@ -29,8 +32,43 @@ pub struct NodeObject {
     pub platform: String,
     /// Whether it has been heard of lately.
     pub alive: bool,
+    /// How far the manifest is there; null while it holds none.
+    pub manifest: Option<ManifestObject>,
     /// What it is to run.
     pub components: Vec<ComponentObject>,
+}
+
+/// How far the manifest is on a node.
+#[derive(Debug, Serialize)]
+pub struct ManifestObject {
+    /// The number of the one that it holds.
+    pub version: u32,
+    /// `coming`, `waiting` for its turn, `changing`, `healthy`, `failing`, `halted` because of others, or `rolled-back`.
+    pub state: ManifestState,
+    /// The number of the one that is in force; null until one is.
+    pub in_force: Option<u32>,
+    /// Components that are declared for it.
+    pub wanted: u16,
+    /// Those of them that are as they should be.
+    pub well: u16,
+    /// Those that failed.
+    pub failed: u16,
+    /// Why the one that it holds is not in force, when that is not plain.
+    pub reason: Option<String>,
+}
+
+impl ManifestObject {
+    fn of(manifest: &ManifestReport) -> ManifestObject {
+        ManifestObject {
+            version: manifest.version,
+            state: manifest.state,
+            in_force: manifest.in_force,
+            wanted: manifest.wanted,
+            well: manifest.well,
+            failed: manifest.failed,
+            reason: manifest.reason.clone(),
+        }
+    }
 }
 
 /// A component on a node.
@@ -38,6 +76,8 @@ pub struct NodeObject {
 pub struct ComponentObject {
     /// Its name.
     pub name: ComponentName,
+    /// Whether the manifest declares it; otherwise it was pushed by hand.
+    pub declared: bool,
     /// Its artifact.
     pub digest: Digest,
     /// Where it stands.
@@ -58,6 +98,7 @@ impl ComponentObject {
     pub(crate) fn of(component: &ComponentReport) -> ComponentObject {
         ComponentObject {
             name: component.name.clone(),
+            declared: component.declared,
             digest: component.digest,
             phase: component.phase,
             replicas: component.replicas,
@@ -78,6 +119,7 @@ impl NodeObject {
             version: report.version.clone(),
             platform: report.platform.clone(),
             alive,
+            manifest: report.manifest.as_ref().map(ManifestObject::of),
             components: components.collect(),
         }
     }

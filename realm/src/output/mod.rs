@@ -1,27 +1,40 @@
 //! What a user sees: data on standard output, talk and progress on standard error, and the sentences of both.
 
+mod apply;
+mod history;
 mod inspect;
 mod json;
 mod logs;
+mod plan;
 mod ps;
 mod push;
 mod status;
 mod table;
 
-pub(crate) use inspect::inspect_text;
+pub use apply::{ApplyNodeObject, ApplyObject};
+pub(crate) use apply::{
+    HEADS as APPLY_HEADS, hint as apply_hint, outcome_of, rows as apply_rows, verdict_text as apply_verdict,
+};
+pub(crate) use history::{HEADS as HISTORY_HEADS, history_rows};
+pub use history::{HistoryObject, VersionObject};
 pub use inspect::{InspectNodeObject, InspectObject};
+pub(crate) use inspect::{Inspected, inspect_text};
 pub(crate) use json::PushNodeObject;
-pub use json::{ComponentObject, LogObject, NodeObject, PushObject, StatusObject, UnclaimedObject};
+pub use json::{ComponentObject, LogObject, ManifestObject, NodeObject, PushObject, StatusObject, UnclaimedObject};
 pub(crate) use logs::{json_line, text_line};
+pub use plan::PlanObject;
+pub(crate) use plan::plan_text;
 pub(crate) use ps::{HEADS as PS_HEADS, ps_objects, ps_rows};
 pub use ps::{PsComponentObject, PsObject};
-pub(crate) use push::{HEADS as PUSH_HEADS, failure_hint, outcome_rows, state_text, verdict_text, why};
-pub(crate) use status::{HEADS as STATUS_HEADS, status_rows};
+pub(crate) use push::{HEADS as PUSH_HEADS, failure_hint, outcome_rows, verdict_text, why};
+pub(crate) use status::{HEADS as STATUS_HEADS, behind, status_rows};
 pub(crate) use table::table;
 
 use crate::cli::Color;
 use crate::exit::Failure;
-use crate::world::World;
+use crate::rollout::{Aim, Target};
+use crate::world::{Ask, World};
+use shared::NodeId;
 use std::io::Write;
 
 /// Lines of nodes that are redrawn in place; the rest of a large realm is counted in one line.
@@ -37,10 +50,20 @@ pub(crate) enum Tone {
     Plain,
 }
 
+/// What can be told while it goes on.
+pub(crate) trait Shown: Aim {
+    /// Where a node stands, for a line of progress.
+    fn line(&self, node: &NodeId, target: &Target<Self::Stand>) -> (Tone, String);
+
+    /// What has to be another one before that is told anew, where nothing can be redrawn.
+    fn news(&self, node: &NodeId, target: &Target<Self::Stand>) -> String;
+}
+
 /// Where a command writes to. A reader that goes away (`realm status | head`) is no error.
 pub(crate) struct Terminal<'w> {
     out: &'w mut dyn Write,
     err: &'w mut dyn Write,
+    ask: Option<Ask>,
     paint: bool,
     /// Columns and rows, when lines can be redrawn in place.
     size: Option<(u16, u16)>,
@@ -64,7 +87,16 @@ impl<'w> Terminal<'w> {
             Color::Never => false,
             Color::Auto => size.is_some() && !wants_none,
         };
-        Terminal { out: &mut *world.out, err: &mut *world.err, paint, size, live: Vec::new(), drawn: 0, unread: false }
+        Terminal {
+            out: &mut *world.out,
+            err: &mut *world.err,
+            ask: world.ask.clone(),
+            paint,
+            size,
+            live: Vec::new(),
+            drawn: 0,
+            unread: false,
+        }
     }
 
     /// Whether progress is redrawn in place; otherwise each change gets a line of its own.
@@ -87,6 +119,14 @@ impl<'w> Terminal<'w> {
     pub(crate) fn say(&mut self, tone: Tone, text: &str) {
         let text = self.painted(tone, text);
         self.redraw(Some(&text));
+    }
+
+    /// Asks a question, and waits for a line, while the rest of the command goes on; `None` where nobody can be asked.
+    pub(crate) async fn ask(&mut self, question: &str) -> Option<String> {
+        let ask = self.ask.clone()?;
+        self.end_live();
+        let _ = write!(self.err, "{question} ").and_then(|()| self.err.flush());
+        Some(smol::unblock(move || ask()).await)
     }
 
     /// Shows these lines in place of the ones that were shown before; nothing where nothing can be redrawn.

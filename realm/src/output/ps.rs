@@ -1,11 +1,12 @@
 //! Components across the realm, for `realm ps`.
 
-use super::status::last;
+use super::status::{from, last};
 use serde::Serialize;
 use shared::{ComponentName, ComponentReport, Digest, NodeReport, Phase, RealmId};
 use std::collections::{BTreeMap, BTreeSet};
 
-pub(crate) const HEADS: [&str; 7] = ["COMPONENT", "DIGEST", "NODES", "INSTANCES", "PHASE", "RESTARTS", "LAST OUTCOME"];
+pub(crate) const HEADS: [&str; 8] =
+    ["COMPONENT", "FROM", "DIGEST", "NODES", "INSTANCES", "PHASE", "RESTARTS", "LAST OUTCOME"];
 
 /// `realm ps --json`.
 #[derive(Debug, Serialize)]
@@ -23,6 +24,8 @@ pub struct PsObject {
 pub struct PsComponentObject {
     /// Its name.
     pub name: ComponentName,
+    /// Whether the manifest declares it, on any node that has it; otherwise it was pushed by hand.
+    pub declared: bool,
     /// Its artifacts: more than one while nodes go from one to another, or are away.
     pub digests: Vec<Digest>,
     /// Nodes that have it.
@@ -63,6 +66,7 @@ fn object(name: &ComponentName, on_nodes: &[(&ComponentReport, bool)]) -> PsComp
     let worst = live().max_by_key(|component| component.phase);
     PsComponentObject {
         name: name.clone(),
+        declared: on_nodes.iter().any(|(component, _)| component.declared),
         digests: on_nodes.iter().map(|(component, _)| component.digest).collect::<BTreeSet<_>>().into_iter().collect(),
         nodes: u32::try_from(on_nodes.len()).unwrap_or(u32::MAX),
         away: u32::try_from(on_nodes.len() - live().count()).unwrap_or(u32::MAX),
@@ -93,6 +97,7 @@ pub(crate) fn ps_rows(components: &[PsComponentObject]) -> Vec<Vec<String>> {
         };
         vec![
             component.name.to_string(),
+            from(component.declared).to_owned(),
             digest,
             format!("{}{away}", component.nodes),
             format!("{}/{}", component.running, component.replicas),

@@ -1,14 +1,33 @@
 //! The sentences of a push: one line per node while it goes on, the table and the verdict at its end.
 
 use super::status::tags;
-use super::{Tone, clean, counted};
-use crate::rollout::{Result, Rollout, State, Target, Until, Verdict, Wanted};
-use shared::{NodeId, Outcome, Phase};
+use super::{Shown, Tone, clean, counted};
+use crate::rollout::{Goal, OnNode, Result, Rollout, State, Until, Verdict, Wanted};
+use shared::{ComponentName, NodeId, Outcome, Phase};
 
 pub(crate) const HEADS: [&str; 4] = ["NODE", "TAGS", "PHASE", "OUTCOME"];
 
+type Target = crate::rollout::Target<OnNode>;
+
+impl Shown for Goal {
+    fn line(&self, node: &NodeId, target: &Target) -> (Tone, String) {
+        state_text(node, target, self.size)
+    }
+
+    fn news(&self, node: &NodeId, target: &Target) -> String {
+        match target.state() {
+            // Each quarter of a large artifact, not each report of it.
+            State::Moving { phase, fetched: Some(fetched), .. } => {
+                let reason = target.last().and_then(|last| last.reason.as_deref()).unwrap_or_default();
+                format!("{phase} {} {reason}", fetched * 4 / self.size.max(1))
+            }
+            _ => self.line(node, target).1,
+        }
+    }
+}
+
 /// Where a node stands, for a line of progress.
-pub(crate) fn state_text(node: &NodeId, target: &Target, size: u64) -> (Tone, String) {
+fn state_text(node: &NodeId, target: &Target, size: u64) -> (Tone, String) {
     let (tone, text) = match (target.result(), target.state()) {
         (Result::Away, _) => (Tone::Warning, "away, will get it".to_owned()),
         (Result::Lost, _) => (Tone::Warning, "went away".to_owned()),
@@ -95,7 +114,9 @@ pub(crate) fn verdict_text(rollout: &Rollout, verdict: Verdict) -> (Tone, String
             };
             (Tone::Good, format!("`{name}` {done} on {}{and_away}", counted(good, "node")))
         }
-        Verdict::Failed => (Tone::Bad, format!("`{name}` failed on {}{and_away}", counted(live, "node"))),
+        Verdict::Failed | Verdict::RolledBack => {
+            (Tone::Bad, format!("`{name}` failed on {}{and_away}", counted(live, "node")))
+        }
         Verdict::Part => (Tone::Bad, format!("`{name}` is as wanted on {good} of {}{and_away}", counted(live, "node"))),
         Verdict::NoneLive if away == 0 => {
             (Tone::Warning, format!("no known node matches: whoever has `{name}` will hear of it"))
@@ -139,14 +160,27 @@ pub(crate) fn failure_hint(rollout: &Rollout) -> String {
         })
     };
     let outcome = failed().find_map(|(outcome, _)| outcome.clone());
-    let said = failed().find_map(|(_, reason)| parts(reason.as_deref()?).1);
-    let name = &rollout.goal().name;
+    let reason = failed().find_map(|(_, reason)| reason.as_deref().filter(|reason| parts(reason).1.is_some()));
+    hint_after(outcome.as_ref(), reason, &rollout.goal().name, |limit| format!("`--{}`", limit.replace('_', "-")))
+}
+
+/// The next step after this outcome, or for this reason. `limit` is how the operator gives a limit of this name.
+pub(super) fn hint_after(
+    outcome: Option<&Outcome>,
+    reason: Option<&str>,
+    name: &ComponentName,
+    limit: impl Fn(&str) -> String,
+) -> String {
     match outcome {
-        Some(Outcome::OutOfMemory) => "give it more with `--memory-max-mb`".into(),
-        Some(Outcome::OutOfFuel) => "give it more with `--fuel`, or none to let it run without that limit".into(),
-        Some(Outcome::DeadlineExceeded) => "give it more time with `--deadline-ms`".into(),
+        Some(Outcome::OutOfMemory) => format!("give it more with {}", limit("memory_max_mb")),
+        Some(Outcome::OutOfFuel) => {
+            format!("give it more with {}, or none to let it run without that limit", limit("fuel"))
+        }
+        Some(Outcome::DeadlineExceeded) => format!("give it more time with {}", limit("deadline_ms")),
         Some(_) => format!("`realm logs {name}` shows more of what it printed"),
-        None => said.map_or_else(|| format!("`realm ps` shows how `{name}` stands, and why"), clean),
+        None => reason
+            .and_then(|reason| parts(reason).1)
+            .map_or_else(|| format!("`realm ps` shows how `{name}` stands, and why"), clean),
     }
 }
 

@@ -2,10 +2,10 @@
 
 use super::clean;
 use super::json::{ComponentObject, NodeObject, UnclaimedObject};
-use shared::Tag;
+use shared::{ManifestState, Tag};
 
-pub(crate) const HEADS: [&str; 9] =
-    ["NODE", "TAGS", "VERSION", "ALIVE", "COMPONENT", "PHASE", "REPLICAS", "RESTARTS", "LAST OUTCOME"];
+pub(crate) const HEADS: [&str; 10] =
+    ["NODE", "TAGS", "VERSION", "ALIVE", "COMPONENT", "FROM", "PHASE", "REPLICAS", "RESTARTS", "LAST OUTCOME"];
 
 /// One row per component of each node, one for a node that runs nothing, one for each unclaimed node.
 pub(crate) fn status_rows(nodes: &[NodeObject], unclaimed: &[UnclaimedObject]) -> Vec<Vec<String>> {
@@ -30,6 +30,7 @@ fn node_rows(node: &NodeObject) -> Vec<Vec<String>> {
         let mut row = head.to_vec();
         row.extend([
             component.name.to_string(),
+            from(component.declared).to_owned(),
             component.phase.to_string(),
             format!("{}/{}", component.running, component.replicas),
             component.restarts.to_string(),
@@ -38,6 +39,30 @@ fn node_rows(node: &NodeObject) -> Vec<Vec<String>> {
         row
     };
     node.components.iter().map(row).collect()
+}
+
+/// Who wants a component.
+pub(super) fn from(declared: bool) -> &'static str {
+    if declared { "manifest" } else { "push" }
+}
+
+/// Of a node that is there and on which the manifest that it holds is not in force: what is, and why.
+pub(crate) fn behind(node: &NodeObject) -> Option<String> {
+    let manifest =
+        node.manifest.as_ref().filter(|manifest| node.alive && manifest.in_force != Some(manifest.version))?;
+    let in_force = manifest.in_force.map_or("none is".to_owned(), |version| format!("version {version} is"));
+    let why = manifest.reason.as_deref().unwrap_or(match manifest.state {
+        ManifestState::Halted => "it failed on other nodes",
+        ManifestState::RolledBack => "it failed",
+        ManifestState::Waiting => "it waits for its turn",
+        _ => "it is being fetched",
+    });
+    let version = manifest.version;
+    Some(format!(
+        "{}: version {version} of the manifest is not in force yet, {in_force}: {}",
+        node.peer.short(),
+        clean(why)
+    ))
 }
 
 /// How it ended, and why it is where it is.

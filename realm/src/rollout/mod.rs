@@ -1,50 +1,95 @@
-//! What a push, or another change of a component, came to, node by node. Pure: views of nodes and the time since the push began go in, states and a
+//! What a push, or another change, came to, node by node. Pure: views of nodes and the time since it began go in, states and a
 //! verdict come out.
+//!
+//! What a node should come to is an [`Aim`]: [`Goal`] is that of one component, [`Applied`] that of a manifest.
 
+mod component;
+mod declared;
 mod matching;
 mod target;
 #[cfg(test)]
 pub(crate) mod tests;
 
+pub use component::{Goal, OnNode, SETTLE, State, Wanted};
+pub use declared::{Applied, Standing};
 pub use matching::{Known, Matched, NoMatch, match_nodes};
-pub use target::{Result, State, Target};
+pub use target::{Result, Target};
 
 use crate::exit::Exit;
-use shared::{ComponentName, ComponentReport, IntentId, NodeId, NodeReport, Tag};
+use shared::{NodeId, NodeReport, Tag};
 use std::collections::{BTreeMap, BTreeSet};
 use std::str::FromStr;
 use std::time::Duration;
 
-/// For how long a component has to be seen running before it is called so. One that crashes does it in its first
-/// milliseconds, and the report of that is on its way when the first one says `running`.
-pub const SETTLE: Duration = Duration::from_millis(500);
+/// What a change should come to on each node that it is for.
+pub trait Aim {
+    /// How far a node is.
+    type Stand: Stand;
 
-/// What was pushed, and what would make the operator content.
-#[derive(Debug, Clone)]
-pub struct Goal {
-    /// The component's name.
-    pub name: ComponentName,
-    /// The intent that nodes should report.
-    pub intent: IntentId,
-    /// What each node should come to.
-    pub wanted: Wanted,
     /// Whether an absent node spoils it.
-    pub require_all: bool,
+    fn require_all(&self) -> bool;
+
     /// When to leave.
-    pub until: Until,
+    fn until(&self) -> Until;
+
+    /// Whether a node that was not known before is one of those that it is for.
+    fn is_meant(&self, report: &NodeReport) -> bool;
+
+    /// Whether it is not over before an agent has accepted it and has everything, however well the nodes are.
+    fn must_be_held(&self) -> bool;
+
+    /// Whether nodes go back to what they had where it fails.
+    fn goes_back(&self) -> bool {
+        false
+    }
+
+    /// Whether it is over as a whole where it fails on some nodes: the others do not come to it either.
+    fn is_one(&self) -> bool {
+        false
+    }
+
+    /// Takes a node's word at time `at`. Gives whether something changed that is worth a line.
+    fn hear(&self, stand: &mut Self::Stand, at: Duration, report: &NodeReport) -> bool;
 }
 
-/// What a node should come to.
+/// How far one node is.
+pub trait Stand: Default {
+    /// What that comes to.
+    fn progress(&self) -> Progress;
+
+    /// The node was handed the intent itself, and refused it.
+    fn refuse(&mut self, why: &str);
+
+    /// Lets time pass; gives whether that made it good.
+    fn settle(&mut self, _at: Duration) -> bool {
+        false
+    }
+
+    /// When time alone can make it good.
+    fn settles_at(&self) -> Option<Duration> {
+        None
+    }
+
+    /// Whether the node has what it had before, since it failed.
+    fn is_rolled_back(&self) -> bool {
+        false
+    }
+
+    /// Whether the node's own word shows that it has everything that was handed over.
+    fn is_past_fetching(&self) -> bool {
+        false
+    }
+}
+
+/// What a node's stand comes to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Wanted {
-    /// It runs, or has completed.
-    Running,
-    /// It can be started.
-    Staged,
-    /// None of it runs.
-    Stopped,
-    /// The node does not have it any more.
-    Gone,
+pub enum Progress {
+    /// Neither of the others yet.
+    Waiting,
+    /// As wanted.
+    Good,
+    /// Not as wanted, and it will not become so by waiting.
+    Failed,
 }
 
 /// How far a push has to be before the operator leaves it.
@@ -77,8 +122,8 @@ impl FromStr for Until {
 
 /// What is known of the hand-over, beside the reports.
 #[derive(Debug, Clone, Copy, Default)]
-pub struct Progress {
-    /// An agent has accepted the intent and has the whole artifact: from there on it goes its way without us.
+pub struct HandOver {
+    /// An agent has accepted the intent and has everything that it names: from there on it goes its way without us.
     pub held: bool,
     /// Enough agents have the whole artifact, see [`Rollout::is_replicated`].
     pub replicated: bool,
@@ -102,6 +147,8 @@ pub enum Verdict {
     Good,
     /// Failed on every live node.
     Failed,
+    /// Failed, and every live node has what it had before.
+    RolledBack,
     /// Good on some live nodes, failed or lost on others; or `require_all`, and one is away.
     Part,
     /// No matching node is there.
@@ -121,6 +168,7 @@ impl Verdict {
         match self {
             Verdict::Good | Verdict::Detached => Exit::Done,
             Verdict::Failed => Exit::Failed,
+            Verdict::RolledBack => Exit::RolledBack,
             Verdict::Part | Verdict::NoneLive | Verdict::TimedOut | Verdict::CutOff => Exit::Partial,
         }
     }
@@ -131,6 +179,7 @@ impl Verdict {
         match self {
             Verdict::Good => "good",
             Verdict::Failed => "failed",
+            Verdict::RolledBack => "rolled-back",
             Verdict::Part => "part",
             Verdict::NoneLive => "none-live",
             Verdict::TimedOut => "timed-out",
@@ -140,30 +189,30 @@ impl Verdict {
     }
 }
 
-/// A push on its way.
+/// A change on its way.
 #[derive(Debug)]
-pub struct Rollout {
-    goal: Goal,
-    targets: BTreeMap<NodeId, Target>,
+pub struct Rollout<A: Aim = Goal> {
+    goal: A,
+    targets: BTreeMap<NodeId, Target<A::Stand>>,
 }
 
-impl Rollout {
+impl<A: Aim> Rollout<A> {
     /// Begins with the nodes that matched.
     #[must_use]
-    pub fn new(goal: Goal, matched: impl IntoIterator<Item = (NodeId, Vec<Tag>, bool)>) -> Rollout {
+    pub fn new(goal: A, matched: impl IntoIterator<Item = (NodeId, Vec<Tag>, bool)>) -> Rollout<A> {
         let target = |(node, tags, alive)| (node, Target::new(tags, alive));
         Rollout { goal, targets: matched.into_iter().map(target).collect() }
     }
 
-    /// What was pushed.
+    /// What it should come to.
     #[must_use]
-    pub fn goal(&self) -> &Goal {
+    pub fn goal(&self) -> &A {
         &self.goal
     }
 
     /// The nodes that it is for.
     #[must_use]
-    pub fn targets(&self) -> &BTreeMap<NodeId, Target> {
+    pub fn targets(&self) -> &BTreeMap<NodeId, Target<A::Stand>> {
         &self.targets
     }
 
@@ -171,36 +220,36 @@ impl Rollout {
     /// something changed that is worth a line.
     pub fn observe(&mut self, at: Duration, report: &NodeReport, alive: bool) -> bool {
         let is_there = alive && !report.leaving;
-        let ours = ours(&self.goal, report);
         let is_new = !self.targets.contains_key(&report.node);
         let target = self.targets.entry(report.node).or_insert_with(|| Target::new(report.tags.clone(), is_there));
-        let changed = target.observe(&self.goal, at, report.rank(), is_there, ours, names(&self.goal, report));
-        changed || is_new
+        target.observe(&self.goal, at, report, is_there) || is_new
     }
 
     /// Marks a node that was handed the intent itself and refused it.
     pub fn refused(&mut self, node: NodeId, why: &str) {
         if let Some(target) = self.targets.get_mut(&node) {
-            target.refuse(why);
+            target.stand_mut().refuse(why);
         }
     }
 
     /// Lets time pass; gives the nodes that settled.
     pub fn tick(&mut self, at: Duration) -> Vec<NodeId> {
-        self.targets.iter_mut().filter_map(|(node, target)| target.settle(at).then_some(*node)).collect()
+        let settles = |(node, target): (&NodeId, &mut Target<A::Stand>)| target.stand_mut().settle(at).then_some(*node);
+        self.targets.iter_mut().filter_map(settles).collect()
     }
 
     /// Whether any report shows that an agent has the whole artifact.
     #[must_use]
     pub fn is_past_fetching(&self) -> bool {
-        self.targets.values().any(Target::is_past_fetching)
+        self.targets.values().any(|target| target.stand().is_past_fetching())
     }
 
     /// Whether enough nodes have the whole artifact; `holders` are those that were seen to have it otherwise than by a
     /// report.
     #[must_use]
     pub fn is_replicated(&self, holders: &BTreeSet<NodeId>) -> bool {
-        let has = |(node, target): &(&NodeId, &Target)| target.is_past_fetching() || holders.contains(node);
+        let has =
+            |(node, target): &(&NodeId, &Target<A::Stand>)| target.stand().is_past_fetching() || holders.contains(node);
         let elsewhere = holders.iter().filter(|node| !self.targets.contains_key(node)).count();
         let copies = self.targets.iter().filter(has).count() + elsewhere;
         let mut live = self.targets.iter().filter(|(_, target)| target.is_alive()).peekable();
@@ -209,18 +258,20 @@ impl Rollout {
 
     /// Whether it is over.
     #[must_use]
-    pub fn step(&self, progress: Progress) -> Step {
+    pub fn step(&self, progress: HandOver) -> Step {
         let results = || self.targets.values().map(Target::result);
         let count = |wanted: Result| results().filter(|result| *result == wanted).count();
         let (good, failed, waiting) = (count(Result::Good), count(Result::Failed), count(Result::Waiting));
         let (away, lost) = (count(Result::Away), count(Result::Lost));
         let was_live = good + failed + waiting + lost > 0;
-        // A node that does not have it is no proof that anybody was told to remove it.
-        let is_told = self.goal.wanted != Wanted::Gone || progress.held;
+        let is_told = progress.held || !self.goal.must_be_held();
         if was_live && waiting == 0 && is_told {
-            let spoilt = failed + lost > 0 || (away > 0 && self.goal.require_all);
+            let spoilt = failed + lost > 0 || (away > 0 && self.goal.require_all());
+            let is_back = |target: &Target<A::Stand>| !target.is_alive() || target.stand().is_rolled_back();
             return Step::Done(match good {
                 _ if !spoilt => Verdict::Good,
+                0 if self.goal.goes_back() && failed > 0 && self.targets.values().all(is_back) => Verdict::RolledBack,
+                _ if self.goal.is_one() && failed > 0 => Verdict::Failed,
                 0 if lost == 0 && failed > 0 => Verdict::Failed,
                 _ => Verdict::Part,
             });
@@ -228,7 +279,7 @@ impl Rollout {
         if !was_live && progress.held {
             return Step::Done(Verdict::NoneLive);
         }
-        let is_left = match self.goal.until {
+        let is_left = match self.goal.until() {
             Until::Accepted => progress.held,
             Until::Replicated => progress.held && progress.replicated,
             Until::Running => false,
@@ -239,24 +290,6 @@ impl Rollout {
         if progress.timed_out {
             return Step::Done(if was_live { Verdict::TimedOut } else { Verdict::NoneLive });
         }
-        Step::Wait(self.targets.values().filter_map(Target::settles_at).min())
+        Step::Wait(self.targets.values().filter_map(|target| target.stand().settles_at()).min())
     }
-}
-
-/// What a node says about this very push.
-fn ours<'a>(goal: &Goal, report: &'a NodeReport) -> Option<&'a ComponentReport> {
-    report.components.iter().find(|component| component.name == goal.name && component.intent == goal.intent)
-}
-
-/// Whether a node says something about the name at all, or may have had no room for it.
-fn names(goal: &Goal, report: &NodeReport) -> bool {
-    may_have(report, &goal.name)
-}
-
-/// Whether a node has a component of this name, as far as its report tells: it lists them by name, and what it has no room
-/// for are the last ones.
-#[must_use]
-pub fn may_have(report: &NodeReport, name: &ComponentName) -> bool {
-    let cut_before = report.omitted > 0 && report.components.last().is_none_or(|last| last.name < *name);
-    cut_before || report.components.iter().any(|component| component.name == *name)
 }

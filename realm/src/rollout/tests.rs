@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::cli::PeerRef;
-use shared::{Digest, Outcome, Phase, RealmId, Summary};
+use shared::{ComponentName, ComponentReport, Digest, IntentId, Outcome, Phase, RealmId, Summary};
 
 const MS: fn(u64) -> Duration = Duration::from_millis;
 
@@ -19,7 +19,14 @@ fn name(text: &str) -> ComponentName {
 }
 
 pub(crate) fn goal() -> Goal {
-    Goal { name: name("hello"), intent: intent(1), wanted: Wanted::Running, require_all: false, until: Until::Running }
+    Goal {
+        name: name("hello"),
+        size: 1,
+        intent: intent(1),
+        wanted: Wanted::Running,
+        require_all: false,
+        until: Until::Running,
+    }
 }
 
 fn rollout(goal: Goal, nodes: &[(u8, bool)]) -> Rollout {
@@ -78,7 +85,7 @@ fn fail(rollout: &mut Rollout, at: u64, byte: u8, outcome: Outcome) {
 }
 
 fn step(rollout: &Rollout) -> Step {
-    rollout.step(Progress::default())
+    rollout.step(HandOver::default())
 }
 
 #[test]
@@ -183,8 +190,8 @@ fn a_pause_after_a_completed_run_is_no_failure() {
 fn nobody_there_waits_for_an_agent_to_hold_it() {
     let push = rollout(goal(), &[(1, false), (2, false)]);
     assert_eq!(step(&push), Step::Wait(None));
-    assert_eq!(push.step(Progress { held: true, ..Progress::default() }), Step::Done(Verdict::NoneLive));
-    assert_eq!(push.step(Progress { timed_out: true, ..Progress::default() }), Step::Done(Verdict::NoneLive));
+    assert_eq!(push.step(HandOver { held: true, ..HandOver::default() }), Step::Done(Verdict::NoneLive));
+    assert_eq!(push.step(HandOver { timed_out: true, ..HandOver::default() }), Step::Done(Verdict::NoneLive));
     assert_eq!(Verdict::NoneLive.exit().code(), 5);
 }
 
@@ -192,7 +199,7 @@ fn nobody_there_waits_for_an_agent_to_hold_it() {
 fn what_is_for_no_known_node_is_not_good_on_none() {
     for wanted in [Wanted::Running, Wanted::Stopped, Wanted::Gone] {
         let change = rollout(Goal { wanted, ..goal() }, &[]);
-        let held = Progress { held: true, ..Progress::default() };
+        let held = HandOver { held: true, ..HandOver::default() };
         assert_eq!(change.step(held), Step::Done(Verdict::NoneLive), "{wanted:?}");
     }
 }
@@ -227,7 +234,7 @@ fn a_node_that_goes_is_lost_and_one_that_comes_is_awaited() {
 fn out_of_time() {
     let mut push = rollout(goal(), &[(1, true), (2, true)]);
     see(&mut push, 1, 1, Phase::Completed);
-    let late = Progress { held: true, timed_out: true, ..Progress::default() };
+    let late = HandOver { held: true, timed_out: true, ..HandOver::default() };
     assert_eq!(push.step(late), Step::Done(Verdict::TimedOut));
     assert_eq!(Verdict::TimedOut.exit().code(), 5);
     see(&mut push, 2, 2, Phase::Completed);
@@ -238,9 +245,9 @@ fn out_of_time() {
 fn detached_leaves_once_it_is_held() {
     let push = rollout(Goal { until: Until::Accepted, ..goal() }, &[(1, true)]);
     assert_eq!(step(&push), Step::Wait(None));
-    assert_eq!(push.step(Progress { held: true, ..Progress::default() }), Step::Done(Verdict::Detached));
+    assert_eq!(push.step(HandOver { held: true, ..HandOver::default() }), Step::Done(Verdict::Detached));
     let nobody = rollout(Goal { until: Until::Accepted, ..goal() }, &[(1, false)]);
-    assert_eq!(nobody.step(Progress { held: true, ..Progress::default() }), Step::Done(Verdict::NoneLive));
+    assert_eq!(nobody.step(HandOver { held: true, ..HandOver::default() }), Step::Done(Verdict::NoneLive));
 }
 
 #[test]
@@ -305,11 +312,11 @@ fn replicated_leaves_with_three_copies_or_all_that_there_will_be() {
     assert!(!push.is_replicated(&entry));
     say(&mut push, 10, 1, component(intent(1), Phase::Compiling));
     assert!(!push.is_replicated(&entry), "two: the entry node, and one of those that it is for");
-    let held = Progress { held: true, ..Progress::default() };
+    let held = HandOver { held: true, ..HandOver::default() };
     assert!(matches!(push.step(held), Step::Wait(_)));
     say(&mut push, 11, 2, component(intent(1), Phase::Compiling));
     assert!(push.is_replicated(&entry) && !push.is_replicated(&BTreeSet::new()));
-    assert_eq!(push.step(Progress { replicated: true, ..held }), Step::Done(Verdict::Detached));
+    assert_eq!(push.step(HandOver { replicated: true, ..held }), Step::Done(Verdict::Detached));
     // Of two that are there both have it; the third gets it when it is back.
     let mut few = of(&[(1, true), (2, true), (3, false)]);
     say(&mut few, 1, 1, component(intent(1), Phase::Compiling));
@@ -336,23 +343,145 @@ fn a_rate_is_what_came_between_two_words() {
 fn stopped_is_the_end_where_it_is_to_be_stopped() {
     let mut stop = rollout(Goal { wanted: Wanted::Stopped, ..goal() }, &[(1, true), (2, false)]);
     stop.observe(MS(0), &report(1, 1, vec![component(intent(1), Phase::Running)]), true);
-    assert_eq!(stop.step(Progress::default()), Step::Wait(None));
+    assert_eq!(stop.step(HandOver::default()), Step::Wait(None));
     stop.observe(MS(1), &report(1, 2, vec![component(intent(1), Phase::Stopped)]), true);
-    assert_eq!(stop.step(Progress::default()), Step::Done(Verdict::Good));
+    assert_eq!(stop.step(HandOver::default()), Step::Done(Verdict::Good));
 }
 
 #[test]
 fn removed_is_what_a_node_does_not_speak_of_any_more() {
     let mut removal = rollout(Goal { wanted: Wanted::Gone, ..goal() }, &[(1, true)]);
     removal.observe(MS(0), &report(1, 1, vec![component(intent(2), Phase::Running)]), true);
-    assert_eq!(removal.step(Progress::default()), Step::Wait(None));
+    assert_eq!(removal.step(HandOver::default()), Step::Wait(None));
     removal.observe(MS(1), &NodeReport { omitted: 1, ..report(1, 2, Vec::new()) }, true);
-    let held = Progress { held: true, ..Progress::default() };
+    let held = HandOver { held: true, ..HandOver::default() };
     assert_eq!(removal.step(held), Step::Wait(None), "it may be among what there was no room for");
     let later = ComponentReport { name: name("later"), ..component(intent(3), Phase::Running) };
     removal.observe(MS(2), &NodeReport { omitted: 1, ..report(1, 3, vec![later]) }, true);
-    assert_eq!(removal.step(Progress::default()), Step::Wait(None), "nobody has accepted it");
+    assert_eq!(removal.step(HandOver::default()), Step::Wait(None), "nobody has accepted it");
     assert_eq!(removal.step(held), Step::Done(Verdict::Good), "it would stand before what is listed");
     removal.observe(MS(3), &report(1, 4, vec![component(intent(2), Phase::Running)]), true);
     assert_eq!(removal.step(held), Step::Wait(None), "it is back");
+}
+
+/// A manifest of `hello`, as version 3.
+fn applied() -> Applied {
+    let spec = shared::ComponentSpec {
+        name: name("hello"),
+        artifact: shared::Artifact { digest: Digest::of(b"x"), size: 1, chunks: Digest::of(b"list") },
+        limits: shared::Limits::default(),
+        replicas: shared::Replicas::default(),
+        restart: shared::Restart::default(),
+        start: true,
+        args: Vec::new(),
+        env: Vec::new(),
+    };
+    let manifest = shared::Manifest::new(
+        shared::Rollout::default(),
+        vec![(spec, shared::Audience::default(), shared::Takeover::default())],
+    );
+    let manifest = manifest.unwrap().into();
+    Applied { version: 3, intent: intent(1), manifest, require_all: false, until: Until::Running }
+}
+
+/// What node 1 says of version `in_force`, and of `hello` as the manifest of [`applied`] declares it.
+fn declared(applied: &Applied, count: u64, in_force: u32, phase: Phase, well: u16) -> NodeReport {
+    let id = applied.manifest.components()[&name("hello")].id;
+    let hello = ComponentReport { declared: true, ..component(id, phase) };
+    let failed = u16::from(matches!(phase, Phase::Failed | Phase::Backoff));
+    let of = shared::ManifestReport {
+        version: 3,
+        intent: applied.intent,
+        state: shared::ManifestState::Changing,
+        in_force: Some(in_force),
+        wanted: 1,
+        well,
+        failed,
+        reason: None,
+    };
+    NodeReport { manifest: Some(of), ..report(1, count, vec![hello]) }
+}
+
+fn held() -> HandOver {
+    HandOver { held: true, ..HandOver::default() }
+}
+
+#[test]
+fn a_manifest_is_good_when_all_of_it_is_well_and_an_agent_has_everything() {
+    let applied = applied();
+    let mut apply = Rollout::new(applied.clone(), [(node(1), Vec::new(), true)]);
+    let hear = |apply: &mut Rollout<Applied>, report| apply.observe(MS(0), &report, true);
+    assert_eq!(apply.step(held()), Step::Wait(None));
+    // What the one before declares counts for nothing, however well it is.
+    hear(&mut apply, declared(&applied, 1, 2, Phase::Running, 1));
+    assert_eq!(apply.step(held()), Step::Wait(None));
+    hear(&mut apply, declared(&applied, 2, 3, Phase::Running, 0));
+    assert_eq!(apply.step(held()), Step::Wait(None), "not yet for long enough");
+    hear(&mut apply, declared(&applied, 3, 3, Phase::Running, 1));
+    assert_eq!(apply.step(HandOver::default()), Step::Wait(None), "others may wait for what is only here");
+    assert_eq!(apply.step(held()), Step::Done(Verdict::Good));
+}
+
+#[test]
+fn what_failed_has_failed_until_all_is_well() {
+    let applied = applied();
+    let mut apply = Rollout::new(applied.clone(), [(node(1), Vec::new(), true)]);
+    let hear = |apply: &mut Rollout<Applied>, report| apply.observe(MS(0), &report, true);
+    hear(&mut apply, declared(&applied, 1, 3, Phase::Backoff, 0));
+    assert_eq!(apply.step(held()), Step::Done(Verdict::Failed));
+    // The next attempt runs for a moment.
+    hear(&mut apply, declared(&applied, 2, 3, Phase::Running, 0));
+    assert_eq!(apply.step(held()), Step::Done(Verdict::Failed));
+    hear(&mut apply, declared(&applied, 3, 3, Phase::Running, 1));
+    assert_eq!(apply.step(held()), Step::Done(Verdict::Good));
+}
+
+#[test]
+fn a_failure_that_a_report_had_no_room_for_counts() {
+    let applied = applied();
+    let mut apply = Rollout::new(applied.clone(), [(node(1), Vec::new(), true)]);
+    let mut report = declared(&applied, 1, 3, Phase::Backoff, 0);
+    report.components.clear();
+    apply.observe(MS(0), &report, true);
+    assert_eq!(apply.step(held()), Step::Done(Verdict::Failed));
+}
+
+#[test]
+fn a_manifest_whose_place_was_taken_and_one_that_is_not_to_be_had_have_failed() {
+    let applied = applied();
+    let mut apply = Rollout::new(applied.clone(), [(node(1), Vec::new(), true)]);
+    let mut other = declared(&applied, 2, 3, Phase::Running, 0);
+    apply.observe(MS(0), &declared(&applied, 1, 3, Phase::Running, 0), true);
+    other.manifest.as_mut().unwrap().intent = intent(2);
+    apply.observe(MS(0), &other, true);
+    assert_eq!(apply.step(held()), Step::Done(Verdict::Failed));
+
+    let mut apply = Rollout::new(applied.clone(), [(node(1), Vec::new(), true)]);
+    let mut full = declared(&applied, 1, 2, Phase::Running, 1);
+    full.manifest.as_mut().unwrap().reason = Some("no space left on the disk".into());
+    apply.observe(MS(0), &full, true);
+    assert_eq!(apply.targets()[&node(1)].stand().fault(), Some("no space left on the disk"));
+    assert_eq!(apply.step(held()), Step::Done(Verdict::Failed));
+}
+
+#[test]
+fn where_it_is_halted_because_of_others_it_has_failed() {
+    let applied = applied();
+    for state in [shared::ManifestState::Halted, shared::ManifestState::RolledBack] {
+        let mut apply = Rollout::new(applied.clone(), [(node(1), Vec::new(), true)]);
+        let mut halted = declared(&applied, 1, 2, Phase::Running, 1);
+        halted.manifest.as_mut().unwrap().state = state;
+        apply.observe(MS(0), &halted, true);
+        assert_eq!(apply.step(held()), Step::Done(Verdict::Failed), "{state}");
+    }
+}
+
+#[test]
+fn a_node_that_was_not_known_counts_when_something_is_declared_for_it() {
+    let applied = applied();
+    let said = declared(&applied, 1, 3, Phase::Running, 1);
+    assert!(applied.is_meant(&said));
+    let mut idle = said.clone();
+    idle.manifest.as_mut().unwrap().wanted = 0;
+    assert!(!applied.is_meant(&idle) && !applied.is_meant(&report(2, 1, Vec::new())));
 }

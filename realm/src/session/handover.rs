@@ -1,16 +1,16 @@
-//! Handing a sealed intent to a node, and asking a node whether it has an artifact.
+//! Handing a sealed intent to a node, and asking a node for intents that it holds.
 
 use super::{Event, Session};
 use serde::{Serialize, Serializer};
 use shared::mesh::{Mesh, MeshError};
 use shared::protocol::{MAX_INTENT_FRAME, Protocol};
-use shared::{Artifact, BlobReply, BlobRequest, IntentKey, MAX_SYNC_BYTES, NodeId, Receipt, SyncReply, SyncRequest};
+use shared::{IndexEntry, IntentKey, MAX_SYNC_BYTES, NodeId, Receipt, Summary, SyncReply, SyncRequest};
 use smol::{Timer, future};
 use std::sync::Arc;
 use std::time::Duration;
 
 /// A node answers once the intent is on its disk; an SD card that is busy takes seconds for that.
-const RECEIPT_TIMEOUT: Duration = Duration::from_secs(30);
+pub(super) const RECEIPT_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// The frame of the intent protocol: one byte string.
 struct Bytes<'a>(&'a [u8]);
@@ -22,7 +22,7 @@ impl Serialize for Bytes<'_> {
 }
 
 impl Session {
-    /// Hands `sealed` to `node`; [`Event::Receipt`] follows. From here on it may fetch the artifact from us, and whoever
+    /// Hands `sealed` to `node`; [`Event::Receipt`] follows. From here on it may fetch what is offered, and whoever
     /// else is connected may not: nodes give it to one another, and this end's uplink is the narrowest.
     pub(crate) fn hand_over(&mut self, node: NodeId, sealed: Arc<[u8]>) {
         self.entries.insert(node);
@@ -45,13 +45,12 @@ impl Session {
         });
     }
 
-    /// Asks whether `node` has all of `artifact`; [`Event::Holds`] follows in any case.
-    pub(crate) fn ask_for(&mut self, node: NodeId, artifact: Artifact) {
+    /// Asks `node` for the keys of all that it holds; [`Event::Indexed`] follows.
+    pub(crate) fn index(&mut self, node: NodeId) {
         let (mesh, outbox) = (self.mesh.clone(), self.outbox.clone());
         self.spawn(async move {
-            let answer = within(RECEIPT_TIMEOUT, ask(&mesh, node, artifact)).await;
-            let complete = matches!(answer, Ok(BlobReply::Have { complete: true, .. }));
-            let _ = outbox.send(Event::Holds { complete }).await;
+            let result = within(RECEIPT_TIMEOUT, index(&mesh, node)).await.map_err(|error| error.to_string());
+            let _ = outbox.send(Event::Indexed { node, result }).await;
         });
     }
 }
@@ -71,10 +70,16 @@ async fn hand_over(mesh: &Mesh, node: NodeId, sealed: &[u8]) -> Result<Receipt, 
     stream.read_frame(MAX_INTENT_FRAME).await
 }
 
-async fn ask(mesh: &Mesh, node: NodeId, artifact: Artifact) -> Result<BlobReply, MeshError> {
-    let mut stream = mesh.open(node, Protocol::Blob).await?;
-    stream.write_frame(&BlobRequest::Open(artifact), BlobReply::MAX_FRAME).await?;
-    stream.read_frame(BlobReply::MAX_FRAME).await
+/// Compares what a node holds with nothing.
+async fn index(mesh: &Mesh, node: NodeId) -> Result<Vec<IndexEntry>, MeshError> {
+    let mut stream = mesh.open(node, Protocol::Sync).await?;
+    let nothing = Summary::of(std::iter::empty());
+    stream.write_frame(&SyncRequest::Compare(nothing), MAX_SYNC_BYTES).await?;
+    match stream.read_frame(MAX_SYNC_BYTES).await? {
+        SyncReply::Index(entries) => Ok(entries),
+        SyncReply::Same => Ok(Vec::new()),
+        _ => Err(MeshError::Malformed("not the index that was asked for")),
+    }
 }
 
 pub(super) async fn within<T>(

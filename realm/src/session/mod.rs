@@ -1,8 +1,9 @@
-//! One command's time in the mesh, under a throw-away peer id: reach nodes, hand over, serve the artifact, watch.
+//! One command's time in the mesh, under a throw-away peer id: reach nodes, hand over, serve artifacts, watch.
 //!
 //! Whatever waits for a peer is a task of its own and reports here; [`Session::next`] alone consumes what happens, and
 //! never waits for a task. Dropping the session ends all of it.
 
+mod fetch;
 mod handover;
 mod places;
 mod reach;
@@ -11,14 +12,14 @@ mod watch;
 
 pub(crate) use places::Places;
 pub(crate) use reach::Reached;
-pub(crate) use serve::Served;
 pub(crate) use watch::WatchId;
 
 use crate::exit::Failure;
 use crate::home::fresh_seed;
+use serve::Shelf;
 use shared::mesh::{Limits, Mesh, MeshConfig, MeshEvent, MeshTask};
 use shared::protocol::Protocol;
-use shared::{Hello, NodeId, RealmId, Receipt, Role, WatchReply};
+use shared::{Artifact, Hello, IndexEntry, NodeId, RealmId, Receipt, Role, WatchReply};
 use smol::channel::{Receiver, Sender, bounded};
 use smol::{Executor, Task, Timer, future};
 use std::collections::{BTreeMap, BTreeSet};
@@ -73,13 +74,17 @@ pub(crate) enum Event {
     Watched { watch: WatchId, reply: WatchReply },
     /// A watch is over.
     WatchEnded { watch: WatchId, fault: Option<String> },
-    /// Whether a node has all of the artifact.
-    Holds { complete: bool },
+    /// Those of the artifacts that a node was asked for of which it has not everything, or was not asked after the first such.
+    Lacks { node: NodeId, artifacts: Vec<Artifact> },
+    /// The bytes of an artifact, which are what was pinned.
+    Fetched { node: NodeId, result: Result<Vec<u8>, String> },
+    /// What a node holds: keys of intents.
+    Indexed { node: NodeId, result: Result<Vec<IndexEntry>, String> },
     /// What a node holds under the keys that were asked for: the sealed bytes.
     Pulled { node: NodeId, result: Result<Vec<Vec<u8>>, String> },
-    /// Each chunk of the artifact has been sent to some node.
+    /// Each chunk of an artifact has been sent to some node.
     AllServed,
-    /// The file is not what was pinned any more.
+    /// A file is not what was pinned any more.
     FileChanged,
     /// The mesh has ended.
     Stopped,
@@ -97,8 +102,8 @@ pub(crate) struct Session {
     peers: BTreeMap<NodeId, Peer>,
     /// Addresses of members, as they were told by members.
     members: BTreeMap<NodeId, Vec<String>>,
-    served: Option<Arc<Served>>,
-    /// Who may fetch it here; see [`Session::hand_over`].
+    shelf: Arc<Shelf>,
+    /// Who may fetch from it; see [`Session::hand_over`].
     entries: BTreeSet<NodeId>,
     watches: u32,
     _mesh_task: MeshTask,
@@ -133,7 +138,7 @@ impl Session {
             realm,
             peers: BTreeMap::new(),
             members: BTreeMap::new(),
-            served: None,
+            shelf: Arc::default(),
             entries: BTreeSet::new(),
             watches: 0,
             _mesh_task: mesh_task,
@@ -194,9 +199,8 @@ impl Session {
             MeshEvent::DialFailed { addr, reason } => Some(Event::Unreached { addr, reason }),
             MeshEvent::Found { addrs, .. } => Some(Event::Found(addrs)),
             MeshEvent::Stream { peer, protocol: Protocol::Blob, stream } => {
-                if let Some(served) = self.served.clone().filter(|_| self.entries.contains(&peer)) {
-                    let outbox = self.outbox.clone();
-                    self.spawn(serve::serve(served, stream, outbox));
+                if self.entries.contains(&peer) {
+                    self.spawn(serve::serve(Arc::clone(&self.shelf), stream, self.outbox.clone()));
                 }
                 None
             }

@@ -1,4 +1,4 @@
-//! Serving the artifact: nodes open streams to us and pull what they lack.
+//! Serving artifacts: nodes open streams to us and pull what they lack.
 
 use super::Event;
 use super::handover::within;
@@ -7,6 +7,7 @@ use shared::mesh::{MeshError, MeshStream};
 use shared::{Artifact, BlobReply, BlobRequest, ChunkList};
 use smol::channel::Sender;
 use smol::lock::{Mutex, Semaphore};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -19,12 +20,25 @@ const CHUNK_TIMEOUT: Duration = Duration::from_secs(30);
 /// A peer that asks for nothing for so long is let go; it can come again.
 const IDLE_TIMEOUT: Duration = Duration::from_secs(120);
 
-/// The artifact that is served.
-pub(crate) struct Served {
+/// Everything that is served: what one command has to send, so that it is as large as the operator's manifest at the most.
+#[derive(Clone)]
+pub(super) struct Shelf {
+    artifacts: BTreeMap<Artifact, Arc<Served>>,
+    /// Of all artifacts together.
+    turns: Arc<Semaphore>,
+}
+
+impl Default for Shelf {
+    fn default() -> Shelf {
+        Shelf { artifacts: BTreeMap::new(), turns: Arc::new(Semaphore::new(MAX_CHUNKS)) }
+    }
+}
+
+/// An artifact that is served.
+struct Served {
     artifact: Artifact,
     chunks: ChunkList,
     source: Source,
-    turns: Semaphore,
     sent: Mutex<Sent>,
 }
 
@@ -34,13 +48,12 @@ struct Sent {
 }
 
 impl Served {
-    pub(crate) fn new(component: Component) -> Served {
+    fn new(component: Component) -> Served {
         let count = component.artifact.chunk_count() as usize;
         Served {
             artifact: component.artifact,
             chunks: component.chunks,
             source: component.source,
-            turns: Semaphore::new(MAX_CHUNKS),
             sent: Mutex::new(Sent { chunks: vec![false; count], left: count }),
         }
     }
@@ -66,30 +79,31 @@ impl Served {
 }
 
 impl super::Session {
-    /// Offers the artifact from here on.
+    /// Offers an artifact from here on.
     pub(crate) fn offer(&mut self, component: Component) {
-        self.served = Some(Arc::new(Served::new(component)));
+        let shelf = Arc::make_mut(&mut self.shelf);
+        shelf.artifacts.insert(component.artifact, Arc::new(Served::new(component)));
     }
 }
 
 /// Answers one stream until its opener ends it.
-pub(super) async fn serve(served: Arc<Served>, mut stream: MeshStream, outbox: Sender<Event>) {
+pub(super) async fn serve(shelf: Arc<Shelf>, mut stream: MeshStream, outbox: Sender<Event>) {
     // A peer that breaks off has lost its own stream and nobody else's; it comes again when it still lacks something.
-    let _ = answer(&served, &mut stream, &outbox).await;
+    let _ = answer(&shelf, &mut stream, &outbox).await;
 }
 
-async fn answer(served: &Arc<Served>, stream: &mut MeshStream, outbox: &Sender<Event>) -> Result<(), MeshError> {
-    let mut is_ours = false;
+async fn answer(shelf: &Shelf, stream: &mut MeshStream, outbox: &Sender<Event>) -> Result<(), MeshError> {
+    let mut opened: Option<&Arc<Served>> = None;
     loop {
         let request = within(IDLE_TIMEOUT, stream.read_frame::<BlobRequest>(BlobReply::MAX_FRAME)).await?;
-        let reply = match request {
-            BlobRequest::Open(artifact) => {
-                is_ours = artifact == served.artifact;
-                if is_ours { all_of(&artifact) } else { BlobReply::Unknown }
+        let reply = match (request, opened) {
+            (BlobRequest::Open(artifact), _) => {
+                opened = shelf.artifacts.get(&artifact);
+                if opened.is_some() { all_of(&artifact) } else { BlobReply::Unknown }
             }
-            BlobRequest::List if is_ours => BlobReply::List(served.chunks.to_bytes()),
-            BlobRequest::Chunk(index) if is_ours && index < served.artifact.chunk_count() => {
-                let _turn = served.turns.acquire().await;
+            (BlobRequest::List, Some(served)) => BlobReply::List(served.chunks.to_bytes()),
+            (BlobRequest::Chunk(index), Some(served)) if index < served.artifact.chunk_count() => {
+                let _turn = shelf.turns.acquire().await;
                 match served.read(index).await {
                     Some(chunk) => {
                         within(CHUNK_TIMEOUT, stream.write_frame(&BlobReply::Chunk(chunk), BlobReply::MAX_FRAME))
@@ -105,7 +119,7 @@ async fn answer(served: &Arc<Served>, stream: &mut MeshStream, outbox: &Sender<E
                     }
                 }
             }
-            BlobRequest::List | BlobRequest::Chunk(_) => BlobReply::Missing,
+            (BlobRequest::List | BlobRequest::Chunk(_), _) => BlobReply::Missing,
         };
         within(CHUNK_TIMEOUT, stream.write_frame(&reply, BlobReply::MAX_FRAME)).await?;
     }

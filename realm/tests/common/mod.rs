@@ -2,7 +2,7 @@
 
 #![allow(dead_code, reason = "each test file uses a part of it")]
 
-use realm::world::World;
+use realm::world::{Ask, World};
 use std::collections::BTreeMap;
 use std::fs;
 use std::io::{self, Write};
@@ -57,6 +57,8 @@ pub struct Desk {
     pub dir: TempDir,
     pub env: BTreeMap<String, String>,
     pub terminal: Option<(u16, u16)>,
+    /// Who answers questions, if somebody is there.
+    pub ask: Option<Ask>,
 }
 
 impl Desk {
@@ -69,7 +71,7 @@ impl Desk {
             // A test does not talk to whoever else is on the network of this machine.
             ("REALM_NO_MDNS".to_owned(), "1".to_owned()),
         ]);
-        Desk { dir, env, terminal: None }
+        Desk { dir, env, terminal: None, ask: None }
     }
 
     pub fn path(&self, name: &str) -> PathBuf {
@@ -102,6 +104,7 @@ impl Desk {
             out: Box::new(out.clone()),
             err: Box::new(err.clone()),
             err_terminal: self.terminal,
+            ask: self.ask.clone(),
         };
         let code = realm::run(&mut world).code();
         Ended { code, out: out.text(), err: err.text() }

@@ -16,13 +16,57 @@ use std::path::{Path, PathBuf};
 /// What the system says; the old file is then as it was.
 pub fn replace(path: &Path, bytes: &[u8], mode: u32) -> io::Result<()> {
     let beside = beside(path)?;
-    let written = write_new(&beside, bytes, mode).and_then(|()| fs::rename(&beside, path));
+    let written = write_new(&beside, bytes, mode).and_then(|file| file.sync_all());
+    let written = written.and_then(|()| fs::rename(&beside, path));
     if let Err(error) = written {
         // Best effort: what is left over is overwritten by the next attempt.
         let _ = fs::remove_file(&beside);
         return Err(error);
     }
     sync_dir(path.parent().unwrap_or(Path::new(".")))
+}
+
+/// New bytes of a file, beside the old ones and not yet durable.
+#[derive(Debug)]
+pub struct Staged {
+    path: PathBuf,
+    beside: PathBuf,
+}
+
+/// Begins to replace `path`, as [`replace`] does. Several are made durable together: stage each, [`Staged::sync`] each or the
+/// whole file system, [`Staged::rename`] each, and [`sync_dir`] in the end.
+///
+/// # Errors
+/// What the system says; nothing is left over then.
+pub fn stage(path: &Path, bytes: &[u8], mode: u32) -> io::Result<Staged> {
+    let beside = beside(path)?;
+    match write_new(&beside, bytes, mode) {
+        Ok(_) => Ok(Staged { path: path.to_owned(), beside }),
+        Err(error) => {
+            let _ = fs::remove_file(&beside);
+            Err(error)
+        }
+    }
+}
+
+impl Staged {
+    /// Makes the new bytes durable, under their name beside the old ones.
+    ///
+    /// # Errors
+    /// What the system says.
+    pub fn sync(&self) -> io::Result<()> {
+        File::open(&self.beside)?.sync_all()
+    }
+
+    /// Puts them in place of the old ones.
+    ///
+    /// # Errors
+    /// What the system says; the old file is then as it was.
+    pub fn rename(self) -> io::Result<()> {
+        fs::rename(&self.beside, &self.path).inspect_err(|_| {
+            let _ = fs::remove_file(&self.beside);
+        })
+    }
 }
 
 /// Whether the disk has no room left.
@@ -81,7 +125,7 @@ fn beside(path: &Path) -> io::Result<PathBuf> {
     Ok(path.with_file_name(name))
 }
 
-fn write_new(path: &Path, bytes: &[u8], mode: u32) -> io::Result<()> {
+fn write_new(path: &Path, bytes: &[u8], mode: u32) -> io::Result<File> {
     // A file left over by a crash may have other permission bits: begin anew.
     match fs::remove_file(path) {
         Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
@@ -95,5 +139,5 @@ fn write_new(path: &Path, bytes: &[u8], mode: u32) -> io::Result<()> {
     let _ = mode;
     let mut file = options.open(path)?;
     file.write_all(bytes)?;
-    file.sync_all()
+    Ok(file)
 }

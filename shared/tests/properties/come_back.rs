@@ -1,5 +1,6 @@
 //! Decoding gives back what was encoded, for every type that travels.
 
+use super::strategies::manifests;
 use super::{SEED, comes_back, config, strategies};
 use proptest::collection::vec;
 use proptest::prelude::*;
@@ -48,9 +49,34 @@ proptest! {
     fn intents_come_back(
         push in strategies::push(RealmId::of_owner(&OwnerKey::of_seed(&SEED).id())),
         removal in strategies::removal(RealmId::of_owner(&OwnerKey::of_seed(&SEED).id())),
+        apply in manifests::apply(RealmId::of_owner(&OwnerKey::of_seed(&SEED).id())),
     ) {
         sealed_comes_back(&push)?;
         sealed_comes_back(&removal)?;
+        sealed_comes_back(&apply)?;
+        let pinned = apply.payload.clone().into_payload().artifacts();
+        prop_assert_eq!(pinned.len(), 1 + apply.payload.past.len());
+        prop_assert_eq!(pinned[0], apply.payload.manifest);
+    }
+
+    /// Whatever order they are given in, the same components are the same document, and are read as they were.
+    #[test]
+    fn manifests_come_back(rollout in manifests::rollout(), declared in manifests::declared()) {
+        let manifest = Manifest::new(rollout, declared.clone()).unwrap();
+        prop_assert_eq!(manifest.rollout(), rollout);
+        let bytes = manifest.bytes();
+        prop_assert_eq!(&Manifest::decode(bytes).unwrap(), &manifest);
+        prop_assert_eq!(manifest.artifact().digest, Digest::of(bytes));
+        prop_assert_eq!(manifest.artifact().size, bytes.len() as u64);
+        prop_assert_eq!(manifest.components().len(), declared.len());
+        for (spec, audience, strategy) in &declared {
+            let found = &manifest.components()[&spec.name];
+            prop_assert_eq!((&*found.spec, &found.audience, found.strategy), (spec, audience, *strategy));
+        }
+        let turned = Manifest::new(rollout, declared.into_iter().rev().collect()).unwrap();
+        prop_assert_eq!(&turned, &manifest);
+        prop_assert!(Manifest::decode(&bytes[..bytes.len() - 1]).is_err());
+        prop_assert!(Manifest::decode(&[bytes, &[0xf6][..]].concat()).is_err());
     }
 
     #[test]
@@ -108,6 +134,7 @@ proptest! {
         others in (strategies::digest(), strategies::signature()),
         names in (strategies::name(), strategies::tag(), strategies::key()),
         outcome in strategies::outcome(),
+        other_key in strategies::key(),
     ) {
         id_comes_back(&ids.0);
         id_comes_back(&ids.1);
@@ -121,6 +148,7 @@ proptest! {
         text_comes_back(&outcome);
         comes_back(&outcome, 4096);
         prop_assert_eq!(NodeId::from_peer_id_bytes(&ids.0.to_peer_id_bytes()), Some(ids.0));
+        prop_assert_eq!(names.2.cmp(&other_key), names.2.to_string().cmp(&other_key.to_string()));
         prop_assert_eq!(Digest::from_hex(&others.0.hex()), Some(others.0));
     }
 

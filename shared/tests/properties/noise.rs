@@ -1,5 +1,6 @@
 //! Bytes and texts that nobody meant: no reader panics on them.
 
+use super::strategies::manifests::{apply, manifest};
 use super::{SEED, config, strategies};
 use proptest::collection::vec;
 use proptest::prelude::*;
@@ -14,6 +15,8 @@ fn read_everything(bytes: &[u8]) {
     let _ = frame::decode::<Sealed>(bytes);
     let _ = frame::decode::<Body<Push>>(bytes).map(|body| body.check());
     let _ = frame::decode::<Body<Remove>>(bytes).map(|body| body.check());
+    let _ = frame::decode::<Body<Apply>>(bytes).map(|body| body.check());
+    let _ = Manifest::decode(bytes).map(|manifest| manifest.artifact());
     let _ = frame::decode::<Receipt>(bytes);
     let _ = frame::decode::<NodeReport>(bytes);
     let realm = RealmId::from_bytes([0; 32]);
@@ -58,7 +61,7 @@ proptest! {
     #[test]
     fn text_that_is_nearly_right_never_panics(
         head in prop::sample::select(vec![
-            "", "ed25519:", "ed25519-secret:", "sha256:", "12D3KooW", "component/", "exit ", "trap: ", "exit -",
+            "", "ed25519:", "ed25519-secret:", "sha256:", "12D3KooW", "component/", "manifest", "exit ", "trap: ", "exit -",
         ]),
         rest in "[0-9a-zA-Z]{0,70}",
     ) {
@@ -98,7 +101,13 @@ fn valid_message() -> impl Strategy<Value = Vec<u8>> {
     let key = OwnerKey::of_seed(&SEED);
     let realm = RealmId::of_owner(&key.id());
     prop_oneof![
-        strategies::push(realm).prop_map(move |body| seal(&key, &body).unwrap()),
+        strategies::push(realm).prop_map({
+            let key = key.clone();
+            move |body| seal(&key, &body).unwrap()
+        }),
+        apply(realm).prop_map(move |body| seal(&key, &body).unwrap()),
+        apply(realm).prop_map(bytes),
+        manifest().prop_map(|manifest| manifest.bytes().to_vec()),
         strategies::push(realm).prop_map(bytes),
         strategies::removal(realm).prop_map(bytes),
         strategies::report(SEED, 0..3, 20).prop_map(|report| bytes(SignedReport::sign(&SEED, &report))),

@@ -1,5 +1,7 @@
 //! Arbitrary values of everything that travels, within the bounds that its types and its readers set.
 
+pub(crate) mod manifests;
+
 use proptest::collection::vec;
 use proptest::option;
 use proptest::prelude::*;
@@ -40,7 +42,7 @@ pub(crate) fn tag() -> impl Strategy<Value = Tag> {
 }
 
 pub(crate) fn key() -> impl Strategy<Value = IntentKey> {
-    name().prop_map(IntentKey::Component)
+    prop_oneof![9 => name().prop_map(IntentKey::Component), 1 => Just(IntentKey::Manifest)]
 }
 
 fn limit<T: TryFrom<u64, Error = LimitError> + Debug>(range: RangeInclusive<u64>) -> impl Strategy<Value = T> {
@@ -108,7 +110,15 @@ pub(crate) fn removal(realm: RealmId) -> impl Strategy<Value = Body<Remove>> {
 }
 
 fn body<P: Content + Debug>(realm: RealmId, payload: impl Strategy<Value = P>) -> impl Strategy<Value = Body<P>> {
-    let fields = (any::<u64>(), any::<u64>(), option::of(any::<u64>()), audience(), ".{0,128}", payload);
+    body_for(realm, audience(), payload)
+}
+
+fn body_for<P: Content + Debug>(
+    realm: RealmId,
+    audience: impl Strategy<Value = Audience>,
+    payload: impl Strategy<Value = P>,
+) -> impl Strategy<Value = Body<P>> {
+    let fields = (any::<u64>(), any::<u64>(), option::of(any::<u64>()), audience, ".{0,128}", payload);
     fields.prop_map(move |(seq, issued_at, not_after, audience, note, payload)| Body {
         realm,
         seq,
@@ -178,8 +188,8 @@ fn component(detail: usize) -> impl Strategy<Value = ComponentReport> {
     let trap = text().prop_map(Outcome::Trap);
     let counts = (any::<u16>(), any::<u16>(), any::<u32>(), option::of(any::<u64>()));
     let fields = (name(), intent_id(), digest(), phase(), counts, option::of(prop_oneof![outcome(), trap]));
-    (fields, option::of(text())).prop_map(|((name, intent, digest, phase, counts, last_outcome), reason)| {
-        ComponentReport {
+    (fields, option::of(text()), any::<bool>()).prop_map(
+        |((name, intent, digest, phase, counts, last_outcome), reason, declared)| ComponentReport {
             name,
             intent,
             digest,
@@ -190,9 +200,9 @@ fn component(detail: usize) -> impl Strategy<Value = ComponentReport> {
             last_outcome,
             reason,
             fetched: counts.3,
-            declared: false,
-        }
-    })
+            declared,
+        },
+    )
 }
 
 /// A report of the node of `seed`, with a number of components out of `components`.
@@ -200,8 +210,9 @@ pub(crate) fn report(seed: [u8; 32], components: Range<usize>, detail: usize) ->
     let rank = (any::<u64>(), any::<u64>(), any::<u64>(), any::<u32>(), any::<u32>());
     let addrs = vec("[ -~]{0,80}", 0..=MAX_REPORT_ADDRS);
     let facts = (vec(tag(), 0..=MAX_NODE_TAGS), "[ -~]{0,64}", "[ -~]{0,64}", any::<bool>(), any::<bool>(), addrs);
-    (realm(), rank, facts, summary(), vec(component(detail), components)).prop_map(
-        move |(realm, rank, facts, summary, components)| NodeReport {
+    let manifest = option::of(manifests::report(detail));
+    (realm(), rank, facts, summary(), manifest, vec(component(detail), components)).prop_map(
+        move |(realm, rank, facts, summary, manifest, components)| NodeReport {
             node: NodeId::of_seed(&seed),
             realm,
             boot: rank.0,
@@ -215,7 +226,7 @@ pub(crate) fn report(seed: [u8; 32], components: Range<usize>, detail: usize) ->
             clock_behind: facts.3,
             leaving: facts.4,
             summary,
-            manifest: None,
+            manifest,
             components,
             omitted: rank.4,
         },

@@ -96,9 +96,10 @@ impl Cbor {
 
 /// The map with an unknown field that makes it `size` bytes long.
 pub(crate) fn filled(map: &Cbor, size: usize) -> Cbor {
-    // The head of a byte string has the same length from 256 bytes to 64 KiB.
     let with = |filler: usize| map.clone().and("", "later", bytes(&vec![0; filler]));
-    let filled = with(size - with(256).encode().len() + 256);
+    // The head of a byte string has the same length from 256 bytes to 64 KiB, and another one from there to 4 GiB.
+    let probe = if size < 0x1_0000 { 0x100 } else { 0x1_0000 };
+    let filled = with(size - with(probe).encode().len() + probe);
     assert_eq!(filled.encode().len(), size);
     filled
 }

@@ -1,4 +1,4 @@
-//! The people of the vectors, a push in its plainest form, and envelopes around it, signed or forged.
+//! The people of the vectors, each kind of intent in its plainest form, and envelopes around it, signed or forged.
 
 use super::cbor::{Cbor, array, bytes, map, text};
 use super::vector::Vector;
@@ -11,6 +11,7 @@ pub(crate) const STRANGER: [u8; 32] = [2; 32];
 
 pub(crate) const PUSH: &str = "realm/push/v1";
 pub(crate) const REMOVE: &str = "realm/remove/v1";
+pub(crate) const APPLY: &str = "realm/apply/v1";
 
 pub(crate) fn key_of(seed: [u8; 32]) -> [u8; 32] {
     *OwnerKey::of_seed(&seed).id().as_bytes()
@@ -49,14 +50,9 @@ pub(crate) fn push_body() -> Cbor {
         ("deadline_ms", Cbor::Null),
         ("log_max_kb", Cbor::Uint(1024)),
     ]);
-    let artifact = map([
-        ("digest", bytes(Digest::of(b"hello").as_bytes())),
-        ("size", Cbor::Uint(5)),
-        ("chunks", bytes(Digest::of(Digest::of(b"hello").as_bytes()).as_bytes())),
-    ]);
     let component = map([
         ("name", text("hello")),
-        ("artifact", artifact),
+        ("artifact", pinned(b"hello")),
         ("limits", limits),
         ("replicas", Cbor::Uint(1)),
         ("restart", text("on-failure")),
@@ -72,13 +68,33 @@ pub(crate) fn remove_body() -> Cbor {
     body_of(map([("name", text("hello"))]))
 }
 
+/// The body of an apply of `document` as version 1, the first one.
+pub(crate) fn apply_body(document: &[u8]) -> Cbor {
+    body_of(map([("version", Cbor::Uint(1)), ("manifest", pinned(document)), ("past", array([]))]))
+}
+
+/// An artifact of one chunk: the list has the digest of the whole, and nothing else.
+pub(crate) fn pinned(artifact: &[u8]) -> Cbor {
+    let digest = Digest::of(artifact);
+    map([
+        ("digest", bytes(digest.as_bytes())),
+        ("size", Cbor::Uint(artifact.len() as u64)),
+        ("chunks", bytes(Digest::of(digest.as_bytes()).as_bytes())),
+    ])
+}
+
+/// An audience that leaves out nobody.
+pub(crate) fn everybody() -> Cbor {
+    map([("peers", array([])), ("tags", array([])), ("platform", Cbor::Null)])
+}
+
 fn body_of(payload: Cbor) -> Cbor {
     map([
         ("realm", bytes(&realm_of(&key_of(OWNER)))),
         ("seq", Cbor::Uint(1_800_000_000_000)),
         ("issued_at", Cbor::Uint(1_800_000_000_000)),
         ("not_after", Cbor::Null),
-        ("audience", map([("peers", array([])), ("tags", array([])), ("platform", Cbor::Null)])),
+        ("audience", everybody()),
         ("note", text("")),
         ("payload", payload),
     ])

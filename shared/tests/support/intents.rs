@@ -69,35 +69,41 @@ fn ok(name: &str, what: &str, body: &Cbor) -> Vector {
 
 fn removal(name: &str, what: &str, body: &Cbor) -> Vector {
     let envelope = sealed_as(OWNER, REMOVE, &body.encode());
-    vector_of((REMOVE, "payload.name"), name, what, body, &envelope)
+    let key = format!("component/{}", text_at(body, "payload.name"));
+    vector_of(REMOVE, &key, name, what, body, &envelope)
 }
 
 fn sealed_vector(name: &str, what: &str, body: &Cbor, envelope: &Cbor) -> Vector {
-    vector_of((PUSH, "payload.component.name"), name, what, body, envelope)
+    let key = format!("component/{}", text_at(body, "payload.component.name"));
+    vector_of(PUSH, &key, name, what, body, envelope)
 }
 
-/// `kind` is the type, and where the component's name is.
-fn vector_of(kind: (&str, &str), name: &str, what: &str, body: &Cbor, envelope: &Cbor) -> Vector {
-    let id = Digest::of(&pae(kind.0, &body.encode()));
-    let mut body = body.clone();
-    let mut text_at = |path: &str| match body.at(path) {
+/// What is under a path of a body, as a file says it.
+fn text_at(body: &Cbor, path: &str) -> String {
+    match body.clone().at(path) {
         Cbor::Text(text) => text.clone(),
         Cbor::Uint(number) => number.to_string(),
         Cbor::Raw(head) => head[head.len() - 1].to_string(),
         other => panic!("{path} is {other:?}"),
-    };
+    }
+}
+
+/// An intent of the type `typ` that must be accepted, and what must be read.
+pub(crate) fn vector_of(typ: &str, key: &str, name: &str, what: &str, body: &Cbor, envelope: &Cbor) -> Vector {
+    let id = Digest::of(&pae(typ, &body.encode()));
     let mut vector = Vector::new(&format!("ok_{name}"), what, "intent", envelope.encode());
     vector.push("trust", &owner_text());
     vector.push("id", &hex(id.as_bytes()));
     vector.push("owner", &key_text(&key_of(OWNER)));
-    vector.push("type", kind.0);
-    vector.push("key", &format!("component/{}", text_at(kind.1)));
-    vector.push("seq", &text_at("seq"));
-    vector.push("note", &text_at("note"));
+    vector.push("type", typ);
+    vector.push("key", key);
+    vector.push("seq", &text_at(body, "seq"));
+    vector.push("note", &text_at(body, "note"));
     vector
 }
 
-fn full() -> Cbor {
+/// A push with every field set.
+pub(crate) fn full() -> Cbor {
     push_body()
         .with("not_after", Cbor::Uint(1_800_000_600_000))
         .with("audience.peers", array([bytes(&[7; 32]), bytes(&[8; 32])]))
@@ -125,7 +131,8 @@ fn lowest() -> Cbor {
         .with("payload.component.restart", text("never"))
 }
 
-fn highest() -> Cbor {
+/// Everything at its upper bound.
+pub(crate) fn highest() -> Cbor {
     let longest = "x".repeat(63);
     // 63 empty arguments, 64 variables with names of two bytes, and one argument that fills what is left of 8 KiB.
     let args = (0..63).map(|_| text("")).chain([text(&"a".repeat(8192 - 128))]);
@@ -155,7 +162,7 @@ fn with_limits([memory, fuel, epoch, deadline, log]: [u64; 5]) -> Cbor {
         .with("payload.component.limits.log_max_kb", Cbor::Uint(log))
 }
 
-fn env(name: &str, value: &str) -> Cbor {
+pub(crate) fn env(name: &str, value: &str) -> Cbor {
     array([text(name), text(value)])
 }
 

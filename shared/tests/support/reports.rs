@@ -53,6 +53,20 @@ fn report_body() -> Cbor {
     ])
 }
 
+/// Version 3 is held, and 2 in force.
+fn manifest() -> Cbor {
+    map([
+        ("version", Cbor::Uint(3)),
+        ("intent", bytes(&[22; 32])),
+        ("state", text("waiting")),
+        ("in_force", Cbor::Uint(2)),
+        ("wanted", Cbor::Uint(5)),
+        ("well", Cbor::Uint(4)),
+        ("failed", Cbor::Uint(1)),
+        ("reason", Cbor::Null),
+    ])
+}
+
 fn signed_by(seed: [u8; 32], typ: &str, body: &[u8]) -> Cbor {
     map([("node", bytes(&key_of(seed))), ("body", bytes(body)), ("sig", bytes(&sign(seed, &pae(typ, body))))])
 }
@@ -72,6 +86,14 @@ fn ok(name: &str, what: &str, report: Cbor, components: &str) -> Vector {
     vector.push("node", &peer_id(NODE));
     vector.push("rank", "3 17");
     vector.push("components", components);
+    vector.push("manifest", "none");
+    vector
+}
+
+/// A vector of a report that says something of the manifest.
+fn ok_manifest(name: &str, what: &str, manifest: &Cbor, expected: String) -> Vector {
+    let mut vector = ok(name, what, signed(&report_body().with("manifest", manifest.clone())), "hello backoff");
+    vector.fields.iter_mut().filter(|(key, _)| key == "manifest").for_each(|(_, value)| *value = expected.clone());
     vector
 }
 
@@ -82,6 +104,62 @@ fn fail(name: &str, code: &str, what: &str, report: Cbor) -> Vector {
 }
 
 pub(crate) fn reports() -> Vec<Vector> {
+    [of_components(), by_others(), of_manifests()].concat()
+}
+
+fn of_manifests() -> Vec<Vector> {
+    let id = "16".repeat(32);
+    let fail = |name: &str, what: &str, manifest: Cbor| {
+        fail(name, "malformed", what, signed(&report_body().with("manifest", manifest)))
+    };
+    let longest = "r".repeat(240);
+    let first = manifest().with("state", text("coming")).with("in_force", Cbor::Null).with("reason", text(&longest));
+    let highest =
+        ["version", "in_force"].iter().fold(manifest(), |map, field| map.with(field, Cbor::Uint(0xffff_ffff)));
+    let highest = ["wanted", "well", "failed"].iter().fold(highest, |map, field| map.with(field, Cbor::Uint(0xffff)));
+    let left_out = manifest().without("in_force").without("reason").and("", "later", text("x"));
+    let declared =
+        report_body().with("components", array([component("hello", "running").with("declared", Cbor::Bool(true))]));
+    let states = ["changing", "healthy", "failing", "halted", "rolled-back"].map(|state| {
+        let (name, manifest) = (format!("manifest_{}", state.replace('-', "_")), manifest().with("state", text(state)));
+        ok_manifest(&name, "where a node stands", &manifest, format!("3 {id} {state} 2 5 4 1 none"))
+    });
+    let mut vectors = vec![
+        ok_manifest("manifest", "one version is held, the one before it is in force", &manifest(), {
+            format!("3 {id} waiting 2 5 4 1 none")
+        }),
+        ok_manifest(
+            "manifest_not_in_force",
+            "the first one is held, and a reason of 240 bytes",
+            &first,
+            format!("3 {id} coming none 5 4 1 {longest}"),
+        ),
+        ok_manifest("manifest_highest", "every number at its upper bound", &highest, {
+            format!("4294967295 {id} waiting 4294967295 65535 65535 65535 none")
+        }),
+        ok_manifest("manifest_later", "what may be null is left out, and a later field is skipped", &left_out, {
+            format!("3 {id} waiting none 5 4 1 none")
+        }),
+        ok("declared", "a component that the manifest declares", signed(&declared), "hello running"),
+        fail("manifest_reason_too_long", "a reason of 241 bytes", manifest().with("reason", text(&"r".repeat(241)))),
+        fail("manifest_without_intent", "which apply is not said", manifest().without("intent")),
+        fail("manifest_intent_short", "an id of 31 bytes", manifest().with("intent", bytes(&[22; 31]))),
+        fail(
+            "manifest_version_33_bits",
+            "2^32 must not be taken for 0",
+            manifest().with("version", Cbor::Uint(1 << 32)),
+        ),
+        fail("manifest_wanted_17_bits", "2^16 must not be taken for 0", manifest().with("wanted", Cbor::Uint(1 << 16))),
+        fail("manifest_well_negative", "minus one", manifest().with("well", Cbor::Negative(0))),
+        fail("manifest_state_unknown", "a state that nobody knows", manifest().with("state", text("stuck"))),
+        fail("manifest_without_state", "where it stands is not said", manifest().without("state")),
+        fail("manifest_number", "the version alone", Cbor::Uint(3)),
+    ];
+    vectors.extend(states);
+    vectors
+}
+
+fn by_others() -> Vec<Vector> {
     let good = signed(&report_body());
     let flipped = |field: &str, at: usize| {
         let mut report = good.clone();
@@ -91,23 +169,9 @@ pub(crate) fn reports() -> Vec<Vector> {
         }
         report
     };
-    let in_component = |field: &str, item: Cbor| {
-        signed(&report_body().with("components", array([component("hello", "failed").with(field, item)])))
-    };
-    let with_addrs = |addrs: &[&str]| signed(&report_body().with("addrs", array(addrs.iter().map(|addr| text(addr)))));
-    let many = |count: usize| report_body().with("components", array((0..count).map(|_| component("a", "running"))));
-    let names = ["a running"; 128].join(", ");
-    let newer = report_body().and("", "temperature", Cbor::Raw(vec![0xf9, 0x51, 0x10]));
     let of_other = report_body().with("node", bytes(&key_of(OTHER_NODE)));
     let strangers_realm = report_body().with("realm", bytes(&realm_of(&key_of(STRANGER))));
-    let nothing = report_body().with("components", array([])).with("tags", array([]));
     vec![
-        ok("one_component", "a component that failed and will be started again", good.clone(), "hello backoff"),
-        ok("nothing", "no component and no tag", signed(&nothing), ""),
-        ok("unknown_field", "a field of a later version is skipped", signed(&newer), "hello backoff"),
-        ok("many_components", "128 components", signed(&many(128)), &names),
-        ok("at_cap", "a body of 31 KiB", signed(&filled(&report_body(), 31 * 1024)), "hello backoff"),
-        ok("longest_reason", "a reason of 240 bytes", in_component("reason", text(&"r".repeat(240))), "hello failed"),
         fail("flip_node", "bad-signature", "one bit of the key", flipped("node", 5)),
         fail("flip_body", "bad-signature", "one bit of the body", flipped("body", 60)),
         fail("flip_sig", "bad-signature", "one bit of the signature", flipped("sig", 40)),
@@ -125,6 +189,30 @@ pub(crate) fn reports() -> Vec<Vector> {
         fail("a_push", "bad-signature", "the signed bytes of a push", {
             signed_by(OWNER, "realm/push/v1", &push_body().encode())
         }),
+    ]
+}
+
+fn of_components() -> Vec<Vector> {
+    let in_component = |field: &str, item: Cbor| {
+        signed(&report_body().with("components", array([component("hello", "failed").with(field, item)])))
+    };
+    let with_addrs = |addrs: &[&str]| signed(&report_body().with("addrs", array(addrs.iter().map(|addr| text(addr)))));
+    let many = |count: usize| report_body().with("components", array((0..count).map(|_| component("a", "running"))));
+    let names = ["a running"; 128].join(", ");
+    let newer = report_body().and("", "temperature", Cbor::Raw(vec![0xf9, 0x51, 0x10]));
+    let nothing = report_body().with("components", array([])).with("tags", array([]));
+    vec![
+        ok(
+            "one_component",
+            "a component that failed and will be started again",
+            signed(&report_body()),
+            "hello backoff",
+        ),
+        ok("nothing", "no component and no tag", signed(&nothing), ""),
+        ok("unknown_field", "a field of a later version is skipped", signed(&newer), "hello backoff"),
+        ok("many_components", "128 components", signed(&many(128)), &names),
+        ok("at_cap", "a body of 31 KiB", signed(&filled(&report_body(), 31 * 1024)), "hello backoff"),
+        ok("longest_reason", "a reason of 240 bytes", in_component("reason", text(&"r".repeat(240))), "hello failed"),
         fail("trailing", "malformed", "a byte behind the signed body", {
             signed_by(NODE, REPORT, &[report_body().encode(), vec![0]].concat())
         }),
@@ -150,6 +238,9 @@ pub(crate) fn reports() -> Vec<Vector> {
             "an outcome that nobody knows",
             in_component("last_outcome", text("exit")),
         ),
+        fail("missing_declared", "malformed", "declared or pushed is not said", {
+            signed(&report_body().with("components", array([component("hello", "failed").without("declared")])))
+        }),
         fail("missing_count", "malformed", "half a rank", signed(&report_body().without("count"))),
     ]
 }

@@ -1,7 +1,10 @@
 //! One vector: the text form of its file, and the check of its outcome against the code.
 
 use shared::frame::{self, FrameError, LENGTH_BYTES};
-use shared::{Hello, OwnerId, RealmId, ReportRefused, SignedReport, Trust, open};
+use shared::{
+    Apply, Artifact, Declaration, Hello, Manifest, ManifestReport, OwnerId, Payload, RealmId, ReportRefused, Rollout,
+    SignedReport, Takeover, Trust, open,
+};
 use std::fmt::Write as _;
 
 /// Hexadecimal digits on one line of a file.
@@ -63,6 +66,7 @@ impl Vector {
     pub(crate) fn check(&self) -> Result<(), String> {
         let outcome = match self.field("kind") {
             "intent" => self.open_intent(),
+            "manifest" => self.read_manifest(),
             "report" => self.open_report(),
             "frame" => self.read_frame(),
             "hello" => self.read_hello(),
@@ -93,13 +97,28 @@ impl Vector {
             owner => Trust::Owner(owner.parse::<OwnerId>().unwrap()),
         };
         let opened = open(&self.bytes, &trust).map_err(|refused| (refused.code().to_owned(), refused.to_string()))?;
-        Ok(vec![
+        let mut found = vec![
             ("id", opened.id().to_string()),
             ("owner", opened.owner().to_string()),
             ("type", opened.kind().type_name().to_owned()),
             ("key", opened.key().to_string()),
             ("seq", opened.body().seq.to_string()),
             ("note", opened.body().note.clone()),
+        ];
+        if let Payload::Apply(apply) = &opened.body().payload {
+            found.push(("manifests", manifests(apply)));
+        }
+        Ok(found)
+    }
+
+    fn read_manifest(&self) -> Outcome {
+        let manifest = Manifest::decode(&self.bytes).map_err(|why| ("malformed".to_owned(), why))?;
+        let artifact = manifest.artifact();
+        Ok(vec![
+            ("digest", artifact.digest.to_string()),
+            ("chunks", artifact.chunks.to_string()),
+            ("rollout", rollout(&manifest.rollout())),
+            ("declares", manifest.components().values().map(declaration).collect::<Vec<_>>().join(", ")),
         ])
     }
 
@@ -120,6 +139,7 @@ impl Vector {
             ("node", report.node.to_string()),
             ("rank", format!("{} {}", report.boot, report.count)),
             ("components", components.join(", ")),
+            ("manifest", report.manifest.as_ref().map_or("none".into(), manifest_report)),
         ])
     }
 
@@ -140,6 +160,42 @@ impl Vector {
         let realm = hello.realm.map_or("none".into(), |realm| realm.to_string());
         Ok(vec![("realm", realm), ("highest_seq", hello.highest_seq.to_string())])
     }
+}
+
+/// The version and document of an apply, then those of the earlier ones with their notes.
+fn manifests(apply: &Apply) -> String {
+    let one = |version: u32, document: &Artifact| format!("{version} {} {}", document.digest, document.size);
+    let past = apply
+        .past
+        .iter()
+        .map(|past| format!("{} {} \"{}\"", one(past.version, &past.manifest), past.issued_at, past.note));
+    std::iter::once(one(apply.version, &apply.manifest)).chain(past).collect::<Vec<_>>().join(", ")
+}
+
+/// How many nodes change at a time, after how many seconds they are healthy, how many may fail, and what follows then.
+fn rollout(of: &Rollout) -> String {
+    let parallel = of.max_parallel.map_or("all-or-a-third".into(), |nodes| nodes.to_string());
+    let then = if of.auto_rollback { "go-back" } else { "keep" };
+    format!("{parallel} {} {} {then}", of.min_healthy_s, of.max_failures)
+}
+
+/// Its name, how it takes over, for whom it is (how many peers, the tags, the platform), and its id.
+fn declaration(of: &Declaration) -> String {
+    let strategy = match of.strategy {
+        Takeover::StartFirst => "start-first",
+        Takeover::StopFirst => "stop-first",
+    };
+    let tags: Vec<&str> = of.audience.tags.iter().map(shared::Tag::as_str).collect();
+    let platform = of.audience.platform.as_deref().unwrap_or("any");
+    format!("{} {strategy} {}/{}/{platform} {}", of.spec.name, of.audience.peers.len(), tags.join("+"), of.id)
+}
+
+/// The version that is held, its id, how it stands, the version in force, how many are wanted, well and failed, and the reason.
+fn manifest_report(of: &ManifestReport) -> String {
+    let in_force = of.in_force.map_or("none".into(), |version| version.to_string());
+    let counts = format!("{} {} {}", of.wanted, of.well, of.failed);
+    let (state, reason) = (of.state.to_string().replace(' ', "-"), of.reason.as_deref().unwrap_or("none"));
+    format!("{} {} {state} {in_force} {counts} {reason}", of.version, of.intent)
 }
 
 /// What was read, or the code and the text of the refusal.

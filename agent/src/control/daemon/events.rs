@@ -287,7 +287,7 @@ impl Daemon {
             Word::Usage { reply } => self.ask_usage(reply),
             Word::Metrics(request) => {
                 let dropped = self.output_dropped_bytes + self.logs.dropped_bytes();
-                let text = pages::metrics(&self.node, dropped);
+                let text = pages::metrics(&self.node, self.store.syncs(), dropped);
                 request.reply.send(200, crate::control::http::metrics::CONTENT_TYPE, text);
             }
             Word::Runs { component, reply } => {

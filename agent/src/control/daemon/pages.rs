@@ -42,11 +42,12 @@ fn component(report: &ComponentReport) -> Value {
         "last_outcome": report.last_outcome.as_ref().map(ToString::to_string),
         "reason": report.reason,
         "intent": report.intent.to_string(),
+        "declared": report.declared,
     })
 }
 
 /// `/metrics`.
-pub(super) fn metrics(node: &Node, output_dropped_bytes: u64) -> Vec<u8> {
+pub(super) fn metrics(node: &Node, store_syncs: u64, output_dropped_bytes: u64) -> Vec<u8> {
     let figures = node.figures();
     let reports = node.components();
     let mut components: BTreeMap<Phase, u64> = BTreeMap::new();
@@ -77,6 +78,7 @@ pub(super) fn metrics(node: &Node, output_dropped_bytes: u64) -> Vec<u8> {
         intents_accepted: figures.intents_accepted,
         intents_refused: figures.intents_refused.iter().map(|(code, count)| ((*code).to_owned(), *count)).collect(),
         reports_refused: figures.reports_refused,
+        store_syncs,
         output_dropped_bytes,
     };
     metrics.encode().into_bytes()

@@ -47,6 +47,8 @@ pub struct Metrics {
     pub intents_refused: BTreeMap<String, u64>,
     /// Reports that did not count.
     pub reports_refused: u64,
+    /// How often intents and the manifest in force made the disk sync.
+    pub store_syncs: u64,
     /// Bytes of guests' output that were lost to rate limits, full queues or a full disk.
     pub output_dropped_bytes: u64,
 }
@@ -142,6 +144,8 @@ impl Collector for Metrics {
         let peaks = self.each(|component| component.memory_peak_bytes);
         out.gauges("component_memory_peak", help, Some(&Unit::Bytes), peaks)?;
         out.counters("intents_accepted", "Intents that were stored", None, [(vec![], self.intents_accepted)])?;
+        let help = "How often intents and the manifest in force made the disk sync";
+        out.counters("store_syncs", help, None, [(vec![], self.store_syncs)])?;
         let refused = self.intents_refused.iter().map(|(code, count)| (vec![("code", code.as_str())], *count));
         out.counters("intents_refused", "Intents that were refused, by reason", None, refused)?;
         out.counters("reports_refused", "Reports that did not count", None, [(vec![], self.reports_refused)])?;
@@ -239,6 +243,7 @@ mod tests {
             intents_accepted: 9,
             intents_refused: [("bad-signature".into(), 1)].into(),
             reports_refused: 0,
+            store_syncs: 4,
             output_dropped_bytes: 12,
         };
         let text = metrics.encode();
@@ -262,6 +267,7 @@ mod tests {
             "realm_reports_refused_total 0",
             "# TYPE realm_output_dropped_bytes_total counter",
             "realm_output_dropped_bytes_total 12",
+            "realm_store_syncs_total 4",
         ] {
             assert!(text.lines().any(|found| found == line), "no `{line}` in\n{text}");
         }

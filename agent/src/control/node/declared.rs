@@ -21,8 +21,8 @@ use std::sync::Arc;
 /// for compiling them, on a slow link and a slow board.
 pub const PROGRESS_MS: u64 = 10 * 60 * 1_000;
 
-/// So many are remembered who brought a manifest that is not in force yet: operators, and neighbours that passed it on.
-const MAX_HINTS: usize = 64;
+/// So many of those who brought a manifest are remembered until its document is read: operators, and some neighbours.
+const MAX_HINTS: usize = 8;
 
 /// See the module.
 #[derive(Default)]
@@ -174,17 +174,20 @@ impl Node {
 
     /// Somebody hands over what is held: an operator whose entry node is gone, and who has what that was to take.
     pub(super) fn manifest_from(&mut self, peer: NodeId) {
-        let hints = &mut self.declared.hints;
-        // Until it is read, what it declares is not known. An operator is not forgotten for neighbours that pass it on.
-        hints.retain(|hint| *hint != peer);
-        if hints.len() < MAX_HINTS || self.neighbours.is_operator(&peer) {
-            hints.insert(0, peer);
-            hints.truncate(MAX_HINTS);
-        }
-        let hints = hints.clone();
         match self.awaited() {
-            Some(document) if !self.blobs.contains(&document.digest) => self.run_errand(document, hints),
-            Some(_) => {}
+            Some(document) => {
+                // What it names is fetched from there once the document is read. Nodes hand it over too, and an operator must
+                // not be forgotten for them.
+                let first = self.neighbours.is_operator(&peer);
+                let hints = &mut self.declared.hints;
+                hints.retain(|hint| *hint != peer);
+                hints.insert(if first { 0 } else { hints.len() }, peer);
+                hints.truncate(MAX_HINTS);
+                let hints = hints.clone();
+                if !self.blobs.contains(&document.digest) {
+                    self.run_errand(document, hints);
+                }
+            }
             None => {
                 let saving = self.declared.saving.as_ref().and_then(|(_, forces)| forces.in_force.as_ref());
                 let coming = self.declared.next.as_ref().or(saving).or(self.declared.in_force());

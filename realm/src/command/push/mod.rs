@@ -3,7 +3,7 @@
 mod plan;
 
 use super::Context;
-use super::change::{highest_seq, members, seal};
+use super::change::{check_undeclared, highest_seq, members, seal};
 use super::connect::{Connected, Views, connect, converse, survey};
 use super::drive::Drive;
 use super::tell;
@@ -22,6 +22,7 @@ pub(super) fn run(args: &PushArgs, mut context: Context<'_, '_>) -> Result<Exit,
     converse(async |executor| {
         let Connected { key, mut session, reached } = connect(&mut context, executor, true).await?;
         let survey = survey(&mut session, &reached.members, true).await?;
+        check_undeclared(&plan.spec.name, &survey.views)?;
         let known = known(&plan, &survey.views, &reached.unclaimed, &session);
         let matched = match_nodes(&args.peer, &args.tag, &known).map_err(nobody)?;
         tell::matched(context.terminal, &plan.spec.name, &matched, &reached.unclaimed);
@@ -30,6 +31,7 @@ pub(super) fn run(args: &PushArgs, mut context: Context<'_, '_>) -> Result<Exit,
         let signed = seal(&key, matched.audience.clone(), plan.note.clone(), payload, highest)?;
         let goal = Goal {
             name: plan.spec.name.clone(),
+            size: plan.spec.artifact.size,
             intent: signed.intent,
             wanted: if plan.spec.start { Wanted::Running } else { Wanted::Staged },
             require_all: plan.require_all,
@@ -43,7 +45,7 @@ pub(super) fn run(args: &PushArgs, mut context: Context<'_, '_>) -> Result<Exit,
             &mut session,
             context.terminal,
             rollout,
-            Some(artifact),
+            vec![artifact],
             signed.bytes,
             begun + plan.timeout,
             begun,

@@ -1,6 +1,7 @@
 //! Everything that a manifest is refused for: place, fault, what was expected, hint; all of them at once.
 
 use super::*;
+use shared::MAX_MANIFEST_COMPONENTS;
 
 #[test]
 fn all_faults_at_once_and_in_the_order_of_the_file() {

@@ -72,7 +72,7 @@ fn every_combination_of_keys_survives() {
         (component.start, component.restart) = (!has(8), if has(8) { Restart::Never } else { Restart::OnFailure });
         component.args = if has(9) { vec!["a".into()] } else { vec![] };
         component.env = if has(10) { vec![("A".into(), "b".into())] } else { vec![] };
-        component.strategy = if has(11) { Strategy::StopFirst } else { Strategy::StartFirst };
+        component.strategy = if has(11) { Takeover::StopFirst } else { Takeover::StartFirst };
         component.replicas = if has(11) { 1000.try_into().unwrap() } else { Replicas::default() };
         again(&manifest);
     }

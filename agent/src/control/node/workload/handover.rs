@@ -67,7 +67,7 @@ impl Workload {
         }
         let healthy_since = |slot: &Slot| match slot {
             Slot::Running { since_ms, .. } => Some(since_ms + self.healthy_ms),
-            // Also one that begins anew after each end.
+            // What completes and is run again later never runs for long.
             Slot::Ended(Outcome::Completed) | Slot::Waiting { failed: false, .. } => Some(0),
             _ => None,
         };

@@ -1,0 +1,162 @@
+//! `realm plan`, `apply` and `rollback`: from a manifest to what it changes, and to having it changed.
+
+use super::current::{Current, current, document, nodes, none_yet, pushed};
+use super::load::{Loaded, load};
+use super::rollout::{Flags, Next, Scene, carry_out};
+use super::stock;
+use super::version::{Typed, course};
+use crate::cli::{ApplyArgs, PlanArgs, RollbackArgs};
+use crate::command::Context;
+use crate::command::connect::{Connected, connect, connect_to_members, converse, survey};
+use crate::exit::{Exit, Failure};
+use crate::output::{Terminal, Tone, listed};
+use shared::{ComponentName, Manifest, OwnerKey, Past};
+use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::time::Instant;
+
+/// What both verbs that change something take.
+macro_rules! flags {
+    ($args:expr) => {{
+        let begun = Instant::now();
+        let flags = Flags {
+            dry_run: $args.dry_run,
+            detach: $args.detach,
+            yes: $args.yes,
+            require_all: $args.require_all,
+            json: $args.json,
+            deadline: begun + $args.timeout.unwrap_or_default().0,
+            begun,
+        };
+        flags.check()?;
+        flags
+    }};
+}
+
+pub(in crate::command) fn plan(args: &PlanArgs, mut context: Context<'_, '_>) -> Result<Exit, Failure> {
+    let loaded = load(args.file.as_deref(), context.settings, context.terminal)?;
+    converse(async |executor| {
+        let mut connected = connect(&mut context, executor, true).await?;
+        let current = held(&mut connected).await?;
+        let scene = scene(&mut connected, context.terminal, current, &loaded.manifest).await?;
+        let plan = scene.plan(&loaded.manifest);
+        scene.check(&plan)?;
+        let held = scene.current.as_ref().map(|current| &current.apply);
+        let course = course(held, loaded.manifest.artifact(), Typed::default())?;
+        scene.show_as_data(&plan, &course, context.terminal, args.json, connected.session.realm())?;
+        Ok(if args.detailed_exitcode && plan.has_changes() { Exit::Changes } else { Exit::Done })
+    })
+}
+
+pub(in crate::command) fn apply(args: &ApplyArgs, mut context: Context<'_, '_>) -> Result<Exit, Failure> {
+    let flags = flags!(args);
+    let Loaded { manifest, note, components } = load(args.file.as_deref(), context.settings, context.terminal)?;
+    let typed = Typed { version: args.version, if_version: args.if_version };
+    converse(async |executor| {
+        let mut connected = connect(&mut context, executor, true).await?;
+        let current = held(&mut connected).await?;
+        let scene = scene(&mut connected, context.terminal, current, &manifest).await?;
+        scene.check(&scene.plan(&manifest))?;
+        let next = Next { manifest: Arc::new(manifest), components, note: args.note.clone().unwrap_or(note), typed };
+        carry_out(&mut connected, context.terminal, scene, next, &flags).await
+    })
+}
+
+pub(in crate::command) fn rollback(args: &RollbackArgs, mut context: Context<'_, '_>) -> Result<Exit, Failure> {
+    let flags = flags!(args);
+    converse(async |executor| {
+        let mut connected = connect_to_members(&mut context, executor).await?;
+        let current = held(&mut connected).await?.ok_or_else(none_yet)?;
+        let (version, artifact) = match args.to {
+            Some(version) if version == current.apply.version => (version, current.apply.manifest),
+            to => before(&current, to).map(|past| (past.version, past.manifest))?,
+        };
+        let manifest = document(&mut connected.session, &connected.reached.members, artifact).await?;
+        let missing = stock::missing(&mut connected, &manifest).await?;
+        let scene = scene(&mut connected, context.terminal, Some(current), &manifest).await?;
+        let plan = scene.plan(&manifest);
+        stock::check(&missing, version, &plan, &manifest, context.terminal)?;
+        for component in plan.components.iter().filter(|component| component.is_for_nobody()) {
+            // It must be possible to go back, whatever became of some node.
+            context.terminal.say(Tone::Warning, &format!("no known node matches `{}`", component.name));
+        }
+        let note = args.note.clone().unwrap_or_else(|| format!("rollback to version {version}"));
+        let typed = Typed { version: None, if_version: args.if_version };
+        let next = Next { manifest: Arc::new(manifest), components: Vec::new(), note, typed };
+        carry_out(&mut connected, context.terminal, scene, next, &flags).await
+    })
+}
+
+/// The version to go back to: the one before, or the one that was named.
+fn before(current: &Current, to: Option<u32>) -> Result<&Past, Failure> {
+    let past = &current.apply.past;
+    let found = match to {
+        None => past.first(),
+        Some(version) => past.iter().find(|past| past.version == version),
+    };
+    found.ok_or_else(|| match (to, past.is_empty()) {
+        (Some(version), false) => {
+            let known = listed(past.iter().map(|past| past.version.to_string()));
+            Failure::new(format!("version {version} is not known any more")).hint(format!("known are {known}"))
+        }
+        _ => Failure::new(format!("there is nothing before version {}", current.apply.version)),
+    })
+}
+
+/// The apply that is held, as far as those who answered know.
+async fn held(connected: &mut Connected) -> Result<Option<Current>, Failure> {
+    current(&mut connected.session, &connected.reached.members, &connected.key).await
+}
+
+/// Asks the realm what there is, beside the apply that is held.
+///
+/// # Errors
+/// When what is to come has names that were pushed by hand, and when nobody answers.
+async fn scene(
+    connected: &mut Connected,
+    terminal: &mut Terminal<'_>,
+    current: Option<Current>,
+    next: &Manifest,
+) -> Result<Scene, Failure> {
+    let Connected { session, reached, .. } = connected;
+    let before = match &current {
+        None => None,
+        // What is to be applied is at hand.
+        Some(current) if next.artifact() == current.apply.manifest => Some(next.clone()),
+        Some(current) => match document(session, &reached.members, current.apply.manifest).await {
+            Ok(manifest) => Some(manifest),
+            Err(failure) => {
+                terminal.say(Tone::Warning, &format!("{}; compared with nothing", failure.message));
+                None
+            }
+        },
+    };
+    refuse(&conflicts(connected, before.as_ref(), next).await?)?;
+    // The last question: what nodes tell from here on is not to be missed.
+    let Connected { session, reached, .. } = connected;
+    let survey = survey(session, &reached.members, true).await?;
+    let nodes = nodes(&survey.views, &reached.unclaimed, session);
+    Ok(Scene { survey, current, before, nodes })
+}
+
+/// Names of `next` that were pushed by hand and that `before` does not declare.
+async fn conflicts(
+    connected: &mut Connected,
+    before: Option<&Manifest>,
+    next: &Manifest,
+) -> Result<BTreeSet<ComponentName>, Failure> {
+    let Connected { key, session, reached } = connected;
+    let key: &OwnerKey = key;
+    let is_new = |name: &ComponentName| {
+        next.components().contains_key(name) && before.is_none_or(|before| !before.components().contains_key(name))
+    };
+    let pushed = pushed(session, &reached.members, key, is_new).await?;
+    Ok(pushed.iter().filter_map(|held| held.opened.key().component().cloned()).collect())
+}
+
+fn refuse(conflicts: &BTreeSet<ComponentName>) -> Result<(), Failure> {
+    let Some(first) = conflicts.first() else { return Ok(()) };
+    let names = listed(conflicts.iter().map(|name| format!("`{name}`")));
+    Err(Failure::new(format!("pushed by hand, and in the manifest: {names}; nothing was sent"))
+        .hint(format!("`realm rm {first}` makes room for it, or leave it out of the manifest")))
+}

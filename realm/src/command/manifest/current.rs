@@ -1,0 +1,135 @@
+//! What the realm has now: the apply that is held, its document, and the nodes as a plan sees them.
+
+use crate::command::connect::Views;
+use crate::command::held::{self, Held, newest};
+use crate::exit::Failure;
+use crate::plan::Node;
+use crate::session::{Event, Session};
+use shared::{Apply, Artifact, ComponentName, IntentKey, Manifest, NodeId, OwnerKey, Payload};
+use std::collections::BTreeSet;
+use std::time::{Duration, Instant};
+
+/// For how long other nodes are looked for when those that answered do not have a document: a dial takes a second or two.
+const OTHERS_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// The apply that is held.
+pub(in crate::command) struct Current {
+    pub(in crate::command) held: Held,
+    pub(in crate::command) apply: Apply,
+}
+
+/// The newest apply that any of `members` holds.
+///
+/// # Errors
+/// When none of them answers.
+pub(in crate::command) async fn current(
+    session: &mut Session,
+    members: &[NodeId],
+    owner: &OwnerKey,
+) -> Result<Option<Current>, Failure> {
+    if members.is_empty() {
+        return Ok(None);
+    }
+    let held = newest(session, members, owner, IntentKey::Manifest).await?;
+    Ok(held.and_then(|held| match &held.opened.body().payload {
+        Payload::Apply(apply) => Some(Current { apply: apply.clone(), held }),
+        Payload::Push(_) | Payload::Remove(_) => None,
+    }))
+}
+
+/// What every verb needs that asks for an apply that must be there.
+pub(super) fn none_yet() -> Failure {
+    Failure::new("nothing was applied yet").hint("`realm apply --file realm.toml` begins")
+}
+
+/// A document, from whoever has it: those that answered, and then the others that they know.
+///
+/// # Errors
+/// When nobody has it.
+pub(in crate::command) async fn document(
+    session: &mut Session,
+    members: &[NodeId],
+    artifact: Artifact,
+) -> Result<Manifest, Failure> {
+    let mut asked = BTreeSet::new();
+    for node in members {
+        asked.insert(*node);
+        if let Some(manifest) = fetch(session, *node, artifact).await? {
+            return Ok(manifest);
+        }
+    }
+    session.reach_others();
+    let until = Instant::now() + OTHERS_TIMEOUT;
+    loop {
+        let next = session.peers().iter().find(|(node, peer)| peer.admitted && !asked.contains(node));
+        if let Some(node) = next.map(|(node, _)| *node) {
+            asked.insert(node);
+            if let Some(manifest) = fetch(session, node, artifact).await? {
+                return Ok(manifest);
+            }
+        } else if session.next(Some(until)).await.is_none() {
+            let nodes = crate::output::counted(asked.len(), "node");
+            return Err(Failure::new(format!(
+                "the manifest {} is nowhere to be had: {nodes} asked",
+                &artifact.digest.hex()[..12]
+            ))
+            .hint("a node that has it may be away: `realm status` lists those that are known"));
+        }
+    }
+}
+
+/// The document, if this node has it.
+async fn fetch(session: &mut Session, node: NodeId, artifact: Artifact) -> Result<Option<Manifest>, Failure> {
+    session.fetch(node, artifact);
+    loop {
+        // In any case there is an answer: the task behind it has a time limit of its own.
+        match session.next(None).await {
+            None | Some(Event::Stopped) => return Err(Failure::new("the network has ended")),
+            Some(Event::Fetched { node: of, result }) if of == node => {
+                return Ok(result.ok().and_then(|bytes| Manifest::decode(&bytes).ok()));
+            }
+            Some(_) => {}
+        }
+    }
+}
+
+/// Names of `manifest` that were pushed by hand, and that `before` does not declare: those would be in both.
+///
+/// # Errors
+/// When no member says what it holds.
+pub(super) async fn pushed(
+    session: &mut Session,
+    members: &[NodeId],
+    owner: &OwnerKey,
+    is_meant: impl Fn(&ComponentName) -> bool,
+) -> Result<Vec<Held>, Failure> {
+    if members.is_empty() {
+        return Ok(Vec::new());
+    }
+    let names = held::names(session, members).await?.into_iter().filter(is_meant);
+    let keys: Vec<IntentKey> = names.map(IntentKey::Component).collect();
+    let all = held::all(session, members, owner, &keys).await?.into_values();
+    Ok(all.filter(|held| matches!(held.opened.body().payload, Payload::Push(_))).collect())
+}
+
+/// The nodes of the realm, and those without an owner, which an apply makes its own.
+pub(super) fn nodes(views: &Views, unclaimed: &[NodeId], session: &Session) -> Vec<Node> {
+    let member = |(report, alive): &(shared::NodeReport, bool)| Node {
+        node: report.node,
+        tags: report.tags.clone(),
+        platform: report.platform.clone(),
+        alive: *alive && !report.leaving,
+        running: report
+            .components
+            .iter()
+            .filter(|component| component.declared && component.running > 0)
+            .map(|component| component.name.clone())
+            .collect(),
+    };
+    let claims = unclaimed.iter().filter(|node| !views.contains_key(node)).filter_map(|node| {
+        let hello = &session.peers().get(node)?.hello;
+        let (tags, platform) = (hello.tags.clone(), hello.platform.clone());
+        Some(Node { node: *node, tags, platform, alive: true, running: BTreeSet::new() })
+    });
+    views.values().map(member).chain(claims).collect()
+}

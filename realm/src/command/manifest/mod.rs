@@ -1,0 +1,16 @@
+//! The verbs of the manifest: `plan`, `apply`, `rollback`, `history` and `export`.
+
+mod apply;
+mod current;
+mod export;
+mod history;
+mod load;
+mod rollout;
+mod stock;
+mod told;
+mod version;
+
+pub(super) use apply::{apply, plan, rollback};
+pub(super) use current::{Current, current, document};
+pub(super) use export::run as export;
+pub(super) use history::run as history;

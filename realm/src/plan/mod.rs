@@ -1,0 +1,166 @@
+//! What an apply would change, component by component and node by node: the manifest that is held and the one that is to
+//! come, and what is known of the nodes. Pure.
+
+mod changes;
+#[cfg(test)]
+mod tests;
+
+pub use changes::{Change, changes};
+
+use serde::Serialize;
+use shared::{Audience, ComponentName, Declaration, Manifest, NodeFacts, NodeId, Tag};
+use std::collections::BTreeSet;
+
+/// A node as it is known before.
+#[derive(Debug, Clone)]
+pub struct Node {
+    /// Who.
+    pub node: NodeId,
+    /// Its tags.
+    pub tags: Vec<Tag>,
+    /// `os/arch`.
+    pub platform: String,
+    /// Whether it is there.
+    pub alive: bool,
+    /// Components of the manifest of which something runs there, by the node's last word.
+    pub running: BTreeSet<ComponentName>,
+}
+
+impl Node {
+    /// Whether a component is declared for it.
+    fn is_meant(&self, declared: Option<&Declaration>) -> bool {
+        let facts = NodeFacts { node: self.node, tags: &self.tags, platform: &self.platform };
+        declared.is_some_and(|declared| declared.audience.matches(&facts))
+    }
+}
+
+/// What becomes of a component on one node.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Action {
+    /// It comes there.
+    Create,
+    /// Another one takes its place.
+    Replace,
+    /// It ends there.
+    Stop,
+    /// It stays as it is.
+    Unchanged,
+}
+
+/// One node that has a component or is to have it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Step {
+    /// Peer id.
+    pub peer: NodeId,
+    /// Whether it is there; otherwise it follows when it is back.
+    pub alive: bool,
+    /// What becomes of the component there.
+    pub action: Action,
+    /// Whether something of it runs there now.
+    pub runs: bool,
+}
+
+/// What becomes of a component as a whole.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Summary {
+    /// It is new.
+    Create,
+    /// It becomes another one.
+    Replace,
+    /// It is for other nodes than before.
+    Move,
+    /// It is not declared any more.
+    Stop,
+    /// Something of it changes that makes no difference to what runs now.
+    Change,
+    /// Nothing of it changes.
+    Unchanged,
+}
+
+/// What becomes of one component.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct ComponentPlan {
+    /// Its name.
+    pub name: ComponentName,
+    /// What becomes of it as a whole.
+    pub action: Summary,
+    /// Whom it is for; none when it is not declared any more.
+    pub audience: Option<Audience>,
+    /// What differs between before and after.
+    pub changes: Vec<Change>,
+    /// Every known node that has it or is to have it, by peer id.
+    pub nodes: Vec<Step>,
+}
+
+impl ComponentPlan {
+    fn of(name: &ComponentName, before: Option<&Declaration>, next: Option<&Declaration>, nodes: &[Node]) -> Self {
+        let is_same = before.zip(next).is_some_and(|(before, next)| before.id == next.id);
+        let step = |node: &Node| {
+            let action = match (node.is_meant(before), node.is_meant(next)) {
+                (false, false) => return None,
+                (false, true) => Action::Create,
+                (true, false) => Action::Stop,
+                (true, true) if is_same => Action::Unchanged,
+                (true, true) => Action::Replace,
+            };
+            Some(Step { peer: node.node, alive: node.alive, action, runs: node.running.contains(name) })
+        };
+        let nodes: Vec<Step> = nodes.iter().filter_map(step).collect();
+        let changes = before.zip(next).map(|(before, next)| changes(before, next)).unwrap_or_default();
+        let action = match (before, next) {
+            (None, _) => Summary::Create,
+            (Some(_), None) => Summary::Stop,
+            _ if !is_same => Summary::Replace,
+            _ if nodes.iter().any(|step| step.action != Action::Unchanged) => Summary::Move,
+            _ if changes.is_empty() => Summary::Unchanged,
+            _ => Summary::Change,
+        };
+        ComponentPlan { name: name.clone(), action, audience: next.map(|next| next.audience.clone()), changes, nodes }
+    }
+
+    /// Whether it is declared, and no known node is meant.
+    #[must_use]
+    pub fn is_for_nobody(&self) -> bool {
+        self.audience.is_some() && self.nodes.iter().all(|step| step.action == Action::Stop)
+    }
+}
+
+/// What would change.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+pub struct Plan {
+    /// Every component that is declared before or after, by name.
+    pub components: Vec<ComponentPlan>,
+}
+
+impl Plan {
+    /// What leads from `before` to `next` on these nodes.
+    #[must_use]
+    pub fn of(before: Option<&Manifest>, next: &Manifest, nodes: &[Node]) -> Plan {
+        let (before, next) = (before.map(Manifest::components), next.components());
+        let names: BTreeSet<&ComponentName> = before.into_iter().flatten().chain(next).map(|(name, _)| name).collect();
+        let of_before = |name: &ComponentName| before.and_then(|before| before.get(name));
+        let component = |name: &ComponentName| ComponentPlan::of(name, of_before(name), next.get(name), nodes);
+        Plan { components: names.into_iter().map(component).collect() }
+    }
+
+    /// Whether anything changes.
+    #[must_use]
+    pub fn has_changes(&self) -> bool {
+        self.components.iter().any(|component| component.action != Summary::Unchanged)
+    }
+
+    /// Whether something that runs would be stopped or replaced.
+    #[must_use]
+    pub fn interrupts(&self) -> bool {
+        let mut steps = self.components.iter().flat_map(|component| &component.nodes);
+        steps.any(|step| step.runs && matches!(step.action, Action::Stop | Action::Replace))
+    }
+
+    /// Every node on which something is to be, or is to end.
+    #[must_use]
+    pub fn nodes(&self) -> BTreeSet<NodeId> {
+        self.components.iter().flat_map(|component| &component.nodes).map(|step| step.peer).collect()
+    }
+}

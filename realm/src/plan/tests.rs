@@ -1,0 +1,159 @@
+//! Plans from manifests and nodes alone.
+
+use super::*;
+use shared::{Artifact, ComponentSpec, Digest, Limits, Replicas, Restart, Rollout, Takeover};
+
+fn name(text: &str) -> ComponentName {
+    text.parse().unwrap()
+}
+
+fn id(byte: u8) -> NodeId {
+    NodeId::of_seed(&[byte; 32])
+}
+
+/// A component with these bytes for nodes with this tag.
+fn component(text: &str, bytes: &[u8], tag: &str) -> (ComponentSpec, Audience, Takeover) {
+    let spec = ComponentSpec {
+        name: name(text),
+        artifact: Artifact { digest: Digest::of(bytes), size: 1, chunks: Digest::of(b"list") },
+        limits: Limits::default(),
+        replicas: Replicas::default(),
+        restart: Restart::default(),
+        start: true,
+        args: Vec::new(),
+        env: Vec::new(),
+    };
+    (spec, Audience { tags: vec![tag.parse().unwrap()], ..Audience::default() }, Takeover::default())
+}
+
+fn manifest(components: &[(ComponentSpec, Audience, Takeover)]) -> Manifest {
+    Manifest::new(Rollout::default(), components.to_vec()).unwrap()
+}
+
+/// Nodes 1 and 2 have the tag `dev`, 3 has `edge` and is away. `web` runs on the first.
+fn nodes() -> Vec<Node> {
+    let node = |byte: u8, tag: &str| Node {
+        node: id(byte),
+        tags: vec![tag.parse().unwrap()],
+        platform: "linux/x86_64".into(),
+        alive: byte != 3,
+        running: if byte == 1 { [name("web")].into() } else { BTreeSet::new() },
+    };
+    vec![node(1, "dev"), node(2, "dev"), node(3, "edge")]
+}
+
+fn steps(plan: &Plan, of: &str) -> Vec<(NodeId, Action)> {
+    let component = plan.components.iter().find(|component| component.name == name(of)).unwrap();
+    component.nodes.iter().map(|step| (step.peer, step.action)).collect()
+}
+
+fn actions(plan: &Plan) -> Vec<(&str, Summary)> {
+    plan.components.iter().map(|component| (component.name.as_str(), component.action)).collect()
+}
+
+#[test]
+fn what_comes_goes_and_stays() {
+    let before =
+        manifest(&[component("old", b"1", "dev"), component("same", b"1", "edge"), component("web", b"1", "dev")]);
+    let next =
+        manifest(&[component("new", b"1", "edge"), component("same", b"1", "edge"), component("web", b"2", "dev")]);
+    let plan = Plan::of(Some(&before), &next, &nodes());
+    assert_eq!(
+        actions(&plan),
+        [("new", Summary::Create), ("old", Summary::Stop), ("same", Summary::Unchanged), ("web", Summary::Replace)]
+    );
+    assert_eq!(steps(&plan, "new"), [(id(3), Action::Create)]);
+    assert_eq!(steps(&plan, "old"), [(id(1), Action::Stop), (id(2), Action::Stop)]);
+    assert_eq!(steps(&plan, "same"), [(id(3), Action::Unchanged)]);
+    assert_eq!(steps(&plan, "web"), [(id(1), Action::Replace), (id(2), Action::Replace)]);
+    assert!(plan.has_changes() && plan.interrupts());
+    assert_eq!(plan.nodes().len(), 3);
+}
+
+#[test]
+fn the_same_is_no_change_and_a_first_one_interrupts_nothing() {
+    let web = manifest(&[component("web", b"1", "dev")]);
+    let plan = Plan::of(Some(&web), &web, &nodes());
+    assert!(!plan.has_changes() && !plan.interrupts());
+    let plan = Plan::of(None, &web, &nodes());
+    assert!(plan.has_changes() && !plan.interrupts());
+    assert_eq!(actions(&plan), [("web", Summary::Create)]);
+}
+
+#[test]
+fn what_does_not_run_is_not_interrupted() {
+    let old = manifest(&[component("old", b"1", "dev")]);
+    let plan = Plan::of(Some(&old), &manifest(&[component("new", b"1", "dev")]), &nodes());
+    assert!(plan.has_changes() && !plan.interrupts());
+}
+
+#[test]
+fn a_component_that_is_for_other_nodes_moves() {
+    let before = manifest(&[component("web", b"1", "dev")]);
+    let next = manifest(&[component("web", b"1", "edge")]);
+    let plan = Plan::of(Some(&before), &next, &nodes());
+    assert_eq!(actions(&plan), [("web", Summary::Move)]);
+    assert_eq!(steps(&plan, "web"), [(id(1), Action::Stop), (id(2), Action::Stop), (id(3), Action::Create)]);
+    let tags = |tag: &str| Some(format!("[{tag:?}]"));
+    let change = Change { key: "tags".into(), before: tags("dev"), after: tags("edge") };
+    assert_eq!(plan.components[0].changes, [change]);
+    assert!(plan.interrupts());
+}
+
+#[test]
+fn a_component_that_nobody_is_meant_by_is_said_so() {
+    let before = manifest(&[component("web", b"1", "dev")]);
+    let next = manifest(&[component("web", b"1", "cloud")]);
+    let plan = Plan::of(Some(&before), &next, &nodes());
+    assert!(plan.components[0].is_for_nobody());
+    assert!(!Plan::of(Some(&next), &before, &nodes()).components[0].is_for_nobody());
+    assert!(!Plan::of(Some(&before), &manifest(&[]), &nodes()).components[0].is_for_nobody(), "it is to end");
+}
+
+#[test]
+fn every_key_that_differs_is_named_with_both_values() {
+    let before = component("web", b"1", "dev");
+    let mut next = before.clone();
+    next.0.artifact.digest = Digest::of(b"2");
+    next.0.replicas = Replicas::try_from(2).unwrap();
+    next.0.limits.memory_max_mb = Some(32.try_into().unwrap());
+    next.0.limits.epoch_ms = 200.try_into().unwrap();
+    next.0.restart = Restart::Always;
+    next.0.start = false;
+    next.0.args = vec!["--port".into(), "80 80".into()];
+    next.0.env = vec![("PLACE".into(), "here".into())];
+    next.2 = Takeover::StopFirst;
+    let plan = Plan::of(Some(&manifest(&[before])), &manifest(&[next]), &nodes());
+    let told: Vec<String> = plan.components[0]
+        .changes
+        .iter()
+        .map(|change| {
+            let or_none = |value: &Option<String>| value.clone().unwrap_or_else(|| "none".into());
+            format!("{} {} {}", change.key, or_none(&change.before), or_none(&change.after))
+        })
+        .collect();
+    assert_eq!(
+        told,
+        [
+            &format!("digest {} {}", Digest::of(b"1").hex(), Digest::of(b"2").hex()),
+            "replicas 1 2",
+            "memory_max_mb none 32",
+            "epoch_ms 100 200",
+            "start true false",
+            "restart on-failure always",
+            "args none [\"--port\", \"80 80\"]",
+            "strategy start-first stop-first",
+            "env.PLACE none here",
+        ]
+    );
+}
+
+#[test]
+fn another_strategy_changes_nothing_that_runs() {
+    let before = component("web", b"1", "dev");
+    let mut next = before.clone();
+    next.2 = Takeover::StopFirst;
+    let plan = Plan::of(Some(&manifest(&[before])), &manifest(&[next]), &nodes());
+    assert_eq!(actions(&plan), [("web", Summary::Change)]);
+    assert!(plan.has_changes() && !plan.interrupts());
+}

@@ -1,0 +1,65 @@
+//! An apply that does not come to what it should: by what it ends, and what is said.
+
+use crate::manifest::component;
+use crate::shell::realm;
+use serde_json::Value;
+
+#[test]
+fn a_component_that_crashes_fails_at_once_with_its_last_lines() {
+    let (shell, agents) = realm(&[&[], &[]]);
+    shell.applied(&[component("web", "ticker", "")]);
+    shell.declare(&[component("web", "ticker", ""), component("bad", "crash", "")]);
+    let (code, out, err) = shell.apply(&[]);
+    assert_eq!(code, Some(3), "{out}{err}");
+    for agent in &agents {
+        assert!(err.contains(&format!("`bad` failed on {}: trap: ", agent.id())), "{err}");
+    }
+    assert!(err.contains("| crash: about to fail") || err.contains("this component always fails"), "{err}");
+    assert!(err.contains("version 2 failed on 2 nodes") && err.contains("`realm rollback` goes back"), "{err}");
+    assert!(agents.iter().all(|agent| agent.component("web")["phase"] == "running"), "the other one runs on");
+
+    let (code, out, err) = shell.realm(&["rollback", "--yes", "--json"]);
+    assert_eq!(code, Some(0), "{err}");
+    let object: Value = serde_json::from_str(&out).unwrap();
+    assert_eq!((&object["version"], &object["verdict"]), (&3.into(), &"good".into()), "{object}");
+    assert!(agents.iter().all(|agent| agent.component("bad").is_null()));
+}
+
+#[test]
+fn where_it_fails_on_some_nodes_it_has_failed() {
+    let (shell, agents) = realm(&[&[], &["--role", "edge"]]);
+    shell.declare(&[component("web", "ticker", ""), component("bad", "crash", "tags = [\"edge\"]")]);
+    let (code, out, err) = shell.apply(&["--json"]);
+    assert_eq!(code, Some(3), "{out}{err}");
+    let object: Value = serde_json::from_str(&out).unwrap();
+    assert_eq!((&object["verdict"], &object["exit"]), (&"failed".into(), &3.into()));
+    assert!(err.contains("version 1 failed on 1 node; it is well on 1 node"), "{err}");
+    let node = |at: usize| {
+        let nodes = object["nodes"].as_array().unwrap();
+        nodes.iter().find(|node| node["peer"] == agents[at].id().to_string()).unwrap().clone()
+    };
+    assert_eq!((&node(0)["result"], &node(1)["result"]), (&"good".into(), &"failed".into()), "{object}");
+    let bad = node(1)["components"].as_array().unwrap().iter().find(|it| it["name"] == "bad").unwrap().clone();
+    assert!(bad["last_outcome"].as_str().unwrap().starts_with("trap: "), "{bad}");
+}
+
+#[test]
+fn nobody_live_and_nobody_at_all() {
+    let (shell, mut agents) = realm(&[&[], &["--role", "edge"]]);
+    shell.declare(&[component("web", "ticker", "tags = [\"cloud\"]")]);
+    for verb in ["plan", "apply"] {
+        let (code, out, err) = shell.with_manifest(verb, &[]);
+        assert_eq!((code, out.as_str()), (Some(1), ""), "{err}");
+        assert!(err.contains("`web`, for tag cloud") && err.contains("hint: known tags: edge"), "{err}");
+    }
+    agents[1].terminate();
+    agents[0].until_sees(1);
+    shell.declare(&[component("far", "ticker", "tags = [\"edge\"]")]);
+    let (code, _, err) = shell.apply(&[]);
+    assert_eq!(code, Some(5), "{err}");
+    assert!(err.contains("1 node will get version 1"), "{err}");
+    let (code, _, err) = shell.apply(&["--require-all"]);
+    assert_eq!(code, Some(5), "{err}");
+    agents[1].start_again(&[]);
+    agents[1].until("far", "running");
+}

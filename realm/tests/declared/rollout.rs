@@ -1,0 +1,66 @@
+//! A manifest spreads a few nodes at a time, and where it fails the others keep what they have, without the operator.
+
+use crate::manifest::component;
+use crate::shell::{Shell, realm};
+use crate::support::Agent;
+use serde_json::Value;
+
+/// A manifest that spreads as the defaults say, but for how long something has to be healthy.
+fn declare(shell: &Shell, guest: &str, rollout: &str) {
+    let text = format!("[rollout]\nmin_healthy_s = 1\n{rollout}\n{}", component("web", guest, ""));
+    std::fs::write(shell.manifest(), text).unwrap();
+}
+
+/// Three nodes that run version 1, and what each says of its component.
+fn three() -> (Shell, Vec<Agent>, Vec<Value>) {
+    let (shell, agents) = realm(&[&[], &[], &[]]);
+    declare(&shell, "ticker", "");
+    let (code, out, err) = shell.apply(&[]);
+    assert_eq!(code, Some(0), "{out}{err}");
+    let before = agents.iter().map(|agent| agent.component("web")).collect();
+    (shell, agents, before)
+}
+
+fn states(object: &Value) -> Vec<&str> {
+    let mut states: Vec<&str> =
+        object["nodes"].as_array().unwrap().iter().map(|node| node["state"].as_str().unwrap()).collect();
+    states.sort_unstable();
+    states
+}
+
+#[test]
+fn one_that_crashes_is_tried_on_one_of_three() {
+    let (shell, agents, before) = three();
+    declare(&shell, "crash", "");
+    let (code, out, err) = shell.apply(&["--json"]);
+    assert_eq!(code, Some(3), "{out}{err}");
+    assert!(err.contains("version 2 failed on 1 node; 2 nodes kept what they had"), "{err}");
+    assert!(err.contains("this component always fails"), "its last words: {err}");
+    let object: Value = serde_json::from_str(&out).unwrap();
+    assert_eq!(states(&object), ["failing", "halted", "halted"], "{object}");
+    let unchanged = agents.iter().zip(&before).filter(|(agent, before)| agent.component("web") == **before).count();
+    assert_eq!(unchanged, 2, "neither stopped nor started anew");
+    // The next one has its own chance everywhere.
+    declare(&shell, "sleep", "");
+    let (code, out, err) = shell.apply(&[]);
+    assert_eq!(code, Some(0), "{out}{err}");
+}
+
+#[test]
+fn with_auto_rollback_all_have_what_they_had() {
+    let (shell, agents, before) = three();
+    declare(&shell, "crash", "auto_rollback = true");
+    let (code, out, err) = shell.apply(&["--json"]);
+    assert_eq!(code, Some(4), "{out}{err}");
+    assert!(err.contains("version 2 failed, and what was before it is in force on 3 nodes"), "{err}");
+    let object: Value = serde_json::from_str(&out).unwrap();
+    assert_eq!(states(&object), ["halted", "halted", "rolled-back"], "{object}");
+    for (agent, before) in agents.iter().zip(&before) {
+        let web = agent.until("web", "running");
+        assert_eq!((&web["digest"], &web["intent"]), (&before["digest"], &before["intent"]));
+    }
+    // It stays so: also what is started again does not try it once more.
+    let status = shell.json(&["status"]);
+    let in_force = |node: &Value| node["manifest"]["in_force"] == 1 && node["manifest"]["version"] == 2;
+    assert!(status["nodes"].as_array().unwrap().iter().all(in_force), "{status}");
+}
