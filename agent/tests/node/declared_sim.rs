@@ -2,7 +2,7 @@
 
 use crate::bench::*;
 use crate::declared::{HEALTHY_MS, Pinned, declare, elsewhere, saves};
-use agent::control::node::{Effect, Input, Source};
+use agent::control::node::{Effect, Input, Restored, Source};
 use shared::{Outcome, Phase, Restart, Role, Rollout, Verb};
 
 #[test]
@@ -138,4 +138,18 @@ fn what_only_a_rejected_manifest_names_is_fetched_no_further() {
     assert_eq!(saves(&bench.exit(run, Outcome::Exit(3))), [next.id()], "it goes back");
     let dropped = drops(&bench.give(next.saved()));
     assert!(dropped.contains(&artifact(2).digest) && dropped.contains(&artifact(3).digest), "{dropped:?}");
+}
+
+#[test]
+fn what_a_manifest_may_need_that_is_not_read_yet_is_kept_over_a_start() {
+    let pinned = Pinned::new(1, &[declare("web", 1)]);
+    let (needed, useless) = (artifact(1).digest, artifact(2).digest);
+    let restored = Restored {
+        intents: vec![held(&pinned.sealed)],
+        blobs: [pinned.document().digest, needed, useless].into(),
+        ..nothing()
+    };
+    let mut bench = Bench::off(restored, |_| {});
+    assert!(drops(&bench.give(Input::Booted)).is_empty(), "whoever brought it may be gone");
+    assert_eq!(drops(&bench.give(pinned.read())), [useless]);
 }

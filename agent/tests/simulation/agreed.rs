@@ -126,7 +126,7 @@ impl World {
     fn keeps_what_is_named(&self, at: usize) -> Result<(), String> {
         let machine = &self.machines[at];
         let held = machine.past.written.values().map(|(_, id)| self.pushes.signed[id].0.body().payload.artifacts());
-        let declared = machine.forces.artifacts().map(|artifact| artifact.digest);
+        let declared = machine.declared();
         // And what a manifest needs that waits or has halted.
         let next = machine.durable(&IntentKey::Manifest).map(|(_, id)| self.pushes.brought(&self.pushes.signed[&id].0));
         let held = held.flatten().map(|artifact| artifact.digest);

@@ -145,7 +145,7 @@ impl World {
     /// What the manifest in force, the one before it, or a push needs is kept.
     pub fn check_drop(&self, at: usize, digest: &Digest) {
         let machine = &self.machines[at];
-        let is_declared = machine.forces.artifacts().any(|artifact| artifact.digest == *digest);
+        let is_declared = machine.declared().any(|declared| declared == *digest);
         assert!(!is_declared, "{at} drops what the manifest in force needs, or the one before it");
         for (_, id) in machine.past.written.values() {
             let named = self.pushes.signed[id].0.body().payload.artifacts();

@@ -274,6 +274,13 @@ impl Machine {
         self.forces.in_force.as_ref()
     }
 
+    /// Artifacts of components that are declared by what is in force, and by what was before.
+    pub fn declared(&self) -> impl Iterator<Item = Digest> + '_ {
+        let manifests = [&self.forces.in_force, &self.forces.before].into_iter().flatten();
+        let declared = manifests.flat_map(|of| of.manifest.components().values());
+        declared.map(|declared| declared.spec.artifact.digest)
+    }
+
     /// What is meant for this machine.
     pub fn facts(&self) -> NodeFacts<'_> {
         NodeFacts { node: self.id, tags: &self.tags, platform: "linux/x86_64" }

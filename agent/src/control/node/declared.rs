@@ -148,6 +148,12 @@ impl Node {
         (!known).then_some(apply.manifest)
     }
 
+    /// Whether it is not known yet what the manifest that is held declares.
+    pub(super) fn is_unread(&self) -> bool {
+        let is_none = self.declared.fault.is_some() && self.declared.retry_at.is_none();
+        !is_none && self.awaited().is_some()
+    }
+
     /// Another apply is held: its document is fetched, or read where it is here.
     pub(super) fn manifest_held(&mut self, hints: &[NodeId], now: Now) {
         self.declared.hints = hints.to_vec();
@@ -231,11 +237,13 @@ impl Node {
                 self.fetch_declared(&next.manifest, &hints);
                 self.declared.next = Some(next);
                 self.declared.look = true;
+                self.drop_strays();
             }
             // The owner signed it: no other attempt ends otherwise.
             Ok(Err(fault)) => {
                 self.say(Level::Warn, format!("the manifest does not come into force: {fault}"), now);
                 self.declared.fault = Some(fault);
+                self.drop_strays();
             }
             Err(fault) => self.manifest_failed(fault, now),
         }

@@ -11,15 +11,21 @@ impl Node {
     /// what belonged to another owner.
     pub(super) fn tidy_up(&mut self) {
         self.parts = std::mem::take(&mut self.strays);
-        for digest in self.blobs.union(&self.parts).copied().collect::<Vec<_>>() {
-            self.drop_unused(digest);
-        }
+        self.strays = self.blobs.union(&self.parts).copied().collect();
+        self.drop_strays();
         let mut kept = std::mem::take(&mut self.kept);
         kept.retain(|name| {
             let pushed = self.ledger.held().contains_key(&IntentKey::Component(name.clone()));
             !pushed && self.declared.get(name).is_none()
         });
         kept.iter().for_each(|name| self.forget(name));
+    }
+
+    /// Drops what was left until it was known what names it.
+    pub(super) fn drop_strays(&mut self) {
+        if !self.is_unread() {
+            std::mem::take(&mut self.strays).into_iter().for_each(|digest| self.drop_unused(digest));
+        }
     }
 
     /// Removes what is kept of a component that was removed, once no instance can add to it any more.
@@ -62,7 +68,13 @@ impl Node {
 
     /// Removes an artifact that no held intent names.
     pub(super) fn drop_unused(&mut self, digest: Digest) {
-        if !self.is_named(&digest) {
+        if self.is_named(&digest) {
+            return;
+        }
+        if self.is_unread() {
+            // The manifest that is held may name it, and whoever brought that may be gone: this may be all there is.
+            self.strays.insert(digest);
+        } else {
             self.blobs.remove(&digest);
             self.parts.remove(&digest);
             self.errands.remove(&digest);

@@ -62,7 +62,8 @@ pub struct Node {
     declared: Declared,
     runs: BTreeMap<ComponentName, RunRecord>,
     blobs: BTreeSet<Digest>,
-    /// What the last run may have left, until `Booted`.
+    /// What nothing names as far as is known: what the last run may have left, until `Booted`, and what the manifest that is
+    /// held and not read yet may name.
     strays: BTreeSet<Digest>,
     kept: BTreeSet<ComponentName>,
     works: BTreeMap<ComponentName, Workload>,
