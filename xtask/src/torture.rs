@@ -1,5 +1,5 @@
 //! `cargo xtask torture`: real agents, treated badly at random for a while. Then what they run is compared with what was asked
-//! for, and what they hold with what they held before.
+//! for, and what they hold with what they held before. Or many realms of the simulator.
 
 use argh::FromArgs;
 
@@ -13,10 +13,11 @@ mod files;
 mod life;
 mod plan;
 mod random;
+mod sync;
 mod told;
 mod wares;
 
-/// Treat agents badly at random, then check what runs and whether anything leaks.
+/// Treat agents badly at random, then check what runs and whether anything leaks; or try seeds of the simulator.
 #[derive(FromArgs)]
 #[argh(subcommand, name = "torture")]
 pub(crate) struct Args {
@@ -28,11 +29,13 @@ pub(crate) struct Args {
 #[argh(subcommand)]
 enum What {
     Life(life::Args),
+    Sync(sync::Args),
 }
 
 /// Runs what was named.
 pub(crate) fn run(args: &Args) -> Result<(), Failure> {
     match &args.what {
         What::Life(args) => life::run(args),
+        What::Sync(args) => sync::run(args),
     }
 }

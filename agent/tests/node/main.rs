@@ -5,6 +5,7 @@ mod accept;
 mod bench;
 mod claim;
 mod declared;
+mod declared_sim;
 mod dial;
 mod order;
 mod remove;

@@ -1,14 +1,57 @@
-//! What must hold at every step, and what must hold once nothing goes wrong any more.
+//! What must hold at every step.
 
 use crate::machine::{MEMORY_MB, Rank};
-use crate::pushes::Behaviour;
 use crate::world::World;
+use agent::control::node::{InForce, Instance, ManifestFile, PinnedFile};
 use shared::{
-    ComponentReport, ComponentSpec, Digest, IntentKey, NodeFacts, Opened, Payload, Phase, Push, Restart, Summary, Verb,
+    ComponentName, ComponentSpec, Declaration, Digest, IntentId, IntentKey, Opened, Payload, Push, Takeover, Verb,
 };
-use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+/// With so much memory no component has to give way to another one.
+pub const AMPLE_BYTES: u64 = 8 << 30;
+
+/// What a machine should run under a name: by its disk, and nothing else.
+pub struct Wish {
+    /// Who wants it.
+    pub id: IntentId,
+    pub spec: Arc<ComponentSpec>,
+    pub strategy: Takeover,
+    pub declared: bool,
+    /// The operator has stopped it.
+    pub stopped: bool,
+}
 
 impl World {
+    /// What the manifest in force declares under a name, for whichever machines.
+    pub fn declared(&self, at: usize, name: &ComponentName) -> Option<&Declaration> {
+        self.machines[at].in_force()?.manifest.components().get(name)
+    }
+
+    /// The push or removal that a machine holds for good under a name.
+    pub fn pushed(&self, at: usize, name: &ComponentName) -> Option<&Opened> {
+        let (_, id) = self.machines[at].durable(&IntentKey::Component(name.clone()))?;
+        Some(&self.pushes.signed[&id].0)
+    }
+
+    /// What is meant for a machine under a name.
+    pub fn wish(&self, at: usize, name: &ComponentName) -> Option<Wish> {
+        let facts = self.machines[at].facts();
+        if let Some(Declaration { id, spec, audience, strategy }) = self.declared(at, name) {
+            let (id, spec, strategy) = (*id, Arc::clone(spec), *strategy);
+            return audience.matches(&facts).then_some(Wish { id, spec, strategy, declared: true, stopped: false });
+        }
+        let opened = self.pushed(at, name)?;
+        let spec = opened.component().filter(|_| opened.body().audience.matches(&facts))?;
+        Some(Wish {
+            id: opened.id(),
+            spec: Arc::new(spec.clone()),
+            strategy: Takeover::StopFirst,
+            declared: false,
+            stopped: matches!(opened.body().payload, Payload::Push(Push { verb: Some(Verb::Stop), .. })),
+        })
+    }
+
     /// P1, P2: only what the owner signed is written, and nothing older than what was there.
     pub fn check_persist(&self, at: usize, key: &IntentKey, bytes: &[u8]) -> Rank {
         let opened = self.pushes.of_bytes(bytes).unwrap_or_else(|| panic!("{at} stores what the owner never signed"));
@@ -18,164 +61,96 @@ impl World {
         opened.rank()
     }
 
-    /// P1, P2: only what the owner signed is started, from the disk, here, and never something older again.
-    pub fn check_start(&mut self, at: usize, spec: &ComponentSpec) {
+    /// Only what the owner signed comes into force, with the document that it pins, once the intent is on the disk: what is
+    /// newer than all that was in force here before, or what was in force before that one, which is rejected then.
+    pub fn check_save(&self, at: usize, id: &IntentId, file: &ManifestFile) {
+        let machine = &self.machines[at];
+        assert!(machine.saving.is_none(), "{at} writes two manifests at once");
+        let is_pinned = |pinned: &PinnedFile| {
+            let opened = self.pushes.of_bytes(&pinned.sealed);
+            let opened = opened.unwrap_or_else(|| panic!("{at} saves what the owner never signed"));
+            let Payload::Apply(apply) = &opened.body().payload else { panic!("{at} saves what is no apply") };
+            let document = &self.pushes.documents[&apply.manifest.digest].bytes;
+            assert_eq!(pinned.document, **document, "{at} saves another document");
+            opened.rank()
+        };
+        let next = file.in_force.as_ref().map(is_pinned);
+        let before = file.before.as_ref().map(is_pinned);
+        let rank = |of: &Option<InForce>| of.as_ref().map(|of| of.rank);
+        let (in_force, last) = (rank(&machine.forces.in_force), rank(&machine.forces.before));
+        if file.rejected.is_some() {
+            let back = (next, before, file.rejected) == (last, None, in_force.map(|(_, id)| id));
+            assert!(back && file.rejected == Some(*id), "{at} goes back to something else than was before");
+        } else {
+            let held = machine.durable(&IntentKey::Manifest);
+            assert!(next.is_some() && held >= next, "{at} saves a manifest before its intent");
+            assert!(machine.past.in_force < next, "{at} goes back to an older manifest");
+            assert_eq!((before, next.map(|(_, id)| id)), (in_force, Some(*id)), "{at} forgets what was before");
+        }
+    }
+
+    /// What is in force on a machine by now is not older than what ever was, unless that was rejected.
+    pub fn check_in_force(&mut self, at: usize) {
+        let machine = &self.machines[at];
+        let rejected = machine.forces.rejected.map(|id| self.pushes.rank(&id));
+        let rank = rejected.or(machine.in_force().map(|of| of.rank));
+        assert!(machine.past.in_force <= rank, "an older manifest is in force on {at} again");
+        self.machines[at].past.in_force = rank;
+    }
+
+    /// Only what the manifest in force or a push wants is started, from the disk, here, and never something older again.
+    pub fn check_start(&mut self, at: usize, spec: &ComponentSpec) -> IntentId {
+        let Some(wish) = self.wish(at, &spec.name) else { panic!("{at} starts `{}`, which is not for it", spec.name) };
+        assert!(!wish.stopped, "{at} starts `{}`, which was stopped", spec.name);
+        assert_eq!(*wish.spec, *spec, "{at} starts something else than is wanted");
         let machine = &mut self.machines[at];
         let components = machine.node.as_ref().map(|node| node.components()).unwrap_or_default();
-        let Some(component) = components.into_iter().find(|component| component.name == spec.name) else {
-            panic!("{at} starts `{}`, which is not for it", spec.name)
-        };
-        let (opened, _) = &self.pushes.signed[&component.intent];
-        assert_eq!(opened.component(), Some(spec), "what is started is not what was signed");
-        let key = IntentKey::Component(spec.name.clone());
-        assert!(
-            machine.durable(&key).is_some_and(|durable| durable >= opened.rank()),
-            "started before it was on the disk"
-        );
+        let shown = components.iter().find(|component| component.name == spec.name);
+        let shown = shown.map(|component| (component.intent, component.declared));
+        assert_eq!(shown, Some((wish.id, wish.declared)), "{at} says something else of it");
         assert!(machine.disk.blobs.contains(&spec.artifact.digest), "started without its artifact");
-        let before = machine.past.started.insert(spec.name.clone(), opened.rank());
-        assert!(before.is_none_or(|before| before <= opened.rank()), "{at} started an older `{}` again", spec.name);
+        if !wish.declared {
+            let rank = self.pushes.rank(&wish.id);
+            let before = machine.past.started.insert(spec.name.clone(), rank);
+            assert!(before.is_none_or(|before| before <= rank), "{at} started an older `{}` again", spec.name);
+        }
         let taken = (machine.live.len() as u64 + 1) * (u64::from(MEMORY_MB) << 20);
         assert!(taken <= machine.budget_bytes, "{at} gives {taken} bytes of memory of {}", machine.budget_bytes);
-        let old = machine.live.values().any(|live| live.name == spec.name && **live != *spec);
-        assert!(!old, "`{}` starts on {at} while an instance of an earlier push lives", spec.name);
+        let old = machine.live.values().any(|live| live.spec.name == spec.name && live.id != wish.id);
+        let both = wish.strategy == Takeover::StartFirst;
+        assert!(both || !old, "`{}` starts on {at} while an instance of an earlier wish lives", spec.name);
+        wish.id
     }
 
-    /// Whether all is as it should be by now; otherwise what is not.
-    pub fn converged(&self) -> Result<(), String> {
-        self.agreed()?;
-        self.acquainted()
-    }
-
-    /// Whether every machine holds the newest of everything, and runs what it should.
-    pub fn agreed(&self) -> Result<(), String> {
-        let newest = self.newest();
-        for at in 0..self.machines.len() {
-            self.agrees(at, &newest).map_err(|what| format!("machine {at}: {what}"))?;
-        }
-        Ok(())
-    }
-
-    /// Whether every machine knows that all others live.
-    pub fn acquainted(&self) -> Result<(), String> {
-        for (at, machine) in self.machines.iter().enumerate() {
-            let alive = machine.node.as_ref().map_or(0, |node| node.figures().nodes_alive);
-            if alive != self.machines.len() {
-                return Err(format!("machine {at}: sees {alive} nodes alive"));
-            }
-        }
-        Ok(())
-    }
-
-    fn agrees(&self, at: usize, newest: &BTreeMap<IntentKey, Rank>) -> Result<(), String> {
+    /// What starts before the old one ends is healthy by then; and nobody stops what should run.
+    pub fn check_stop(&self, at: usize, instance: Instance) {
         let machine = &self.machines[at];
-        let node = machine.node.as_ref().ok_or("is off")?;
-        let held: BTreeMap<_, _> = newest.keys().filter_map(|key| Some((key.clone(), machine.durable(key)?))).collect();
-        for (key, rank) in &machine.past.acknowledged {
-            assert!(held.get(key).is_some_and(|held| held >= rank), "{at} has lost {key}, which it had acknowledged");
+        let Some(live) = machine.live.get(&instance) else { return };
+        let name = &live.spec.name;
+        let Some(wish) = self.wish(at, name) else { return };
+        if wish.strategy == Takeover::StopFirst || !wish.spec.start || machine.budget_bytes < AMPLE_BYTES {
+            return;
         }
-        if held != *newest {
-            return Err(format!(
-                "holds {} of {} newest",
-                held.iter().filter(|it| newest.get(it.0) == Some(it.1)).count(),
-                newest.len()
-            ));
-        }
-        let summary = Summary::of(newest.iter().map(|(key, (seq, id))| (key, *seq, *id)));
-        if node.own_report().and_then(|report| report.open(&node.realm()?).ok()).is_none_or(|it| it.summary != summary)
-        {
-            return Err("reports another state map".into());
-        }
-        let named: BTreeSet<Digest> = newest.values().filter_map(|(_, id)| self.artifact(id)).collect();
-        assert!(machine.disk.blobs.is_subset(&named), "{at} keeps an artifact that nothing names");
-        let components = node.components();
-        let mut wanted = 0;
-        for (_, id) in newest.values() {
-            let (opened, _) = &self.pushes.signed[id];
-            let facts = NodeFacts { node: machine.id, tags: &machine.tags, platform: "linux/x86_64" };
-            if let Some(spec) = opened.component().filter(|_| opened.body().audience.matches(&facts)) {
-                wanted += 1;
-                let component = components.iter().find(|component| component.name == spec.name);
-                self.runs(at, opened, spec, component.ok_or(format!("`{}` is missing", spec.name))?)?;
-            }
-        }
-        if components.len() != wanted {
-            return Err("shows more than is meant for it".into());
-        }
-        let is_meant = |live: &&std::sync::Arc<ComponentSpec>| components.iter().any(|it| it.name == live.name);
-        match machine.live.values().find(|live| !is_meant(live)) {
-            Some(live) => Err(format!("`{}` still runs", live.name)),
-            None => Ok(()),
-        }
+        // Where a replica had ended, all are started anew when the same is wanted again.
+        let others = machine.live.iter().filter(|(other, _)| **other != instance).map(|(_, live)| live);
+        let new = others.filter(|live| live.spec.name == *name && live.id == wish.id);
+        let rollout = machine.in_force().map(|of| of.manifest.rollout()).unwrap_or_default();
+        let is_healthy = |since: u64| since + u64::from(rollout.min_healthy_s) * 1_000 <= self.now;
+        let healthy = new.filter(|live| live.since.is_some_and(is_healthy)).count();
+        let ended = machine.past.completed.get(&(name.clone(), wish.id)).copied().unwrap_or_default();
+        let replicas = usize::from(wish.spec.replicas.get());
+        assert!(healthy + usize::from(ended) >= replicas, "{at} stops the old `{name}` before the new one is healthy");
     }
 
-    fn artifact(&self, id: &shared::IntentId) -> Option<Digest> {
-        self.pushes.signed[id].0.component().map(|component| component.artifact.digest)
-    }
-
-    /// Whether a machine has room for a component beside the others that are to run.
-    fn has_room(&self, at: usize, spec: &ComponentSpec) -> bool {
+    /// What the manifest in force, the one before it, or a push needs is kept.
+    pub fn check_drop(&self, at: usize, digest: &Digest) {
         let machine = &self.machines[at];
-        let components = machine.node.as_ref().map(|node| node.components()).unwrap_or_default();
-        let rests = |it: &ComponentReport| match it.phase {
-            Phase::Stopped | Phase::Staged | Phase::Failed => true,
-            // It may be about to begin anew.
-            Phase::Completed => {
-                self.pushes.signed[&it.intent].0.component().is_none_or(|it| it.restart != Restart::Always)
-            }
-            _ => false,
-        };
-        let others = components.iter().filter(|it| it.name != spec.name && !rests(it));
-        let replicas = others.map(|it| u64::from(it.replicas)).sum::<u64>() + u64::from(spec.replicas.get());
-        replicas * (u64::from(MEMORY_MB) << 20) <= machine.budget_bytes
-    }
-
-    /// Names of components that wait for room on a machine.
-    pub fn wait_for_room(&self, at: usize) -> Vec<String> {
-        let components = self.machines[at].node.as_ref().map(|node| node.components()).unwrap_or_default();
-        let waits = |it: &ComponentReport| it.reason.as_ref().is_some_and(|reason| reason.starts_with("needs "));
-        components.into_iter().filter(waits).map(|it| it.name.to_string()).collect()
-    }
-
-    /// Whether a component does what its newest push says: runs, or has run and ended as the policy wants.
-    fn runs(
-        &self,
-        at: usize,
-        opened: &Opened,
-        spec: &ComponentSpec,
-        component: &ComponentReport,
-    ) -> Result<(), String> {
-        let fault = |what: &str| Err(format!("`{}` {what}: {component:?}", spec.name));
-        let instances: Vec<_> = self.machines[at].live.values().filter(|live| live.name == spec.name).collect();
-        if instances.iter().any(|live| ***live != *spec) {
-            return fault("runs an earlier push");
+        let is_declared = machine.declared().any(|declared| declared == *digest);
+        assert!(!is_declared, "{at} drops what the manifest in force needs, or the one before it");
+        for (_, id) in machine.past.written.values() {
+            let named = self.pushes.signed[id].0.body().payload.artifacts();
+            let torn = machine.disk.torn.contains(digest);
+            assert!(torn || named.iter().all(|artifact| artifact.digest != *digest), "{at} drops what is named");
         }
-        if component.intent != opened.id() {
-            return fault("follows another push");
-        }
-        let at_rest = match &opened.body().payload {
-            Payload::Push(Push { verb: Some(Verb::Stop), .. }) => Some(Phase::Stopped),
-            _ => (!spec.start).then_some(Phase::Staged),
-        };
-        if let Some(phase) = at_rest {
-            let rests = component.phase == phase && instances.is_empty();
-            return if rests { Ok(()) } else { fault(&format!("is not {phase}")) };
-        }
-        if let Some(reason) = component.reason.as_ref().filter(|reason| reason.starts_with("needs ")) {
-            return if self.has_room(at, spec) { fault(&format!("has room, and {reason}")) } else { Ok(()) };
-        }
-        let replicas = usize::from(spec.replicas.get());
-        let ended = instances.is_empty() && matches!(component.phase, Phase::Completed | Phase::Failed);
-        let right = match (self.pushes.behaviour(&spec.artifact.digest), spec.restart) {
-            // What is to run once may have ended with its runner.
-            (Behaviour::Stays, Restart::Never) => instances.len() == replicas || component.phase == Phase::Failed,
-            (Behaviour::Stays, _) => instances.len() == replicas && component.phase == Phase::Running,
-            (Behaviour::Completes, Restart::Never | Restart::OnFailure) => ended,
-            (Behaviour::Crashes, Restart::Never) => ended && component.phase == Phase::Failed,
-            (Behaviour::Completes, Restart::Always) | (Behaviour::Crashes, _) => {
-                component.restarts > 0 && instances.len() <= replicas
-            }
-        };
-        if right { Ok(()) } else { fault("is not as it should be") }
     }
 }

@@ -1,12 +1,12 @@
 //! The edges of a node: what it orders is carried out, late, or not at all.
 
-use crate::machine::{Waiting, Write};
+use crate::machine::{Live, Waiting, Write};
 use crate::network::Data;
 use crate::pushes::Behaviour;
 use crate::rng::{fingerprint, head, mix};
 use crate::world::{Event, World};
-use agent::control::node::{Effect, Input, Instance, PrepareError, Verdict};
-use shared::{ComponentSpec, Digest, Outcome};
+use agent::control::node::{Effect, Forces, Input, Instance, PrepareError, Verdict};
+use shared::{ComponentSpec, Digest, Outcome, Trust};
 use std::sync::Arc;
 
 impl World {
@@ -22,7 +22,16 @@ impl World {
                 let delay = self.rng.between(1, 60);
                 self.after(delay, Event::Written { at, life });
             }
-            Effect::ReadManifest(_) | Effect::SaveManifest { .. } => unreachable!("nothing is declared in this world"),
+            Effect::ReadManifest(digest) => {
+                let delay = self.rng.between(1, 40);
+                self.after(delay, Event::Read { at, life, digest });
+            }
+            Effect::SaveManifest { id, file } => {
+                self.check_save(at, &id, &file);
+                self.machines[at].saving = Some((id, file));
+                let delay = self.rng.between(1, 80);
+                self.after(delay, Event::Saved { at, life });
+            }
             Effect::Receipt { ticket, receipt } => self.receipt(at, ticket, &receipt),
             Effect::Judge { ticket, verdict } => {
                 if let Some(Waiting::Gossip { from, data }) = self.machines[at].waiting.remove(&ticket) {
@@ -49,24 +58,30 @@ impl World {
                     let reason = "the disk is full".into();
                     self.after(5, later(Input::FetchFailed { digest: artifact.digest, reason }));
                 } else if self.machines[at].fetching.insert(artifact.digest) {
+                    self.machines[at].disk.parts.insert(artifact.digest);
                     self.after(10, Event::Look { at, life, digest: artifact.digest, again: true });
                 }
             }
             Effect::Cancel(digest) => _ = self.machines[at].fetching.remove(&digest),
             Effect::Drop(digest) => {
-                self.machines[at].fetching.remove(&digest);
-                self.machines[at].disk.blobs.remove(&digest);
+                self.check_drop(at, &digest);
+                let machine = &mut self.machines[at];
+                machine.fetching.remove(&digest);
+                for of in [&mut machine.disk.blobs, &mut machine.disk.parts, &mut machine.disk.torn] {
+                    of.remove(&digest);
+                }
             }
             Effect::Prepare { digest, fuel } => self.prepare(at, digest, fuel),
             Effect::Start { instance, spec, .. } => self.start(at, instance, spec),
             Effect::Stop(instance) => {
+                self.check_stop(at, instance);
                 let delay = self.rng.between(1, 800);
                 self.after(delay, Event::Exit { at, life, instance, outcome: Outcome::Stopped });
             }
             Effect::SaveRun { name, record } => _ = self.machines[at].disk.runs.insert(name, record),
             Effect::Forget { name, .. } => {
                 let machine = &mut self.machines[at];
-                assert!(machine.live.values().all(|live| live.name != name), "forgotten while an instance lives");
+                assert!(machine.live.values().all(|live| live.spec.name != name), "forgotten while an instance lives");
                 machine.disk.runs.remove(&name);
             }
             Effect::SaveMembers(members) => {
@@ -90,6 +105,43 @@ impl World {
         }
     }
 
+    /// The document of a manifest is read, unless the disk fails, or what it holds is damaged.
+    pub fn read(&mut self, at: usize, digest: Digest) {
+        let failed = self.rng.chance(self.plan.faults);
+        let torn = self.rng.chance(self.plan.faults);
+        let disk = &mut self.machines[at].disk;
+        let result = match self.pushes.documents.get(&digest).filter(|_| disk.blobs.contains(&digest)) {
+            None => Err("no such file".into()),
+            Some(_) if failed => Err("input/output error".into()),
+            Some(document) => {
+                if torn {
+                    disk.torn.insert(digest);
+                }
+                let damaged = usize::from(disk.torn.contains(&digest));
+                Ok(document.bytes[damaged..].to_vec())
+            }
+        };
+        self.feed(at, Input::ManifestRead { digest, result });
+    }
+
+    /// A manifest is on the disk, or the node is told that it is not; where that was found out late, it is.
+    pub fn saved(&mut self, at: usize) {
+        let failed = self.rng.chance(self.plan.faults);
+        let Some((id, file)) = self.machines[at].saving.clone() else { return };
+        if failed && self.rng.chance(50) {
+            self.machines[at].saving = None;
+        }
+        self.machines[at].save();
+        let result = if failed { Err("the disk is full".into()) } else { Ok(()) };
+        if result.is_ok() {
+            self.figures.in_force += 1;
+            let trust = Trust::Owner(self.pushes.owner.id());
+            self.machines[at].forces = Forces::open(&file, &trust).unwrap_or_else(|why| panic!("{why}"));
+            self.check_in_force(at);
+        }
+        self.feed(at, Input::ManifestSaved { id, result });
+    }
+
     fn prepare(&mut self, at: usize, digest: Digest, fuel: bool) {
         assert!(self.machines[at].disk.blobs.contains(&digest), "compiled before it was stored");
         let result = match self.rng.chance(self.plan.faults) {
@@ -102,7 +154,7 @@ impl World {
 
     fn start(&mut self, at: usize, instance: Instance, spec: Arc<ComponentSpec>) {
         self.figures.starts += 1;
-        self.check_start(at, &spec);
+        let id = self.check_start(at, &spec);
         let life = self.machines[at].life;
         let (begun, lasts) = (self.rng.between(1, 20), self.rng.between(50, 3_000));
         self.after(begun, Event::Feed { at, life, input: Input::Started { instance } });
@@ -114,7 +166,10 @@ impl World {
         if let Some(outcome) = outcome {
             self.after(begun + lasts, Event::Exit { at, life, instance, outcome });
         }
-        assert!(self.machines[at].live.insert(instance, spec).is_none(), "an instance was started twice");
+        assert!(
+            self.machines[at].live.insert(instance, Live { spec, id, since: None }).is_none(),
+            "an instance was started twice"
+        );
     }
 
     /// A fetch looks for somebody who has the artifact: a neighbour, or an operator who is still there.
@@ -123,15 +178,21 @@ impl World {
         if !machine.fetching.contains(&digest) {
             return;
         }
-        let operator = machine.visitors.iter().any(|visitor| visitor.digest == Some(digest));
+        // An operator, or the disk: then there is nothing to fetch.
+        let here = machine.visitors.iter().any(|visitor| visitor.brings.contains(&digest))
+            || machine.disk.blobs.contains(&digest);
         let serves = |peer: &usize| {
             let other = &self.machines[*peer];
-            self.is_linked(at, *peer) && other.node.is_some() && other.disk.blobs.contains(&digest)
+            self.is_linked(at, *peer)
+                && other.node.is_some()
+                && other.disk.blobs.contains(&digest)
+                && !other.disk.torn.contains(&digest)
         };
-        let found = operator || self.admitted_peers(at).iter().any(serves);
+        let found = here || self.admitted_peers(at).iter().any(serves);
         let life = self.machines[at].life;
         if found && !self.rng.chance(self.plan.loss) {
             let takes = self.rng.between(20, 900);
+            self.figures.fetched += 1;
             self.after(takes, Event::Fetched { at, life, digest });
             self.feed(at, Input::Fetched { digest, bytes: 5_000 });
         } else if again {

@@ -20,7 +20,7 @@ const WATCHED_MS: u64 = MINUTE_MS;
 const CARRIED: u64 = 20;
 
 /// Nobody hears of anybody, for that would be a million messages before there is anything to see.
-fn silent(nodes: usize) -> World {
+pub fn silent(nodes: usize) -> World {
     let plan = Plan {
         nodes,
         anchors: (nodes / 50).max(3),
@@ -30,6 +30,7 @@ fn silent(nodes: usize) -> World {
         unheard: 100,
         told: 1,
         faults: 0,
+        cuts: 0,
     };
     let mut world = realm(9, plan);
     world.claim_all();

@@ -1,10 +1,12 @@
 //! A machine: what survives a power cut, what does not, and what the checks remember of it.
 
 use crate::rng::Rng;
-use agent::control::node::{Config, Forces, Held, Instance, Member, Node, Now, Restored, RunRecord, Ticket};
+use agent::control::node::{
+    Config, Forces, Held, InForce, Input, Instance, ManifestFile, Member, Node, Now, Restored, RunRecord, Ticket,
+};
 use shared::{
-    BUILD_FLOOR_UNIX_MS, ComponentName, ComponentSpec, Digest, Hello, IntentId, IntentKey, NodeId, NodeReport, OwnerId,
-    RealmId, ReportRefused, SignedReport, Tag, Trust, open,
+    BUILD_FLOOR_UNIX_MS, ComponentName, ComponentSpec, Digest, Hello, IntentId, IntentKey, NodeFacts, NodeId,
+    NodeReport, OwnerId, RealmId, ReportRefused, SignedReport, Tag, Trust, open,
 };
 use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
@@ -26,8 +28,22 @@ pub struct Disk {
     pub intents: BTreeMap<IntentKey, Arc<[u8]>>,
     pub runs: BTreeMap<ComponentName, RunRecord>,
     pub members: Vec<Member>,
+    /// What is in force: one file, so that there is never a part of it without the other.
+    pub manifest: ManifestFile,
     pub blobs: BTreeSet<Digest>,
+    /// Artifacts of which a part is here, and those that are here and damaged.
+    pub parts: BTreeSet<Digest>,
+    pub torn: BTreeSet<Digest>,
     pub boots: u64,
+}
+
+/// A run that has not ended.
+pub struct Live {
+    pub spec: Arc<ComponentSpec>,
+    /// Who wants it: a push, or a declaration.
+    pub id: IntentId,
+    /// Since when it runs, once the node knows.
+    pub since: Option<u64>,
 }
 
 /// On its way to the disk.
@@ -59,8 +75,10 @@ pub enum Clock {
 pub struct Visitor {
     pub peer: NodeId,
     pub push: IntentId,
-    pub digest: Option<Digest>,
+    pub brings: Vec<Digest>,
     pub received: bool,
+    /// It must not come into force, and is no good to try here again.
+    pub refused: bool,
 }
 
 /// What must never go back, whatever happens to the machine.
@@ -68,14 +86,25 @@ pub struct Visitor {
 pub struct Past {
     pub acknowledged: BTreeMap<IntentKey, Rank>,
     pub written: BTreeMap<IntentKey, Rank>,
+    pub ever: BTreeSet<IntentId>,
     pub started: BTreeMap<ComponentName, Rank>,
+    /// The newest manifest that was in force here, also if it was rejected.
+    pub in_force: Option<Rank>,
+    /// How many runs of a component have ended well.
+    pub completed: BTreeMap<(ComponentName, IntentId), u16>,
+}
+
+thread_local! {
+    static CHECKED: RefCell<BTreeMap<NodeId, (SignedReport, NodeReport)>> = RefCell::default();
+}
+
+/// Forgets what an earlier simulation on this thread has checked.
+pub fn forget_checked() {
+    CHECKED.with_borrow_mut(BTreeMap::clear);
 }
 
 /// Checks a report as a node does. All of a thousand hear the same one: what counted once is not checked again.
 fn remembered(signed: &SignedReport, realm: &RealmId) -> Result<NodeReport, ReportRefused> {
-    thread_local! {
-        static CHECKED: RefCell<BTreeMap<NodeId, (SignedReport, NodeReport)>> = RefCell::default();
-    }
     CHECKED.with_borrow_mut(|checked| match checked.get(&signed.node) {
         Some((known, report)) if known == signed && report.realm == *realm => Ok(report.clone()),
         _ => {
@@ -106,8 +135,12 @@ pub struct Machine {
     pub hello: Option<Hello>,
     pub wake: Option<u64>,
     pub writes: VecDeque<Write>,
+    /// A manifest on its way to the disk.
+    pub saving: Option<(IntentId, ManifestFile)>,
+    /// What is in force as far as the node knows.
+    pub forces: Forces,
     pub fetching: BTreeSet<Digest>,
-    pub live: BTreeMap<Instance, Arc<ComponentSpec>>,
+    pub live: BTreeMap<Instance, Live>,
     /// Peers that the node was told of, with what it was told.
     pub peers: BTreeMap<usize, (Hello, bool)>,
     pub seen: BTreeSet<u64>,
@@ -136,6 +169,8 @@ impl Machine {
             hello: None,
             wake: None,
             writes: VecDeque::new(),
+            saving: None,
+            forces: Forces::default(),
             fetching: BTreeSet::new(),
             live: BTreeMap::new(),
             peers: BTreeMap::new(),
@@ -160,6 +195,8 @@ impl Machine {
         self.started_ms = now_ms;
         self.disk.boots += 1;
         let trust = self.owner.or(self.disk.owner).map_or(Trust::FirstUse, Trust::Owner);
+        let forces = Forces::open(&self.disk.manifest, &trust);
+        self.forces = forces.unwrap_or_else(|why| panic!("a mixture on the disk of {}: {why}", self.addr));
         let held = |bytes: &Arc<[u8]>| Held {
             opened: open(bytes, &trust).unwrap_or_else(|refused| panic!("on the disk of {}: {refused}", self.addr)),
             bytes: Arc::clone(bytes),
@@ -178,11 +215,11 @@ impl Machine {
         let restored = Restored {
             trust,
             intents: self.disk.intents.values().map(held).collect(),
-            in_force: Forces::default(),
+            in_force: self.forces.clone(),
             runs: self.disk.runs.clone(),
             members: self.disk.members.clone(),
             blobs: self.disk.blobs.clone(),
-            strays: BTreeSet::new(),
+            strays: self.disk.parts.clone(),
             kept: BTreeSet::new(),
         };
         self.node = Some(Node::with_check(config, restored, remembered));
@@ -194,10 +231,14 @@ impl Machine {
         for _ in 0..kept {
             self.write();
         }
+        if rng.chance(50) {
+            self.save();
+        }
         self.node = None;
         self.hello = None;
         self.wake = None;
         self.writes.clear();
+        (self.saving, self.forces) = (None, Forces::default());
         self.fetching.clear();
         self.live.clear();
         self.peers.clear();
@@ -214,10 +255,44 @@ impl Machine {
             self.disk.owner = Some(owner);
         }
         assert!(self.owner.or(self.disk.owner).is_some(), "an intent without an owner");
+        self.past.ever.insert(rank.1);
         let before = self.past.written.insert(key.clone(), rank);
         assert!(before.is_none_or(|before| before < rank), "{key}: something older was written after something newer");
         self.disk.intents.insert(key, bytes);
         Some(ticket)
+    }
+
+    /// Carries out the write of what is in force.
+    pub fn save(&mut self) {
+        if let Some((_, file)) = self.saving.take() {
+            self.disk.manifest = file;
+        }
+    }
+
+    /// The manifest that is in force, as far as the node knows.
+    pub fn in_force(&self) -> Option<&InForce> {
+        self.forces.in_force.as_ref()
+    }
+
+    /// Artifacts of components that are declared by what is in force, and by what was before.
+    pub fn declared(&self) -> impl Iterator<Item = Digest> + '_ {
+        let manifests = [&self.forces.in_force, &self.forces.before].into_iter().flatten();
+        let declared = manifests.flat_map(|of| of.manifest.components().values());
+        declared.map(|declared| declared.spec.artifact.digest)
+    }
+
+    /// What is meant for this machine.
+    pub fn facts(&self) -> NodeFacts<'_> {
+        NodeFacts { node: self.id, tags: &self.tags, platform: "linux/x86_64" }
+    }
+
+    /// The checks remember what the node is told.
+    pub fn observe(&mut self, input: &Input, now_ms: u64) {
+        if let Input::Started { instance } = input
+            && let Some(live) = self.live.get_mut(instance)
+        {
+            live.since = Some(now_ms);
+        }
     }
 
     /// The rank that is on the disk under a key.

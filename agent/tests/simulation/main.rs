@@ -3,16 +3,20 @@
 #![allow(clippy::print_stdout, reason = "the figures of a run are part of what it shows")]
 #![allow(clippy::collapsible_match, reason = "a guard that changes the world is easily overlooked")]
 
+mod agreed;
 mod checks;
 mod deceit;
 mod edges;
 mod idle;
 mod machine;
+mod manifests;
 mod network;
 mod parts;
 mod pushes;
 mod rng;
 mod script;
+mod spread;
+mod trace;
 mod world;
 
 use pushes::Behaviour;
@@ -35,7 +39,17 @@ const TIGHT: usize = 3;
 const CALM_MS: u64 = 200_000;
 
 fn plan(nodes: usize) -> Plan {
-    Plan { nodes, anchors: 3, loss: 12, latency_ms: (1, 180), gossip: true, unheard: 95, told: usize::MAX, faults: 4 }
+    Plan {
+        nodes,
+        anchors: 3,
+        loss: 12,
+        latency_ms: (1, 180),
+        gossip: true,
+        unheard: 95,
+        told: usize::MAX,
+        faults: 4,
+        cuts: 5,
+    }
 }
 
 /// Lets a realm suffer and recover; gives the world as it is when all is well.
@@ -109,7 +123,8 @@ fn the_same_seed_gives_the_same_run() {
 /// Nothing is lost, and a round trip takes 50 ms.
 fn quiet(nodes: usize, gossip: bool) -> World {
     let latency_ms = (25, 25);
-    let plan = Plan { nodes, anchors: 3, loss: 0, latency_ms, gossip, unheard: 0, told: usize::MAX, faults: 0 };
+    let plan =
+        Plan { nodes, anchors: 3, loss: 0, latency_ms, gossip, unheard: 0, told: usize::MAX, faults: 0, cuts: 0 };
     let mut world = realm(3, plan);
     world.claim_all();
     world.boot_all();
@@ -124,7 +139,7 @@ fn push(world: &mut World, name: &str) -> IntentKey {
     let body = pushes::body(&world.pushes.owner, &name, artifact, world.next_seq(0), Audience::default());
     let id = world.pushes.sign(&body);
     let bytes = Arc::clone(&world.pushes.signed[&id].1);
-    world.enter(0, id, Some(artifact.digest), &bytes);
+    world.enter(0, id, vec![artifact.digest], &bytes);
     IntentKey::Component(name)
 }
 

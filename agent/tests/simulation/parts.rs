@@ -25,7 +25,17 @@ const ALONE: [&str; 2] = ["cache", "meter"];
 /// Reports are nearly all of the traffic, and no state may depend on them: here they come with answers only. See `idle`
 /// for a realm of this size in which all of them are heard.
 fn plan(nodes: usize) -> Plan {
-    Plan { nodes, anchors: nodes / 50, loss: 8, latency_ms: (1, 180), gossip: true, unheard: 100, told: 10, faults: 3 }
+    Plan {
+        nodes,
+        anchors: nodes / 50,
+        loss: 8,
+        latency_ms: (1, 180),
+        gossip: true,
+        unheard: 100,
+        told: 10,
+        faults: 3,
+        cuts: 0,
+    }
 }
 
 /// Which side a machine is on: a half, or one of its own.

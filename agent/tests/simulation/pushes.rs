@@ -8,7 +8,8 @@ use crate::world::{Event, World};
 use agent::control::node::{Input, Source, Ticket};
 use shared::{
     Artifact, Audience, Body, ComponentName, ComponentSpec, Content, Digest, Hello, IntentId, IntentKey, Limits,
-    NodeId, Opened, OwnerKey, Payload, Push, RealmId, Receipt, Restart, Role, Trust, Verb, Verdict, open, seal,
+    Manifest, NodeId, Opened, OwnerKey, Payload, Push, RealmId, Receipt, Restart, Role, Trust, Verb, Verdict, open,
+    seal,
 };
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -21,6 +22,13 @@ pub enum Behaviour {
     Crashes,
 }
 
+/// A document, and what it says unless it is none.
+#[derive(Clone)]
+pub struct Document {
+    pub bytes: Arc<[u8]>,
+    pub manifest: Option<Arc<Manifest>>,
+}
+
 pub struct Pushes {
     pub owner: OwnerKey,
     pub stranger: OwnerKey,
@@ -28,6 +36,8 @@ pub struct Pushes {
     pub signed: BTreeMap<IntentId, (Opened, Arc<[u8]>)>,
     by_bytes: BTreeMap<u64, IntentId>,
     behaviours: BTreeMap<Digest, Behaviour>,
+    /// Documents of manifests, by the digests that applies pin.
+    pub documents: BTreeMap<Digest, Document>,
     visits: u64,
 }
 
@@ -40,6 +50,7 @@ impl Pushes {
             signed: BTreeMap::new(),
             by_bytes: BTreeMap::new(),
             behaviours: BTreeMap::new(),
+            documents: BTreeMap::new(),
             visits: 0,
         }
     }
@@ -67,6 +78,21 @@ impl Pushes {
         self.by_bytes.insert(fingerprint(&bytes), id);
         self.signed.insert(id, (opened, bytes.into()));
         id
+    }
+
+    /// The artifacts that an operator brings with an intent.
+    pub fn brought(&self, opened: &Opened) -> Vec<Digest> {
+        match &opened.body().payload {
+            Payload::Push(Push { verb: Some(Verb::Stop), .. }) | Payload::Remove(_) => Vec::new(),
+            Payload::Push(push) => vec![push.component.artifact.digest],
+            Payload::Apply(apply) => {
+                let document =
+                    self.documents.get(&apply.manifest.digest).and_then(|document| document.manifest.as_ref());
+                let declared = document.into_iter().flat_map(|manifest| manifest.components().values());
+                let artifacts = declared.map(|declared| declared.spec.artifact.digest);
+                std::iter::once(apply.manifest.digest).chain(artifacts).collect()
+            }
+        }
     }
 
     /// The newest that was signed under a key and that counts for the checks.
@@ -101,14 +127,6 @@ pub fn body(owner: &OwnerKey, name: &ComponentName, artifact: Artifact, seq: u64
     }
 }
 
-/// The artifact that an operator brings with an intent.
-pub fn brought(opened: &Opened) -> Option<Digest> {
-    match &opened.body().payload {
-        Payload::Push(Push { verb: Some(Verb::Stop), .. }) | Payload::Remove(_) | Payload::Apply(_) => None,
-        Payload::Push(push) => Some(push.component.artifact.digest),
-    }
-}
-
 impl World {
     /// Names the stream that an intent is handed over on.
     pub fn stream_ticket(&mut self, at: usize, bytes: &[u8], push: Option<IntentId>) -> Ticket {
@@ -124,10 +142,10 @@ impl World {
         let up: Vec<usize> = (0..self.machines.len()).filter(|at| self.machines[*at].node.is_some()).collect();
         let (opened, bytes) = self.pushes.signed[&push].clone();
         let Some(at) = self.rng.pick(&up) else { return };
-        self.enter(at, push, brought(&opened), &bytes);
+        self.enter(at, push, self.pushes.brought(&opened), &bytes);
     }
 
-    pub fn enter(&mut self, at: usize, push: IntentId, digest: Option<Digest>, bytes: &Arc<[u8]>) {
+    pub fn enter(&mut self, at: usize, push: IntentId, brings: Vec<Digest>, bytes: &Arc<[u8]>) {
         self.pushes.visits += 1;
         let peer = NodeId::from_bytes(*Digest::of(&self.pushes.visits.to_be_bytes()).as_bytes());
         let hello = Hello {
@@ -141,7 +159,7 @@ impl World {
             highest_seq: 0,
         };
         let admitted = self.machines[at].hello.as_ref().is_some_and(|ours| ours.realm == hello.realm);
-        self.machines[at].visitors.push(Visitor { peer, push, digest, received: false });
+        self.machines[at].visitors.push(Visitor { peer, push, brings, received: false, refused: false });
         self.feed(at, Input::Met { peer, addr: "/ip4/10.9.9.9/udp/9/quic-v1".into(), hello, admitted });
         let ticket = self.stream_ticket(at, bytes, Some(push));
         self.feed(at, Input::Offered { source: Source::Stream { ticket, peer }, bytes: bytes.to_vec() });
@@ -164,14 +182,25 @@ impl World {
             return;
         }
         let visitor = machine.visitors.iter().find(|visitor| visitor.peer == peer);
-        let done = visitor
-            .is_some_and(|it| it.received && it.digest.is_none_or(|digest| machine.disk.blobs.contains(&digest)));
-        if done || superseded {
+        let is_served =
+            |it: &Visitor| it.received && it.brings.iter().all(|digest| machine.disk.blobs.contains(digest));
+        let (done, refused) = (visitor.is_some_and(is_served), visitor.is_some_and(|visitor| visitor.refused));
+        let received = visitor.is_none_or(|visitor| visitor.received);
+        if done || refused || superseded {
             machine.visitors.retain(|visitor| visitor.peer != peer);
-            return self.feed(at, Input::Gone { peer });
+            self.feed(at, Input::Gone { peer });
+            // Where another node took it before, it is tried once more: that one may have nothing but the intent.
+            let rank = self.pushes.rank(&push);
+            let taken = self.machines.iter().any(|machine| machine.durable(&key) == Some(rank));
+            if refused && taken && !superseded {
+                self.after(2_000, Event::Step(Step::Visit(push)));
+            }
+            return;
         }
-        if visitor.is_some_and(|visitor| !visitor.received) {
-            // The disk was full: once more.
+        // Its name was declared meanwhile: what it brings is not fetched for this node any more.
+        let declared = key.component().is_some_and(|name| self.declared(at, name).is_some());
+        if !received || declared {
+            // That, or the disk was full: once more.
             let bytes = Arc::clone(&self.pushes.signed[&push].1);
             let ticket = self.stream_ticket(at, &bytes, Some(push));
             self.feed(at, Input::Offered { source: Source::Stream { ticket, peer }, bytes: bytes.to_vec() });
@@ -183,15 +212,18 @@ impl World {
         let machine = &mut self.machines[at];
         let Some(Waiting::Stream { key, rank, push }) = machine.waiting.remove(&ticket) else { return };
         assert_eq!(receipt.node, machine.id);
-        if let Verdict::Refused { .. } = receipt.verdict {
+        let theirs = machine.visitors.iter_mut().filter(|visitor| Some(visitor.push) == push);
+        if let Verdict::Refused { code, .. } = &receipt.verdict {
+            // Its name is declared, or its number is taken.
+            let refused = matches!(code.as_str(), "declared" | "version");
+            theirs.for_each(|visitor| visitor.refused |= refused);
+            self.figures.refused += u64::from(refused);
             return;
         }
+        theirs.for_each(|visitor| visitor.received = true);
         assert!(machine.durable(&key).is_some_and(|durable| durable >= rank), "acknowledged before it was on the disk");
         let acknowledged = machine.past.acknowledged.entry(key).or_insert(rank);
         *acknowledged = rank.max(*acknowledged);
-        for visitor in machine.visitors.iter_mut().filter(|visitor| Some(visitor.push) == push) {
-            visitor.received = true;
-        }
     }
 
     /// A sequence as an operator chooses it at an entry node.

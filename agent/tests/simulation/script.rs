@@ -1,19 +1,22 @@
 //! What befalls the world: pushes, power cuts, splits, lost runners, and attempts to deceive.
 
 use crate::machine::{Clock, Machine};
-use crate::pushes::{Behaviour, body, brought};
+use crate::pushes::{Behaviour, body};
 use crate::world::{Event, Plan, World};
 use agent::control::node::{Input, Instance};
-use shared::{Audience, ComponentName, IntentId, NodeId, Remove, Replicas, Restart, Tag, Verb};
+use shared::{
+    Artifact, Audience, ComponentName, ComponentSpec, IntentId, NodeId, Remove, Replicas, Restart, Tag, Verb,
+};
 use std::sync::Arc;
 
 const TAGS: [&str; 3] = ["dev", "arm", "gpu"];
-const NAMES: [&str; 5] = ["api", "cache", "door", "lamp", "meter"];
+pub const NAMES: [&str; 5] = ["api", "cache", "door", "lamp", "meter"];
 
 /// One stroke of fate.
 #[derive(Clone)]
 pub enum Step {
     Push,
+    Apply,
     PushAt(usize, &'static str),
     Visit(IntentId),
     Leave { at: usize, life: u64, peer: NodeId, push: IntentId },
@@ -64,6 +67,7 @@ pub fn realm(seed: u64, plan: Plan) -> World {
 impl World {
     pub fn boot(&mut self, at: usize) {
         self.machines[at].boot(self.now);
+        self.check_in_force(at);
         // As the daemon does it: addresses first.
         let addr = self.machines[at].addr.clone();
         self.feed(at, Input::Listening { addr });
@@ -104,7 +108,7 @@ impl World {
 
     /// From here on nothing goes wrong any more.
     pub fn heal(&mut self) {
-        (self.plan.loss, self.plan.faults) = (0, 0);
+        (self.plan.loss, self.plan.faults, self.plan.cuts) = (0, 0, 0);
         self.side.fill(0);
         self.boot_all();
         // Who was not reached by the first one is claimed.
@@ -114,6 +118,7 @@ impl World {
     pub fn step(&mut self, step: Step) {
         match step {
             Step::Push => self.push(),
+            Step::Apply => self.apply(),
             Step::PushAt(at, name) if self.machines[at].node.is_some() => self.push_at(at, name),
             // Whoever wants to push there waits until it is on.
             Step::PushAt(..) => self.after(1_000, Event::Step(step)),
@@ -141,6 +146,14 @@ impl World {
     fn push(&mut self) {
         let Some(entry) = self.up() else { return };
         let chosen = self.rng.pick(&NAMES).unwrap_or_default();
+        let audience = self.some_audience();
+        for id in self.compose(entry, chosen, audience) {
+            self.visit(id);
+        }
+    }
+
+    /// Everybody, a few machines, or those with a tag.
+    pub fn some_audience(&mut self) -> Audience {
         let mut audience = Audience::default();
         match self.rng.below(4) {
             0 => {}
@@ -150,9 +163,25 @@ impl World {
             }
             _ => audience.tags = self.rng.pick(&TAGS).map(tag).into_iter().collect(),
         }
-        for id in self.compose(entry, chosen, audience) {
-            self.visit(id);
-        }
+        audience
+    }
+
+    /// Something by chance that can run, of a few kinds.
+    pub fn some_artifact(&mut self) -> Artifact {
+        let behaviour = match self.rng.below(8) {
+            0 => Behaviour::Crashes,
+            1 | 2 => Behaviour::Completes,
+            _ => Behaviour::Stays,
+        };
+        let number = self.rng.below(8);
+        self.pushes.artifact(number, behaviour)
+    }
+
+    /// And how it is to run.
+    pub fn vary(&mut self, spec: &mut ComponentSpec) {
+        spec.replicas = Replicas::try_from(self.rng.between(1, 2)).unwrap_or_default();
+        spec.restart = self.rng.pick(&[Restart::Never, Restart::OnFailure, Restart::Always]).unwrap_or_default();
+        spec.start = !self.rng.chance(10);
     }
 
     /// Pushes something to all or to many, at a certain machine.
@@ -161,7 +190,7 @@ impl World {
         let audience = Audience { tags: tags.into_iter().collect(), ..Audience::default() };
         for id in self.compose(entry, name, audience) {
             let (opened, bytes) = self.pushes.signed[&id].clone();
-            self.enter(entry, id, brought(&opened), &bytes);
+            self.enter(entry, id, self.pushes.brought(&opened), &bytes);
         }
     }
 
@@ -169,23 +198,14 @@ impl World {
     /// sequence.
     fn compose(&mut self, entry: usize, chosen: &str, audience: Audience) -> Vec<IntentId> {
         self.figures.pushes += 1;
-        let behaviour = match self.rng.below(8) {
-            0 => Behaviour::Crashes,
-            1 | 2 => Behaviour::Completes,
-            _ => Behaviour::Stays,
-        };
-        let number = self.rng.below(8);
-        let artifact = self.pushes.artifact(number, behaviour);
+        let artifact = self.some_artifact();
         let seq = self.next_seq(entry);
         if self.rng.chance(10) {
             let body = body(&self.pushes.owner, &name(chosen), artifact, seq, audience);
             return vec![self.pushes.sign(&body.map(|push| Remove { name: push.component.name }))];
         }
         let mut body = body(&self.pushes.owner, &name(chosen), artifact, seq, audience);
-        let spec = &mut body.payload.component;
-        spec.replicas = Replicas::try_from(self.rng.between(1, 2)).unwrap_or_default();
-        spec.restart = self.rng.pick(&[Restart::Never, Restart::OnFailure, Restart::Always]).unwrap_or_default();
-        spec.start = !self.rng.chance(10);
+        self.vary(&mut body.payload.component);
         body.payload.verb = self.rng.chance(10).then_some(Verb::Stop);
         let twin = self.rng.chance(15).then(|| {
             let mut twin = body.clone();
@@ -212,12 +232,18 @@ impl World {
         let id = self.pushes.sign(&body);
         let bytes = Arc::clone(&self.pushes.signed[&id].1);
         for at in unclaimed {
-            self.enter(at, id, Some(artifact.digest), &bytes);
+            self.enter(at, id, vec![artifact.digest], &bytes);
         }
     }
 
     fn crash(&mut self) {
-        let Some(at) = self.up() else { return };
+        if let Some(at) = self.up() {
+            self.crash_at(at);
+        }
+    }
+
+    /// A machine loses its power, for a moment or for longer.
+    pub fn crash_at(&mut self, at: usize) {
         self.cut_power(at);
         let off = if self.rng.chance(50) { self.rng.between(200, 3_000) } else { self.rng.between(3_000, 40_000) };
         self.after(off, Event::Step(Step::Boot(at)));

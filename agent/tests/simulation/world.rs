@@ -1,9 +1,10 @@
 //! The world: one queue of events in virtual time. Whatever a node orders comes back as an event, late or not at all.
 
-use crate::machine::{Machine, Waiting};
+use crate::machine::{Machine, Waiting, forget_checked};
 use crate::network::{Ask, Packet};
 use crate::pushes::Pushes;
 use crate::rng::{Rng, mix};
+use crate::trace;
 use agent::control::node::{Input, Instance, Ticket};
 use shared::RunUsage;
 use shared::{Digest, NodeId, Outcome};
@@ -25,6 +26,8 @@ pub struct Plan {
     pub told: usize,
     /// Percent of writes, fetches and compilations that fail.
     pub faults: u64,
+    /// So many of ten thousand inputs end in a power cut, between any two of the effects that follow from them.
+    pub cuts: u64,
 }
 
 /// Something that is due.
@@ -33,6 +36,8 @@ pub enum Event {
     Feed { at: usize, life: u64, input: Input },
     Wake { at: usize, life: u64, due: u64 },
     Written { at: usize, life: u64 },
+    Read { at: usize, life: u64, digest: Digest },
+    Saved { at: usize, life: u64 },
     Look { at: usize, life: u64, digest: Digest, again: bool },
     Fetched { at: usize, life: u64, digest: Digest },
     Exit { at: usize, life: u64, instance: Instance, outcome: Outcome },
@@ -59,6 +64,11 @@ pub struct Figures {
     pub reports: u64,
     pub published: u64,
     pub pushes: u64,
+    /// Manifests that were signed, that came into force on a machine, and that an entry node refused.
+    pub applies: u64,
+    pub in_force: u64,
+    pub refused: u64,
+    pub fetched: u64,
     pub crashes: u64,
     pub starts: u64,
     pub writes: u64,
@@ -94,6 +104,7 @@ pub struct World {
 
 impl World {
     pub fn new(seed: u64, plan: Plan) -> World {
+        forget_checked();
         World {
             plan,
             rng: Rng::new(seed),
@@ -160,15 +171,22 @@ impl World {
                 assert!(next.is_none_or(|next| next > self.now), "{at} wants to be woken at {next:?} over and over");
             }
             Event::Written { at, life } if self.lives(at, life) => self.written(at),
+            Event::Read { at, life, digest } if self.lives(at, life) => self.read(at, digest),
+            Event::Saved { at, life } if self.lives(at, life) => self.saved(at),
             Event::Look { at, life, digest, again } if self.lives(at, life) => self.look(at, digest, again),
             Event::Fetched { at, life, digest } if self.lives(at, life) => {
                 if self.machines[at].fetching.remove(&digest) {
+                    self.machines[at].disk.parts.remove(&digest);
                     self.machines[at].disk.blobs.insert(digest);
                     self.feed(at, Input::Stored { digest });
                 }
             }
             Event::Exit { at, life, instance, outcome } if self.lives(at, life) => {
-                if self.machines[at].live.remove(&instance).is_some() {
+                if let Some(live) = self.machines[at].live.remove(&instance) {
+                    if outcome == Outcome::Completed {
+                        let of = (live.spec.name.clone(), live.id);
+                        *self.machines[at].past.completed.entry(of).or_default() += 1;
+                    }
                     let usage = RunUsage { memory_peak_bytes: 1 << 20, ..RunUsage::default() };
                     self.feed(at, Input::Exited { instance, outcome, usage });
                 }
@@ -194,12 +212,20 @@ impl World {
     pub fn feed(&mut self, at: usize, input: Input) {
         let machine = &mut self.machines[at];
         let now = machine.now(self.now);
+        machine.observe(&input, self.now);
+        trace::input(at, self.now, &input);
         let Some(node) = &mut machine.node else { return };
         let effects = node.handle(input, now);
         let wake = node.next_wake().map(|wake| (machine.started_ms + wake).max(self.now));
         self.trace = mix(self.trace ^ mix(self.now) ^ at as u64);
-        for effect in effects {
+        let cut = self.rng.below(10_000) < self.plan.cuts;
+        let obeyed = if cut { self.rng.index(effects.len() + 1) } else { effects.len() };
+        for effect in effects.into_iter().take(obeyed) {
+            trace::order(at, self.now, &effect);
             self.obey(at, effect);
+        }
+        if cut {
+            return self.crash_at(at);
         }
         let machine = &mut self.machines[at];
         if machine.wake != wake {

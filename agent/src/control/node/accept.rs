@@ -147,7 +147,7 @@ impl Node {
             && let Some(work) = self.works.get_mut(name).filter(|work| work.runs_all_of(&wanted.spec))
         {
             // Where all of it runs, there is nothing to start.
-            work.intent = wanted.intent;
+            (work.intent, work.declared) = (wanted.intent, wanted.declared);
             return;
         }
         let before = self.works.remove(name);
@@ -185,7 +185,7 @@ impl Node {
     fn begin(&mut self, name: ComponentName, mut work: Workload, hints: &[NodeId], now: Now) {
         let record = self.runs.get(&name).filter(|record| record.intent == work.intent);
         if let Some(record) = record.filter(|record| Workload::stays_ended(&work.spec, record)) {
-            work.resume_ended(record);
+            work.resume_ended(record, &mut self.out);
             self.works.insert(name, work);
             return;
         }

@@ -9,9 +9,9 @@ use super::force::{Forces, InForce};
 use super::input::Now;
 use super::ledger::Held;
 use super::random::backoff_ms;
-use super::workload::{self, Workload};
+use super::workload;
 use shared::{
-    Apply, Artifact, ComponentName, ComponentReport, Declaration, Digest, IntentId, IntentKey, Manifest,
+    Apply, Artifact, ComponentName, ComponentReport, Declaration, Digest, Hasher, IntentId, IntentKey, Manifest,
     ManifestReport, NodeFacts, NodeId, Opened, Payload, Phase, Refused, Trust,
 };
 use std::collections::BTreeSet;
@@ -122,6 +122,12 @@ pub(super) fn changed(
     names.filter(|name| here(from, name) != here(to, name)).cloned().collect()
 }
 
+fn is_pinned(artifact: &Artifact, document: &[u8]) -> bool {
+    let mut hasher = Hasher::default();
+    hasher.update(document);
+    hasher.finish().0 == *artifact
+}
+
 impl Node {
     /// The apply that is held.
     pub(super) fn held_apply(&self) -> Option<(&Opened, &Apply)> {
@@ -140,6 +146,12 @@ impl Node {
             || declared.saving.as_ref().is_some_and(|(saving, _)| *saving == id)
             || declared.forces.rejected == Some(id);
         (!known).then_some(apply.manifest)
+    }
+
+    /// Whether it is not known yet what the manifest that is held declares.
+    pub(super) fn is_unread(&self) -> bool {
+        let is_none = self.declared.fault.is_some() && self.declared.retry_at.is_none();
+        !is_none && self.awaited().is_some()
     }
 
     /// Another apply is held: its document is fetched, or read where it is here.
@@ -209,10 +221,14 @@ impl Node {
     }
 
     pub(super) fn manifest_read(&mut self, digest: &Digest, result: Result<Vec<u8>, String>, now: Now) {
-        if self.awaited().is_none_or(|document| document.digest != *digest) {
-            return;
-        }
+        let Some(awaited) = self.awaited().filter(|document| document.digest == *digest) else { return };
         self.declared.reading = false;
+        if result.as_ref().is_ok_and(|document| !is_pinned(&awaited, document)) {
+            // Nobody has verified it since it was fetched. It is not there any more, and is fetched again.
+            self.blobs.remove(digest);
+            self.out.push(Effect::Drop(*digest));
+            return self.manifest_failed("its document was damaged on the disk".into(), now);
+        }
         let Some(held) = self.ledger.held().get(&IntentKey::Manifest) else { return };
         let trust = Trust::Owner(held.opened.owner());
         match result.map(|document| InForce::new(&held.bytes, &document, &trust)) {
@@ -221,11 +237,13 @@ impl Node {
                 self.fetch_declared(&next.manifest, &hints);
                 self.declared.next = Some(next);
                 self.declared.look = true;
+                self.drop_strays();
             }
             // The owner signed it: no other attempt ends otherwise.
             Ok(Err(fault)) => {
                 self.say(Level::Warn, format!("the manifest does not come into force: {fault}"), now);
                 self.declared.fault = Some(fault);
+                self.drop_strays();
             }
             Err(fault) => self.manifest_failed(fault, now),
         }
@@ -282,7 +300,11 @@ impl Node {
             self.works.values().filter(|work| work.is_fetching()).map(|work| work.spec.artifact.digest).collect();
         names.into_iter().for_each(|name| self.follow(name, hints, now));
         self.make_room(now);
-        awaited.into_iter().for_each(|digest| self.stop_fetching(digest));
+        for digest in awaited {
+            self.stop_fetching(digest);
+            // On the way back, what only the rejected one named.
+            self.drop_unused(digest);
+        }
     }
 
     /// The node that an operator applies at takes all that is declared, for the others, whether or not it runs here.
@@ -294,10 +316,7 @@ impl Node {
         let artifacts: BTreeSet<Artifact> =
             manifest.components().values().map(|declared| declared.spec.artifact).collect();
         for artifact in artifacts {
-            let awaited = |work: &Workload| work.spec.artifact == artifact && work.is_fetching();
-            if !self.blobs.contains(&artifact.digest) && !self.works.values().any(awaited) {
-                self.run_errand(artifact, operators.clone());
-            }
+            self.fetch_for_others(artifact, operators.clone());
         }
     }
 

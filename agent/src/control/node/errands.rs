@@ -24,16 +24,13 @@ impl Node {
             |source: &&Source| matches!(source, Source::Stream { .. }) && self.neighbours.is_operator(&source.peer());
         let Some(hint) = waiting.iter().find(operator).map(Source::peer) else { return };
         let Some(held) = self.ledger.held().get(key) else { return };
-        let (artifact, name) = match &held.opened.body().payload {
+        let artifact = match &held.opened.body().payload {
             // The operator offers no bytes with a verb: whoever is to run it has them, or knows who has. What a manifest
             // declares is fetched when it is in force.
             Payload::Push(Push { verb: Some(_), .. }) | Payload::Remove(_) | Payload::Apply(_) => return,
-            Payload::Push(push) => (push.component.artifact, &push.component.name),
+            Payload::Push(push) => push.component.artifact,
         };
-        // One without room here is kept for the others, and for later.
-        if self.works.get(name).is_none_or(Workload::waits_for_room) && !self.blobs.contains(&artifact.digest) {
-            self.run_errand(artifact, vec![hint]);
-        }
+        self.fetch_for_others(artifact, vec![hint]);
     }
 
     /// Whoever hands over what is held has the artifact, or knows who has: an operator whose entry node is gone comes here.
@@ -61,6 +58,15 @@ impl Node {
             && !self.works.values().any(|work| work.spec.artifact.digest == *digest && work.is_fetching())
         {
             self.run_errand(artifact, Vec::new());
+        }
+    }
+
+    /// Fetches an artifact unless it is here, or a component that runs here fetches it. One without room here is kept for the
+    /// others and for later, and so is a push of what the manifest declares.
+    pub(super) fn fetch_for_others(&mut self, artifact: Artifact, hints: Vec<NodeId>) {
+        let awaited = |work: &Workload| work.spec.artifact == artifact && work.is_fetching();
+        if !self.blobs.contains(&artifact.digest) && !self.works.values().any(awaited) {
+            self.run_errand(artifact, hints);
         }
     }
 

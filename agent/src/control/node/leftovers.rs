@@ -5,21 +5,27 @@ use super::Node;
 use super::effect::Effect;
 use super::wish::Wish;
 use shared::{ComponentName, Digest, IntentKey};
-use std::collections::BTreeSet;
 
 impl Node {
     /// Drops what nothing names any more: what was replaced or removed when the agent was killed or an edge was busy, and
     /// what belonged to another owner.
     pub(super) fn tidy_up(&mut self) {
-        for digest in self.blobs.iter().chain(&std::mem::take(&mut self.strays)).copied().collect::<BTreeSet<_>>() {
-            self.drop_unused(digest);
-        }
+        self.parts = std::mem::take(&mut self.strays);
+        self.strays = self.blobs.union(&self.parts).copied().collect();
+        self.drop_strays();
         let mut kept = std::mem::take(&mut self.kept);
         kept.retain(|name| {
             let pushed = self.ledger.held().contains_key(&IntentKey::Component(name.clone()));
             !pushed && self.declared.get(name).is_none()
         });
         kept.iter().for_each(|name| self.forget(name));
+    }
+
+    /// Drops what was left until it was known what names it.
+    pub(super) fn drop_strays(&mut self) {
+        if !self.is_unread() {
+            std::mem::take(&mut self.strays).into_iter().for_each(|digest| self.drop_unused(digest));
+        }
     }
 
     /// Removes what is kept of a component that was removed, once no instance can add to it any more.
@@ -42,6 +48,7 @@ impl Node {
         let is_awaited = self.works.values().any(|work| work.spec.artifact.digest == digest && work.is_fetching());
         // What nothing names is dropped with all that has come.
         if !is_awaited && !self.errands.contains_key(&digest) && self.is_named(&digest) {
+            self.parts.insert(digest);
             self.out.push(Effect::Cancel(digest));
         }
     }
@@ -54,15 +61,22 @@ impl Node {
 
     /// Removes an artifact that is here, or on its way, and that no held intent names.
     pub(super) fn drop_if_unused(&mut self, digest: Digest) {
-        if self.blobs.contains(&digest) || self.errands.contains_key(&digest) {
+        if [&self.blobs, &self.parts].iter().any(|here| here.contains(&digest)) || self.errands.contains_key(&digest) {
             self.drop_unused(digest);
         }
     }
 
     /// Removes an artifact that no held intent names.
     pub(super) fn drop_unused(&mut self, digest: Digest) {
-        if !self.is_named(&digest) {
+        if self.is_named(&digest) {
+            return;
+        }
+        if self.is_unread() {
+            // The manifest that is held may name it, and whoever brought that may be gone: this may be all there is.
+            self.strays.insert(digest);
+        } else {
             self.blobs.remove(&digest);
+            self.parts.remove(&digest);
             self.errands.remove(&digest);
             self.out.push(Effect::Drop(digest));
         }

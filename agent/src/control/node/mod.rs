@@ -64,7 +64,8 @@ pub struct Node {
     declared: Declared,
     runs: BTreeMap<ComponentName, RunRecord>,
     blobs: BTreeSet<Digest>,
-    /// What the last run may have left, until `Booted`.
+    /// What nothing names as far as is known: what the last run may have left, until `Booted`, and what the manifest that is
+    /// held and not read yet may name.
     strays: BTreeSet<Digest>,
     kept: BTreeSet<ComponentName>,
     works: BTreeMap<ComponentName, Workload>,
@@ -73,6 +74,8 @@ pub struct Node {
     /// Fetches that no component here waits for.
     errands: BTreeMap<Digest, Errand>,
     orders: Orders,
+    /// Artifacts that nobody fetches any more, of which there may be a part.
+    parts: BTreeSet<Digest>,
     history: History,
     next_instance: Instance,
     neighbours: Neighbours,
@@ -132,6 +135,7 @@ impl Node {
             orphans: BTreeMap::new(),
             errands: BTreeMap::new(),
             orders: Orders::default(),
+            parts: BTreeSet::new(),
             history: History::default(),
             next_instance: 0,
             neighbours: Neighbours::default(),

@@ -3,9 +3,10 @@
 
 use super::effect::{Effect, RunRecord};
 use super::input::{Instance, Now};
+use super::slot::Slot;
 use super::wish::Wish;
 use super::{Node, Workload};
-use shared::ComponentName;
+use shared::{ComponentName, IntentId};
 use std::collections::BTreeMap;
 
 /// What a process of its own takes beside the memory of a component's instances: 5 MiB with a small one, and 4 MiB of output
@@ -17,15 +18,37 @@ pub const PROCESS_BYTES: u64 = 9 << 20;
 pub struct Retiring(BTreeMap<Instance, Old>);
 
 struct Old {
+    intent: IntentId,
+    slot: Slot,
     memory_bytes: u64,
     /// Whether it is to end; until then it serves, and its memory is promised to it.
     told: bool,
 }
 
 impl Retiring {
-    /// One more, which serves still.
-    pub fn add(&mut self, instance: Instance, memory_bytes: u64) {
-        self.0.insert(instance, Old { memory_bytes, told: false });
+    /// What lives in a slot of an intent, and serves still.
+    pub fn add(&mut self, intent: IntentId, slot: Slot, memory_bytes: u64) {
+        if let Some(instance) = slot.instance() {
+            self.0.insert(instance, Old { intent, slot, memory_bytes, told: false });
+        }
+    }
+
+    /// Gives back all `replicas` of an intent that is wanted again, if all serve still.
+    pub fn take_back(&mut self, intent: IntentId, replicas: usize) -> Option<Vec<Slot>> {
+        let is_back = |old: &Old| old.intent == intent && !old.told;
+        if self.0.values().filter(|old| is_back(old)).count() != replicas {
+            return None;
+        }
+        Some(self.0.extract_if(.., |_, old| is_back(old)).map(|(_, old)| old.slot).collect())
+    }
+
+    /// One runs, that was ordered to before it was replaced.
+    pub fn started(&mut self, instance: Instance, now_ms: u64) -> bool {
+        let old = self.0.get_mut(&instance);
+        old.is_some_and(|old| {
+            old.slot = Slot::Running { instance, since_ms: now_ms };
+            true
+        })
     }
 
     pub fn append(&mut self, mut other: Retiring) {

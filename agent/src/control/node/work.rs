@@ -30,6 +30,7 @@ impl Node {
             return self.drop_unused(digest);
         }
         self.errands.remove(&digest);
+        self.parts.remove(&digest);
         self.blobs.insert(digest);
         self.manifest_stored(&digest);
         for work in self.works.values_mut().filter(|work| work.spec.artifact.digest == digest) {

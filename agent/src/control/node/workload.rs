@@ -52,10 +52,14 @@ pub struct Workload {
 }
 
 impl Workload {
-    /// A wish whose bytes are not here yet. `retiring` are instances of the wish that it replaces.
-    pub fn new(wanted: Wanted, memory_max_bytes: u64, retiring: Retiring) -> Workload {
+    /// A wish whose bytes are not here yet. `retiring` are instances of the wishes that it replaces; where it was one of them
+    /// and nothing of it was stopped yet, that runs on.
+    pub fn new(wanted: Wanted, memory_max_bytes: u64, mut retiring: Retiring) -> Workload {
         let Wanted { intent, spec, strategy, declared, healthy_ms, verb: _ } = wanted;
-        let slots = vec![(Slot::Due { before: Phase::Compiling }, 0); usize::from(spec.replicas.get())];
+        let replicas = usize::from(spec.replicas.get());
+        let due = || vec![Slot::Due { before: Phase::Compiling }; replicas];
+        let slots = retiring.take_back(intent, replicas).unwrap_or_else(due);
+        let slots = slots.into_iter().map(|slot| (slot, 0)).collect();
         Workload {
             intent,
             spec,
@@ -74,13 +78,14 @@ impl Workload {
         }
     }
 
-    /// Takes up how it ended before the agent was restarted: it is not run again.
-    pub fn resume_ended(&mut self, record: &RunRecord) {
+    /// Takes up how it ended before, in an earlier life of the agent or before something else was wanted: it is not run again.
+    pub fn resume_ended(&mut self, record: &RunRecord, out: &mut Vec<Effect>) {
         self.stage = Stage::Ready;
         self.last_outcome = record.outcomes.last().cloned();
         for ((slot, _), outcome) in self.slots.iter_mut().zip(&record.outcomes) {
             *slot = Slot::Ended(outcome.clone());
         }
+        self.give_way(out);
     }
 
     /// Whether a record of its end means that it is not run again after a restart of the agent.
@@ -259,7 +264,7 @@ impl Workload {
                 return true;
             }
         }
-        false
+        self.retiring.started(instance, now.mono_ms)
     }
 
     /// An instance has ended. Gives whether it was one of this workload's.
@@ -303,8 +308,7 @@ impl Workload {
     /// Everything of it that lives, to be stopped by whoever replaces it.
     pub fn into_retiring(self) -> Retiring {
         let mut retiring = self.retiring;
-        let live = self.slots.iter().filter_map(|(slot, _)| slot.instance());
-        live.for_each(|instance| retiring.add(instance, self.memory_max_bytes));
+        self.slots.into_iter().for_each(|(slot, _)| retiring.add(self.intent, slot, self.memory_max_bytes));
         retiring
     }
 }

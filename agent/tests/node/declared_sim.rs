@@ -1,0 +1,155 @@
+//! What the simulation of manifests found: each in the fewest steps that show it.
+
+use crate::bench::*;
+use crate::declared::{HEALTHY_MS, Pinned, declare, elsewhere, saves};
+use agent::control::node::{Effect, Input, Restored, Source};
+use shared::{Outcome, Phase, Restart, Role, Rollout, Verb};
+
+#[test]
+fn an_operator_is_not_forgotten_for_neighbours_that_pass_the_manifest_on() {
+    let mut bench = Bench::new();
+    // Offers come from there.
+    bench.meet(50, Role::Operator, true);
+    bench.meet(1, Role::Node, true);
+    let pinned = Pinned::new(1, &[elsewhere("far", 2)]);
+    bench.accept(&pinned.sealed);
+    let source = Source::Stream { ticket: bench.ticket(), peer: peer(1) };
+    bench.give(Input::Offered { source, bytes: pinned.sealed.clone() });
+    bench.give(Input::Stored { digest: pinned.document().digest });
+    let effects = bench.give(pinned.read());
+    assert!(fetches(&effects).contains(&artifact(2).digest), "it is taken from the operator, for the others");
+}
+
+#[test]
+fn what_completes_and_begins_anew_is_healthy() {
+    let mut bench = Bench::new();
+    bench.apply(&Pinned::new(1, &[declare("web", 1)]));
+    let old = bench.ready(1)[0];
+    let mut job = declare("web", 2);
+    job.0.restart = Restart::Always;
+    bench.apply(&Pinned::new(2, &[job]));
+    let new = bench.ready(2)[0];
+    assert_eq!(stops(&bench.exit(new, Outcome::Completed)), [old]);
+}
+
+#[test]
+fn what_is_wanted_again_before_it_was_stopped_runs_on() {
+    let mut bench = Bench::new();
+    bench.apply(&Pinned::new(1, &[declare("web", 1)]));
+    let old = bench.ready(1)[0];
+    bench.apply(&Pinned::new(2, &[declare("web", 2)]));
+    let new = bench.ready(2)[0];
+    let effects = bench.apply(&Pinned::new(3, &[declare("web", 1)]));
+    assert!(stops(&effects).is_empty());
+    bench.give(Input::Prepared { digest: artifact(1).digest, fuel: false, result: Ok(()) });
+    let effects = bench.wait(HEALTHY_MS);
+    assert_eq!((starts(&effects), stops(&effects)), (vec![], vec![new]));
+    let web = bench.component("web");
+    assert_eq!((web.phase, web.running), (Phase::Running, 1));
+    // It is looked after as before.
+    bench.exit(old, Outcome::Exit(3));
+    assert_eq!(starts(&bench.wait(3_000)).len(), 1);
+}
+
+#[test]
+fn what_was_being_started_when_it_was_replaced_runs_on_too() {
+    let mut bench = Bench::new();
+    bench.apply(&Pinned::new(1, &[declare("web", 1)]));
+    let digest = artifact(1).digest;
+    bench.give(Input::Stored { digest });
+    let old = starts(&bench.give(Input::Prepared { digest, fuel: false, result: Ok(()) }))[0];
+    bench.apply(&Pinned::new(2, &[declare("web", 2)]));
+    bench.give(Input::Started { instance: old });
+    bench.apply(&Pinned::new(3, &[declare("web", 1)]));
+    bench.give(Input::Prepared { digest, fuel: false, result: Ok(()) });
+    assert_eq!(bench.component("web").phase, Phase::Running);
+}
+
+#[test]
+fn a_document_that_is_damaged_on_the_disk_is_fetched_again() {
+    let mut bench = Bench::new();
+    let pinned = Pinned::new(1, &[declare("web", 1)]);
+    let document = pinned.document().digest;
+    bench.accept(&pinned.sealed);
+    bench.give(Input::Stored { digest: document });
+    let damaged = Input::ManifestRead { digest: document, result: Ok(pinned.manifest.bytes()[1..].to_vec()) };
+    assert_eq!(drops(&bench.give(damaged)), [document]);
+    assert_eq!(fetches(&bench.wait(3_000)), [document]);
+    bench.give(Input::Stored { digest: document });
+    assert_eq!(saves(&bench.give(pinned.read())), [pinned.id()]);
+}
+
+#[test]
+fn a_part_of_what_is_not_fetched_any_more_goes_with_the_last_manifest_that_names_it() {
+    let mut bench = Bench::new();
+    bench.apply(&Pinned::new(1, &[declare("web", 1)]));
+    let effects = bench.apply(&Pinned::new(2, &[declare("web", 2)]));
+    assert_eq!((cancels(&effects), drops(&effects)), (vec![artifact(1).digest], vec![]));
+    let effects = bench.apply(&Pinned::new(3, &[declare("web", 2), declare("more", 3)]));
+    assert_eq!(drops(&effects), [artifact(1).digest]);
+}
+
+#[test]
+fn what_is_declared_no_more_ends_although_the_push_below_it_has_ended_for_good() {
+    let mut bench = Bench::new();
+    let once = push(1, |body| body.payload.component.restart = Restart::Never);
+    let run = bench.run(&once)[0];
+    bench.exit(run, Outcome::Completed);
+    // By an operator in another part of the realm, for here he would have been refused.
+    bench.apply(&Pinned::new(1, &[declare("hello", 2)]));
+    let declared = bench.ready(2)[0];
+    let effects = bench.apply(&Pinned::new(2, &[]));
+    assert_eq!((stops(&effects), starts(&effects)), (vec![declared], vec![]));
+    assert_eq!(bench.component("hello").phase, Phase::Completed);
+}
+
+#[test]
+fn a_push_of_what_was_declared_meanwhile_is_kept_for_others() {
+    let mut bench = Bench::new();
+    bench.meet(50, Role::Operator, true);
+    let pushed = push(9, |body| body.payload.component.artifact = artifact(3));
+    let (ticket, _) = persist(&bench.offer(&pushed)).unwrap();
+    bench.apply(&Pinned::signed(1, 1, Rollout::default(), &[declare("hello", 1)]));
+    let effects = bench.give(Input::Persisted { ticket, result: Ok(()) });
+    assert_eq!(fetches(&effects), [artifact(3).digest]);
+    assert!(!effects.iter().any(|effect| matches!(effect, Effect::Start { .. })));
+}
+
+#[test]
+fn what_runs_on_for_a_push_is_not_declared_any_more() {
+    let mut bench = Bench::new();
+    let started = push(1, |body| body.payload.verb = Some(Verb::Start));
+    bench.run(&started);
+    bench.apply(&Pinned::new(1, &[declare("hello", 1)]));
+    bench.ready(1);
+    let effects = bench.apply(&Pinned::new(2, &[]));
+    assert_eq!((starts(&effects), bench.component("hello").declared), (vec![], false));
+}
+
+#[test]
+fn what_only_a_rejected_manifest_names_is_fetched_no_further() {
+    let mut bench = Bench::new();
+    bench.apply(&Pinned::new(1, &[declare("web", 1)]));
+    bench.ready(1);
+    let rollout = Rollout { auto_rollback: true, ..Rollout::default() };
+    let next = Pinned::signed(2, 2, rollout, &[declare("web", 2), declare("more", 3)]);
+    bench.apply(&next);
+    let run = bench.ready(2)[0];
+    assert_eq!(saves(&bench.exit(run, Outcome::Exit(3))), [next.id()], "it goes back");
+    let dropped = drops(&bench.give(next.saved()));
+    assert!(dropped.contains(&artifact(2).digest) && dropped.contains(&artifact(3).digest), "{dropped:?}");
+}
+
+#[test]
+fn what_a_manifest_may_need_that_is_not_read_yet_is_kept_over_a_start() {
+    let pinned = Pinned::new(1, &[declare("web", 1)]);
+    let (needed, useless) = (artifact(1).digest, artifact(2).digest);
+    let restored = Restored {
+        intents: vec![held(&pinned.sealed)],
+        blobs: [pinned.document().digest, needed, useless].into(),
+        ..nothing()
+    };
+    let mut bench = Bench::off(restored, |_| {});
+    assert!(drops(&bench.give(Input::Booted)).is_empty(), "whoever brought it may be gone");
+    assert_eq!(drops(&bench.give(pinned.read())), [useless]);
+}

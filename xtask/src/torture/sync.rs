@@ -1,0 +1,60 @@
+//! Realms in the simulator, one seed after the other, as long as there is time: manifests, pushes and everything that goes wrong.
+//! A seed that fails is printed, with the command that shows it again.
+
+use std::time::{Duration, Instant, SystemTime};
+
+use argh::FromArgs;
+
+use crate::Failure;
+use crate::command::{cargo, run as run_command};
+
+/// Seeds in one run of the tests: a minute or two on two cores.
+const BATCH: u64 = 2_000;
+/// What does most of the computing. Nothing else has to be optimised, and so the rest is not built anew.
+const COMPUTING: [&str; 3] = ["agent", "shared", "cbor4ii"];
+
+/// Try seeds of the simulation of manifests: realms of three to twenty nodes, ten manifests each, and everything that can go
+/// wrong.
+#[derive(FromArgs)]
+#[argh(subcommand, name = "sync")]
+pub(super) struct Args {
+    /// for how long; parts of an hour too (default 1)
+    #[argh(option, default = "1.0")]
+    hours: f64,
+    /// the first seed; left out, others each time
+    #[argh(option)]
+    seed: Option<u64>,
+}
+
+/// Tries batches of seeds until the time is over or one fails.
+pub(super) fn run(args: &Args) -> Result<(), Failure> {
+    let time = Duration::try_from_secs_f64(args.hours * 3_600.0).map_err(|error| format!("--hours: {error}"))?;
+    let begun = Instant::now();
+    let mut next = args.seed.unwrap_or_else(by_clock);
+    let first = next;
+    while next == first || begun.elapsed() < time {
+        let end = next.checked_add(BATCH).ok_or("--seed: there are no further seeds")?;
+        println!("seeds {next} to {}", end - 1);
+        run_command(&mut batch(next))?;
+        next = end;
+    }
+    println!("torture: {} seeds from {first} on in {} s, and nothing failed", next - first, begun.elapsed().as_secs());
+    Ok(())
+}
+
+fn by_clock() -> u64 {
+    let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
+    // Two runs that are begun one after the other have other seeds.
+    since.map_or(0, |since| since.as_secs() * 1_000_000)
+}
+
+fn batch(from: u64) -> std::process::Command {
+    let mut tests = cargo();
+    tests.arg("test");
+    for package in COMPUTING {
+        tests.arg("--config").arg(format!("profile.dev.package.{package}.opt-level=2"));
+    }
+    tests.args(["--package", "agent", "--test", "simulation", "--", "manifests::many", "--nocapture"]);
+    tests.env("REALM_SIM_FROM", from.to_string()).env("REALM_SIM_SEEDS", BATCH.to_string());
+    tests
+}
