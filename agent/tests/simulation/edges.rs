@@ -5,33 +5,21 @@ use crate::network::Data;
 use crate::pushes::Behaviour;
 use crate::rng::{fingerprint, head, mix};
 use crate::world::{Event, World};
-use agent::control::node::{Effect, Forces, Input, Instance, PrepareError, Verdict};
-use shared::{ComponentSpec, Digest, Outcome, Trust};
+use agent::control::node::{Effect, Forces, Input, Instance, ManifestFile, PrepareError, Ticket, Verdict};
+use shared::{ComponentSpec, Digest, IntentId, IntentKey, Outcome, OwnerId, Trust};
 use std::sync::Arc;
 
 impl World {
     pub fn obey(&mut self, at: usize, effect: Effect) {
         let life = self.machines[at].life;
-        let later = |input| Event::Feed { at, life, input };
         self.trace = mix(self.trace ^ weigh(&effect));
         match effect {
-            Effect::Persist { ticket, key, bytes, claim } => {
-                self.figures.writes += 1;
-                let rank = self.check_persist(at, &key, &bytes);
-                self.machines[at].writes.push_back(Write { ticket, key, rank, bytes, claim });
-                let delay = self.rng.between(1, 60);
-                self.after(delay, Event::Written { at, life });
-            }
+            Effect::Persist { ticket, key, bytes, claim } => self.persist(at, ticket, key, bytes, claim),
             Effect::ReadManifest(digest) => {
                 let delay = self.rng.between(1, 40);
                 self.after(delay, Event::Read { at, life, digest });
             }
-            Effect::SaveManifest { id, file } => {
-                self.check_save(at, &id, &file);
-                self.machines[at].saving = Some((id, file));
-                let delay = self.rng.between(1, 80);
-                self.after(delay, Event::Saved { at, life });
-            }
+            Effect::SaveManifest { id, file } => self.save(at, id, file),
             Effect::Receipt { ticket, receipt } => self.receipt(at, ticket, &receipt),
             Effect::Judge { ticket, verdict } => {
                 if let Some(Waiting::Gossip { from, data }) = self.machines[at].waiting.remove(&ticket) {
@@ -53,24 +41,9 @@ impl World {
                     self.answer(at, ask, reply);
                 }
             }
-            Effect::Fetch { artifact, .. } => {
-                if self.rng.chance(self.plan.faults) {
-                    let reason = "the disk is full".into();
-                    self.after(5, later(Input::FetchFailed { digest: artifact.digest, reason }));
-                } else if self.machines[at].fetching.insert(artifact.digest) {
-                    self.machines[at].disk.parts.insert(artifact.digest);
-                    self.after(10, Event::Look { at, life, digest: artifact.digest, again: true });
-                }
-            }
+            Effect::Fetch { artifact, .. } => self.fetch(at, artifact.digest),
             Effect::Cancel(digest) => _ = self.machines[at].fetching.remove(&digest),
-            Effect::Drop(digest) => {
-                self.check_drop(at, &digest);
-                let machine = &mut self.machines[at];
-                machine.fetching.remove(&digest);
-                for of in [&mut machine.disk.blobs, &mut machine.disk.parts, &mut machine.disk.torn] {
-                    of.remove(&digest);
-                }
-            }
+            Effect::Drop(digest) => self.drop(at, &digest),
             Effect::Prepare { digest, fuel } => self.prepare(at, digest, fuel),
             Effect::Start { instance, spec, .. } => self.start(at, instance, spec),
             Effect::Stop(instance) => {
@@ -92,6 +65,41 @@ impl World {
             Effect::Dial(addrs) => self.dial(at, addrs.into_iter().next().unwrap_or_default()),
             Effect::SetHello(hello) => self.said_hello(at, hello),
             Effect::NodeChanged(_) | Effect::Log(..) | Effect::Note(..) => {}
+        }
+    }
+
+    fn persist(&mut self, at: usize, ticket: Ticket, key: IntentKey, bytes: Arc<[u8]>, claim: Option<OwnerId>) {
+        self.figures.writes += 1;
+        let rank = self.check_persist(at, &key, &bytes);
+        self.machines[at].writes.push_back(Write { ticket, key, rank, bytes, claim });
+        let (delay, life) = (self.rng.between(1, 60), self.machines[at].life);
+        self.after(delay, Event::Written { at, life });
+    }
+
+    fn save(&mut self, at: usize, id: IntentId, file: ManifestFile) {
+        self.check_save(at, &id, &file);
+        self.machines[at].saving = Some((id, file));
+        let (delay, life) = (self.rng.between(1, 80), self.machines[at].life);
+        self.after(delay, Event::Saved { at, life });
+    }
+
+    fn fetch(&mut self, at: usize, digest: Digest) {
+        let life = self.machines[at].life;
+        if self.rng.chance(self.plan.faults) {
+            let input = Input::FetchFailed { digest, reason: "the disk is full".into() };
+            self.after(5, Event::Feed { at, life, input });
+        } else if self.machines[at].fetching.insert(digest) {
+            self.machines[at].disk.parts.insert(digest);
+            self.after(10, Event::Look { at, life, digest, again: true });
+        }
+    }
+
+    fn drop(&mut self, at: usize, digest: &Digest) {
+        self.check_drop(at, digest);
+        let machine = &mut self.machines[at];
+        machine.fetching.remove(digest);
+        for of in [&mut machine.disk.blobs, &mut machine.disk.parts, &mut machine.disk.torn] {
+            of.remove(digest);
         }
     }
 

@@ -8,8 +8,8 @@ use argh::FromArgs;
 use crate::Failure;
 use crate::command::{cargo, run as run_command};
 
-/// Seeds in one run of the tests: a minute or two on two cores.
-const BATCH: u64 = 2_000;
+/// Seeds in one run of the tests: about a minute on two cores.
+const BATCH: u64 = 500;
 /// What does most of the computing. Nothing else has to be optimised, and so the rest is not built anew.
 const COMPUTING: [&str; 3] = ["agent", "shared", "cbor4ii"];
 
