@@ -328,6 +328,11 @@ fn a_name_is_declared_or_pushed() {
         assert!(refused_with(&bench.offer(&named(text, 5)), "declared"), "{text}");
     }
     assert!(refused_with(&bench.offer(&Pinned::signed(2, 9, Rollout::default(), &[]).sealed), "version"));
+    // Nor beside one that is on its way to the disk.
+    let next = Pinned::signed(3, 8, Rollout::default(), &[declare("web", 1), elsewhere("far", 1)]);
+    let (ticket, _) = persist(&bench.offer(&next.sealed)).unwrap();
+    assert!(refused_with(&bench.offer(&Pinned::signed(3, 9, Rollout::default(), &[]).sealed), "version"));
+    bench.give(Input::Persisted { ticket, result: Err("the disk is full".into()) });
     assert!(persist(&bench.offer(&named("other", 5))).is_some());
     // From another part of the realm it is taken, so that all hold the same; what is declared counts.
     bench.give(Input::Gone { peer: peer(50) });

@@ -140,10 +140,14 @@ impl Ledger {
         self.declined.push_back((key, seq, id));
     }
 
+    /// The newest under a key that is held or on its way to the disk.
+    fn newest_held(&self, key: &IntentKey) -> Option<&Held> {
+        let pending = self.pending.values().map(|pending| &pending.held).filter(|held| held.opened.key() == *key);
+        pending.chain(self.held.get(key)).max_by_key(|held| held.opened.rank())
+    }
+
     fn newest(&self, key: &IntentKey) -> Option<(u64, IntentId)> {
-        let pending = self.pending.values().filter(|pending| pending.held.opened.key() == *key);
-        let held = self.held.get(key).map(|held| held.opened.rank());
-        pending.map(|pending| pending.held.opened.rank()).chain(held).max()
+        self.newest_held(key).map(|held| held.opened.rank())
     }
 
     /// Judges an intent and, when it is to be obeyed, orders it to be written. `entry` when an operator hands it over: then
@@ -174,7 +178,7 @@ impl Ledger {
         if let Some((ticket, _)) = self.pending.iter().find(|(_, pending)| pending.held.opened.id() == id) {
             return self.wait_for(*ticket, source);
         }
-        let fits = entry.map_or(Ok(()), |declared| declared.fits(&opened, self.held.get(&key)));
+        let fits = entry.map_or(Ok(()), |declared| declared.fits(&opened, self.newest_held(&key)));
         if let Err(refused) = fits.and_then(|()| self.judge(&opened, now)) {
             // Others pass by themselves: clocks are set, disks are emptied.
             if matches!(refused, Refused::Expired | Refused::Full(_)) && matches!(source, Source::Sync { .. }) {
