@@ -53,7 +53,8 @@ fn hostile_pushes_are_refused_on_all_nodes_and_counted() {
                 sealed.sig = shared::Signature::from_bytes(bytes);
             }),
         ),
-        ("unknown-kind", altered(&fresh, |sealed| sealed.typ = "realm/apply/v1".into())),
+        ("unknown-kind", altered(&fresh, |sealed| sealed.typ = "realm/later/v1".into())),
+        ("bad-signature", altered(&fresh, |sealed| sealed.typ = "realm/apply/v1".into())),
         // Signed by the owner as another kind, and relabelled as a push.
         ("bad-signature", altered(&fresh, |sealed| sealed.sig = key.sign(&pae("realm/apply/v1", &sealed.body)))),
         ("malformed", [&fresh[..], b"\0"].concat()),
