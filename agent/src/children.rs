@@ -2,6 +2,7 @@
 //! ctrl-c on the terminal reaches their parent alone. Apart from guard and adhoc, which both have children.
 
 use crate::args::AgentArgs;
+use crate::ipc::Tenants;
 use rustix::process::{Pid, WaitId, WaitIdOptions, waitid};
 use shared::Digest;
 use std::cell::RefCell;
@@ -72,9 +73,13 @@ pub(crate) fn spawn_control(
 /// Starts a runner; `ended` hears its process id and how it ended.
 pub(crate) fn spawn_runner(
     socket: UnixStream,
+    tenants: &Tenants,
     ended: impl FnOnce(u32, String) + Send + 'static,
 ) -> io::Result<Spawned> {
     let mut command = this_binary("runner")?;
+    if let Tenants::Only(component, _) = tenants {
+        command.arg(component.as_str());
+    }
     command.stdin(Stdio::from(OwnedFd::from(socket))).stdout(Stdio::null()).env_clear();
     watched(command.spawn()?, ended)
 }

@@ -3,8 +3,8 @@
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
 /// Control: connections of the mesh over TCP (256), its handshakes and dials under way (192), artifacts that are read for
-/// its streams (256), HTTP clients (128) and what serves them, logs, threads and sockets of the agent itself: some 900 at
-/// the very worst. A runner: one for each core module with memory of a loaded component, of which there are 1,024 at the most.
+/// its streams (256), HTTP clients (128) and what serves them, runners (two for each of 65), logs, threads and sockets of the
+/// agent itself: some 1,030 at the very worst. A runner: one for each core module with memory of a loaded component, of which there are 1,024 at the most.
 /// The usual soft limit of 1,024 is too near, and lower where somebody has saved.
 const WANTED: u64 = 4096;
 

@@ -6,9 +6,9 @@ mod channel;
 pub use channel::{IpcError, read_frame, recv_with_fd, send_with_fd, write_frame};
 
 use serde::{Deserialize, Serialize};
-use shared::Outcome;
 /// What one run uses or used; operators see it as it is.
 pub use shared::RunUsage as Usage;
+use shared::{ComponentName, ComponentSpec, Digest, Isolation, Outcome};
 use std::path::PathBuf;
 
 /// The largest frame, in bytes. The largest message is a `Start` with its arguments and environment, of a few KiB; the
@@ -129,6 +129,21 @@ pub enum FromRunner {
     },
 }
 
+impl FromRunner {
+    /// The instance that it is about, and about no other.
+    #[must_use]
+    pub fn instance(&self) -> Option<u64> {
+        match self {
+            FromRunner::Ready { .. } | FromRunner::Usages { .. } => None,
+            FromRunner::Started { instance }
+            | FromRunner::Exited { instance, .. }
+            | FromRunner::Unloadable { instance, .. }
+            | FromRunner::Output { instance, .. }
+            | FromRunner::Dropped { instance, .. } => Some(*instance),
+        }
+    }
+}
+
 /// Which output of a guest.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum OutputStream {
@@ -136,6 +151,38 @@ pub enum OutputStream {
     Stdout,
     /// Standard error.
     Stderr,
+}
+
+/// Who lives in a runner.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Tenants {
+    /// Runs of all components that want no runner of their own.
+    Shared,
+    /// All runs of this component with this artifact, and no others: a new version must not take along the one that it is to
+    /// replace.
+    Only(ComponentName, Digest),
+}
+
+impl Tenants {
+    /// Those among whom runs of `spec` are.
+    #[must_use]
+    pub fn of(spec: &ComponentSpec) -> Tenants {
+        match spec.isolation {
+            Isolation::Shared => Tenants::Shared,
+            Isolation::Process => Tenants::Only(spec.name.clone(), spec.artifact.digest),
+        }
+    }
+
+    /// Whether runs of `spec` are among them.
+    #[must_use]
+    pub fn include(&self, spec: &ComponentSpec) -> bool {
+        match (self, spec.isolation) {
+            (Tenants::Shared, isolation) => isolation == Isolation::Shared,
+            (Tenants::Only(name, digest), isolation) => {
+                isolation == Isolation::Process && *name == spec.name && *digest == spec.artifact.digest
+            }
+        }
+    }
 }
 
 /// From control to the guard.
@@ -147,6 +194,8 @@ pub enum ToGuard {
     StartRunner {
         /// Chosen by control.
         runner: u64,
+        /// Whom it is for: its command line tells, for people who look at processes.
+        tenants: Tenants,
     },
     /// End a runner, at once.
     StopRunner {

@@ -37,7 +37,7 @@ fn the_examples_of_the_page_are_true() {
     let Reading { manifest, deprecated } = read(&desk, "shop/realm.toml").unwrap();
     assert_eq!((manifest.note.as_str(), names(&manifest)), ("the shop", vec!["web", "mailer"]));
     assert_eq!(manifest.components[0].source, Source::Path(desk.path("shop/build/web.wasm")));
-    assert_eq!(manifest.components[1].source, Source::Url("https://example.org/mailer-1.4.wasm".into()));
+    assert_eq!(manifest.components[1].source, Source::Path("/srv/mailer-1.4.wasm".into()));
     assert!(deprecated.is_empty());
 
     desk.write("realm.toml", bad);

@@ -59,6 +59,7 @@ fn what_cannot_be_used_ends_with_2_and_a_hint() {
         "push hello.wat --peer x",
         "push hello.wat --env NAME",
         "push hello.wat --restart sometimes",
+        "push hello.wat --isolation vm",
         "push hello.wat --timeout 5",
         "push hello.wat --name Hello",
         "push hello.wat --start --no-start",

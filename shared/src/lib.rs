@@ -59,7 +59,9 @@ pub use report::{
 };
 pub use rollout::{MAX_HEALTHY_S, ManifestState, Rollout};
 pub use seal::{IntentId, MAX_BODY_BYTES, MAX_SEALED_BYTES, Opened, Refused, Sealed, Trust, open, pae, seal};
-pub use spec::{ComponentSpec, EnvPair, MAX_ARGS, MAX_ENV, MAX_TEXT_BYTES, Restart, SpecError, check_inputs};
+pub use spec::{
+    ComponentSpec, EnvPair, Isolation, MAX_ARGS, MAX_ENV, MAX_TEXT_BYTES, Restart, SpecError, check_inputs,
+};
 pub use sync::{IndexEntry, MAX_SYNC_BYTES, MAX_SYNC_KEYS, Summary, SyncReply, SyncRequest};
 pub use text::ParseError;
 pub use watch::{

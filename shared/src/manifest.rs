@@ -162,6 +162,7 @@ mod tests {
             start: true,
             args: Vec::new(),
             env: Vec::new(),
+            isolation: crate::Isolation::default(),
         }
     }
 

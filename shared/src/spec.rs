@@ -59,6 +59,38 @@ impl std::str::FromStr for Restart {
     }
 }
 
+/// Who shares a process with its instances.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Isolation {
+    /// All components of the node that want no other.
+    #[default]
+    Shared,
+    /// Nobody: its instances have a process of their own.
+    Process,
+}
+
+impl Isolation {
+    /// The word for it, as it is typed and signed.
+    #[must_use]
+    pub fn word(self) -> &'static str {
+        match self {
+            Isolation::Shared => "shared",
+            Isolation::Process => "process",
+        }
+    }
+}
+
+impl std::str::FromStr for Isolation {
+    type Err = SpecError;
+
+    fn from_str(text: &str) -> Result<Isolation, SpecError> {
+        [Isolation::Shared, Isolation::Process].into_iter().find(|isolation| isolation.word() == text).ok_or_else(
+            || SpecError(format!("isolation is `{}`; expected `shared` or `process`", crate::text::excerpt(text))),
+        )
+    }
+}
+
 /// Why a spec is refused.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SpecError(String);
@@ -90,6 +122,8 @@ pub struct ComponentSpec {
     pub args: Vec<String>,
     /// Environment variables: the guest sees these and no others.
     pub env: Vec<(String, String)>,
+    /// Who shares a process with it.
+    pub isolation: Isolation,
 }
 
 impl ComponentSpec {
@@ -133,6 +167,14 @@ pub fn check_inputs(args: &[String], env: &[(String, String)]) -> Result<(), Spe
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn isolation_by_its_word() {
+        for isolation in [Isolation::Shared, Isolation::Process] {
+            assert_eq!(isolation.word().parse(), Ok(isolation));
+        }
+        assert!("vm".parse::<Isolation>().unwrap_err().to_string().contains("`vm`"));
+    }
 
     #[test]
     fn environment_pairs() {

@@ -6,7 +6,7 @@ mod verdict;
 
 use crate::args::AdhocArgs;
 use crate::children::{spawn_compile, spawn_runner};
-use crate::ipc::{self, CompileReport, Flood, FromRunner, RunSpec, ToRunner};
+use crate::ipc::{self, CompileReport, Flood, FromRunner, RunSpec, Tenants, ToRunner};
 use crate::{machine, signals};
 use std::fs::{self, File, Permissions};
 use std::io;
@@ -120,7 +120,7 @@ impl Adhoc {
     fn run_code(&self, dir: TempDir, code: PathBuf, sha256: [u8; 32]) -> Result<Verdict, Verdict> {
         let events = self.events.clone();
         let started = UnixStream::pair().and_then(|(socket, theirs)| {
-            let child = spawn_runner(theirs, move |_, status| {
+            let child = spawn_runner(theirs, &Tenants::Shared, move |_, status| {
                 let _ = events.send(Event::Ended { status });
             })?;
             relay::start(socket.try_clone()?, self.events.clone(), self.mid_line.clone())?;

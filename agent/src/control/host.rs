@@ -1,9 +1,10 @@
-//! The edge to the guests: asks the guard for a runner and for compile children, and hands the runner its orders.
-//! One thread holds the state; each socket has a thread that reads it, and the runner's one that writes.
+//! The edge to the guests: asks the guard for runners and for compile children, and hands each runner its orders.
+//! One thread holds the state; each socket has a thread that reads it, and those of runners one that writes.
 
 mod actor;
 mod cwasm;
 mod link;
+mod runners;
 mod wishes;
 
 pub use cwasm::unnamed;
@@ -52,13 +53,14 @@ pub enum HostOrder {
         /// The cap on memory.
         memory_max_bytes: u64,
     },
-    /// Tell what each instance uses; answered by one `Usages`, which may answer several of these that came together.
+    /// Tell what each instance uses; answered by a `Usages` of each runner, the last of which says that it is, and may
+    /// answer several of these that came together.
     AskUsage,
     /// Remove compiled code, and compile it no further.
     Forget(Digest),
     /// The agent is ready to serve.
     Ready,
-    /// End all runs and then the runner.
+    /// End all runs and then the runners.
     Shutdown,
 }
 
@@ -118,9 +120,14 @@ pub enum HostEvent {
         /// What it used.
         usage: RunUsage,
     },
-    /// What each instance uses by now; without a runner there is none.
-    Usages(Vec<(u64, RunUsage)>),
-    /// The runner is gone with these instances.
+    /// What instances use by now; without a runner there are none.
+    Usages {
+        /// Instances of one runner, with their usage.
+        of: Vec<(u64, RunUsage)>,
+        /// Whether all that were asked have answered.
+        complete: bool,
+    },
+    /// A runner is gone with these instances.
     RunnerLost {
         /// Which instances.
         instances: Vec<u64>,

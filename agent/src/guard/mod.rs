@@ -1,14 +1,14 @@
 //! The guard: starts control, runners and compile children, and restarts control when it dies. It has no network and
 //! parses nothing that comes from outside this machine.
 
+mod orders;
+
 use crate::args::AgentArgs;
-use crate::children::{Compile, Spawned, spawn_compile, spawn_control, spawn_runner};
+use crate::children::{Compile, Spawned, spawn_control};
 use crate::ipc::{self, FromGuard, ToGuard};
 use crate::{lock, signals};
-use shared::Digest;
 use std::collections::BTreeMap;
 use std::io;
-use std::os::fd::AsFd;
 use std::os::unix::net::UnixStream;
 use std::process::ExitCode;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
@@ -33,9 +33,6 @@ const HEALTHY: Duration = Duration::from_secs(60);
 
 /// Events that may wait for the guard; control, the only talkative one, waits when it is full.
 const EVENTS: usize = 64;
-
-/// Compile children at once: control asks for one at a time, and a control that was restarted for one more.
-const MAX_COMPILES: usize = 4;
 
 /// What happens to the guard. Children are named by their process id, so that the end of an old one is not taken
 /// for that of its successor.
@@ -210,85 +207,6 @@ impl Guard {
         self.restart_at = Some(Instant::now() + pause);
     }
 
-    fn obey(&mut self, order: ToGuard) {
-        match order {
-            ToGuard::Ready => self.ever_ready = true,
-            ToGuard::StartRunner { runner } => self.start_runner(runner),
-            ToGuard::StopRunner { runner } => {
-                if let Some(child) = self.runners.get(&runner) {
-                    child.kill();
-                }
-            }
-            ToGuard::StopCompile { job } => {
-                if let Some(compile) = self.compiles.get(&job) {
-                    compile.child.kill();
-                }
-            }
-            ToGuard::Compile { job, input, output, fuel, sha256 } => {
-                let started = if self.compiles.len() >= MAX_COMPILES {
-                    Err(io::Error::other("too many are running"))
-                } else {
-                    let events = self.events.clone();
-                    spawn_compile(
-                        &input,
-                        &output,
-                        fuel,
-                        Some(Digest::from_bytes(sha256)),
-                        move |pid, status, stdout| {
-                            let _ = events.send(Event::CompileEnded { pid, status, stdout });
-                        },
-                    )
-                };
-                match started {
-                    Ok(compile) => {
-                        self.compiles.insert(job, compile);
-                    }
-                    Err(error) => {
-                        let status = format!("not started: {error}");
-                        self.tell(&FromGuard::Compiled { job, status, stdout: Vec::new() });
-                    }
-                }
-            }
-        }
-    }
-
-    fn start_runner(&mut self, runner: u64) {
-        let started = UnixStream::pair().and_then(|(ours, theirs)| Ok((ours, spawn_runner(theirs, self.tell_end())?)));
-        match started {
-            Ok((socket, child)) => {
-                self.runners.insert(runner, child);
-                if let Some(control) = &self.control
-                    && let Err(error) =
-                        ipc::send_with_fd(&control.socket, &FromGuard::Runner { runner }, socket.as_fd())
-                {
-                    eprintln!("realm-agent: cannot hand a runner to control: {error}");
-                }
-            }
-            Err(error) => self.tell(&FromGuard::RunnerFailed { runner, reason: error.to_string() }),
-        }
-    }
-
-    fn runner_ended(&mut self, pid: u32, status: &str) {
-        let Some(runner) = self.runners.iter().find(|(_, child)| child.pid() == pid).map(|(runner, _)| *runner) else {
-            return;
-        };
-        if let Some(child) = self.runners.remove(&runner) {
-            child.reap();
-        }
-        self.tell(&FromGuard::RunnerExited { runner, how: status.to_owned() });
-    }
-
-    fn compile_ended(&mut self, pid: u32, status: String, stdout: Vec<u8>) {
-        let Some(job) = self.compiles.iter().find(|(_, compile)| compile.child.pid() == pid).map(|(job, _)| *job)
-        else {
-            return;
-        };
-        if let Some(compile) = self.compiles.remove(&job) {
-            compile.child.reap();
-        }
-        self.tell(&FromGuard::Compiled { job, status, stdout });
-    }
-
     /// Control reads with a thread of its own, so this does not wait long; when it is gone, its end is on the way.
     fn tell(&self, word: &FromGuard) {
         if let Some(control) = &self.control {
@@ -300,9 +218,9 @@ impl Guard {
         let compiles = std::mem::take(&mut self.compiles).into_values().map(|compile| compile.child);
         let runners = std::mem::take(&mut self.runners).into_values();
         let control = self.control.take().map(|control| control.child);
-        for child in runners.chain(compiles).chain(control) {
-            child.kill();
-            child.reap();
-        }
+        let children: Vec<Spawned> = runners.chain(compiles).chain(control).collect();
+        // All at once: the memory of many takes a while to go.
+        children.iter().for_each(Spawned::kill);
+        children.iter().for_each(|child| _ = child.reap());
     }
 }

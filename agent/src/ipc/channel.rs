@@ -147,7 +147,7 @@ const CLOSE_ON_EXEC: RecvFlags = RecvFlags::empty();
 mod tests {
     #![allow(clippy::unwrap_used)]
 
-    use super::super::{FromGuard, FromRunner, OutputStream, ToGuard};
+    use super::super::{FromGuard, FromRunner, OutputStream, Tenants, ToGuard};
     use super::*;
     use std::net::Shutdown;
     use std::path::PathBuf;
@@ -166,7 +166,7 @@ mod tests {
 
     #[test]
     fn a_torn_frame_is_an_error_and_not_an_end() {
-        let frame = frame::encode(&ToGuard::StartRunner { runner: 1 }, FRAME_CAP).unwrap();
+        let frame = frame::encode(&ToGuard::StartRunner { runner: 1, tenants: Tenants::Shared }, FRAME_CAP).unwrap();
         for kept in 1..frame.len() {
             let (mut ours, mut theirs) = UnixStream::pair().unwrap();
             ours.write_all(&frame[..kept]).unwrap();

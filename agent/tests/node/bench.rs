@@ -53,6 +53,7 @@ pub fn push_by(key: &OwnerKey, seq: u64, change: impl FnOnce(&mut Body<Push>)) -
         start: true,
         args: Vec::new(),
         env: Vec::new(),
+        isolation: shared::Isolation::Shared,
     };
     let mut body = Body {
         realm: RealmId::of_owner(&key.id()),

@@ -1,10 +1,10 @@
 //! What a manifest declares: it comes into force as a whole, from the disk, and changes only what it says otherwise.
 
 use crate::bench::*;
-use agent::control::node::{Effect, Forces, InForce, Input, Instance, Restored};
+use agent::control::node::{Effect, Forces, InForce, Input, Instance, Restored, Source};
 use shared::{
-    Apply, Artifact, Audience, Body, ComponentSpec, Digest, IntentId, Limits, Manifest, ManifestReport, Outcome, Phase,
-    RealmId, Replicas, Restart, Role, Rollout, SignedReport, Takeover, Trust, seal,
+    Apply, Artifact, Audience, Body, ComponentSpec, Digest, IntentId, Isolation, Limits, Manifest, ManifestReport,
+    Outcome, Phase, RealmId, Replicas, Restart, Role, Rollout, SignedReport, Takeover, Trust, seal,
 };
 
 /// For so long something has to run before it counts as healthy.
@@ -22,6 +22,7 @@ fn spec(text: &str, number: u8) -> ComponentSpec {
         start: true,
         args: Vec::new(),
         env: Vec::new(),
+        isolation: Isolation::default(),
     }
 }
 
@@ -353,6 +354,90 @@ fn the_entry_node_takes_what_is_declared_for_others() {
     bench.give(pinned.saved());
     bench.give(Input::Stored { digest: artifact(1).digest });
     assert!(drops(&bench.wait(60_000)).is_empty(), "it is kept for them");
+}
+
+#[test]
+fn an_operator_is_not_forgotten_for_a_neighbour_that_hands_it_over_too() {
+    for operator_first in [true, false] {
+        let mut bench = Bench::new();
+        bench.meet(1, Role::Node, true);
+        bench.meet(50, Role::Operator, true);
+        let pinned = Pinned::new(1, &[elsewhere("far", 1)]);
+        let mut handed = [peer(50), peer(1)];
+        if !operator_first {
+            handed.reverse();
+        }
+        for peer in handed {
+            let source = Source::Stream { ticket: bench.ticket(), peer };
+            let effects = bench.give(Input::Offered { source, bytes: pinned.sealed.clone() });
+            if let Some((ticket, _)) = persist(&effects) {
+                bench.give(Input::Persisted { ticket, result: Ok(()) });
+            }
+        }
+        bench.give(Input::Stored { digest: pinned.document().digest });
+        assert_eq!(fetches(&bench.give(pinned.read())), [artifact(1).digest], "{operator_first}");
+    }
+}
+
+#[test]
+fn what_completes_and_is_run_again_and_again_is_well() {
+    let mut bench = Bench::new();
+    let mut often = declare("often", 1);
+    often.0.restart = Restart::Always;
+    bench.apply(&Pinned::new(1, &[often]));
+    let run = bench.ready(1)[0];
+    bench.exit(run, Outcome::Completed);
+    bench.wait(1);
+    assert_eq!((told(&bench).wanted, told(&bench).well, told(&bench).failed), (1, 1, 0));
+}
+
+#[test]
+fn components_that_share_an_artifact_ask_for_it_once() {
+    let mut bench = Bench::new();
+    let many: Vec<Declared> = (0..500)
+        .map(|at| {
+            let mut component = declare(&format!("c{at}"), 1);
+            component.0.limits.memory_max_mb = Some(1.try_into().unwrap());
+            component
+        })
+        .collect();
+    assert_eq!(fetches(&bench.apply(&Pinned::new(1, &many))), [artifact(1).digest]);
+    let digest = artifact(1).digest;
+    assert_eq!(prepares(&bench.give(Input::Stored { digest })), [(digest, false)]);
+    assert_eq!(starts(&bench.give(Input::Prepared { digest, fuel: false, result: Ok(()) })).len(), 500);
+}
+
+#[test]
+fn many_artifacts_are_asked_for_in_portions() {
+    let mut bench = Bench::new();
+    let many: Vec<Declared> = (1..=200)
+        .map(|number| {
+            let mut component = declare(&format!("c{number}"), number);
+            component.0.limits.memory_max_mb = Some(1.try_into().unwrap());
+            component
+        })
+        .collect();
+    let mut asked = fetches(&bench.apply(&Pinned::new(1, &many)));
+    assert!((1..=64).contains(&asked.len()), "{}", asked.len());
+    // Whatever the answer is, the next one follows.
+    let mut answered = 0;
+    while let Some(digest) = asked.get(answered).copied() {
+        asked.extend(fetches(&match answered % 3 {
+            0 => bench.give(Input::Stored { digest }),
+            1 => bench.give(Input::NoSource { digest }),
+            _ => bench.give(Input::FetchFailed { digest, reason: "no space".into() }),
+        }));
+        answered += 1;
+    }
+    asked.sort();
+    asked.dedup();
+    assert_eq!(asked.len(), 200);
+    // What is not wanted any more is not asked for.
+    let mut bench = Bench::new();
+    let first = fetches(&bench.apply(&Pinned::new(1, &many)));
+    bench.apply(&Pinned::new(2, &many[..1]));
+    let then = first.iter().flat_map(|digest| fetches(&bench.give(Input::Stored { digest: *digest })));
+    assert_eq!(then.collect::<Vec<_>>(), []);
 }
 
 #[test]

@@ -2,7 +2,7 @@
 
 use crate::bench::*;
 use agent::control::node::{Effect, Input, Instance, Restored, RunRecord};
-use shared::{Mebibytes, Outcome, Phase, Push, Replicas, Restart, Verb};
+use shared::{Isolation, Mebibytes, Outcome, Phase, Push, Replicas, Restart, Verb};
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
@@ -153,6 +153,22 @@ fn what_can_never_fit_is_told_so() {
     assert_eq!(phase, Phase::Failed);
     assert!(reason.contains("needs 1200 MiB") && reason.contains("together may have 1024 MiB"), "{reason}");
     assert!(reason.len() <= shared::MAX_DETAIL_BYTES, "a report has room for it");
+}
+
+#[test]
+fn a_process_of_its_own_needs_memory_too_and_replicas_share_it() {
+    let own = |push: &mut Push| {
+        push.component.isolation = Isolation::Process;
+        push.component.replicas = Replicas::try_from(2).unwrap();
+    };
+    let mut bench = Bench::new();
+    bench.accept(&needs("large", 1, 512, own));
+    let (phase, reason) = stands(&bench, "large");
+    assert_eq!(phase, Phase::Failed);
+    assert!(reason.contains("needs 1033 MiB"), "{reason}");
+    assert_eq!(bench.run(&needs("large", 2, 507, own)).len(), 2);
+    bench.accept(&needs("small", 3, 2, |_| {}));
+    assert!(stands(&bench, "small").1.contains("the node has 1 MiB left"), "{:?}", stands(&bench, "small"));
 }
 
 #[test]

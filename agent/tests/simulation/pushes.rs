@@ -120,6 +120,7 @@ pub fn body(owner: &OwnerKey, name: &ComponentName, artifact: Artifact, seq: u64
                 start: true,
                 args: Vec::new(),
                 env: Vec::new(),
+                isolation: shared::Isolation::Shared,
             },
             verb: None,
         },

@@ -8,7 +8,7 @@ use std::path::PathBuf;
 #[derive(FromArgs, ArgsInfo, Debug)]
 #[argh(subcommand, name = "plan", help_triggers("-h", "--help"))]
 pub struct PlanArgs {
-    /// the manifest (default realm.toml)
+    /// the manifest (default realm.toml; as a variable REALM_MANIFEST)
     #[argh(option)]
     pub file: Option<PathBuf>,
     /// exit 0 when nothing would change, 2 when something would, 1 for every error
@@ -23,7 +23,7 @@ pub struct PlanArgs {
 #[derive(FromArgs, ArgsInfo, Debug)]
 #[argh(subcommand, name = "apply", help_triggers("-h", "--help"))]
 pub struct ApplyArgs {
-    /// the manifest (default realm.toml)
+    /// the manifest (default realm.toml; as a variable REALM_MANIFEST)
     #[argh(option)]
     pub file: Option<PathBuf>,
     /// number of this version (default: the next one)

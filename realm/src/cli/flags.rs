@@ -105,6 +105,7 @@ const PUSH: &[Flag] = &[
     Flag::many("--arg", "REALM_ARG"),
     Flag::many("--env", "REALM_ENV"),
     Flag::one("--restart", "REALM_RESTART"),
+    Flag::one("--isolation", "REALM_ISOLATION"),
     Flag::switch("--start", "REALM_START").against("--no-start"),
     Flag::switch("--no-start", "REALM_NO_START").against("--start"),
     Flag::one("--timeout", "REALM_TIMEOUT"),

@@ -6,7 +6,9 @@ use super::values::{Color, PeerRef, ReachAddr, Timeout};
 use crate::rollout::Until;
 use argh::{ArgsInfo, FromArgs};
 use shared::time::Since;
-use shared::{ComponentName, DeadlineMs, EnvPair, EpochMs, Fuel, LogMaxKb, Mebibytes, OwnerId, Replicas, Restart, Tag};
+use shared::{
+    ComponentName, DeadlineMs, EnvPair, EpochMs, Fuel, Isolation, LogMaxKb, Mebibytes, OwnerId, Replicas, Restart, Tag,
+};
 use std::path::PathBuf;
 use std::str::FromStr;
 
@@ -14,7 +16,7 @@ use std::str::FromStr;
 #[derive(FromArgs, ArgsInfo, Debug)]
 #[argh(
     help_triggers("-h", "--help"),
-    note = "Every flag can also be given as a variable: `--memory-max-mb` as `REALM_MEMORY_MAX_MB`.\nExit codes: 0 done, 1 error, 2 usage, 3 it failed on every live node, 5 out of time or only part of the nodes."
+    note = "Every flag can also be given as a variable: `--memory-max-mb` as `REALM_MEMORY_MAX_MB`.\nExit codes: 0 done, 1 error, 2 usage, 3 it failed (a push: on every live node), 4 it failed and what was before is there again, 5 out of time or only part of the nodes."
 )]
 pub(super) struct TopArgs {
     /// talk to the node at this multiaddr (repeatable, or comma separated)
@@ -267,6 +269,9 @@ pub struct PushArgs {
     /// never, on-failure (default) or always
     #[argh(option, arg_name = "when")]
     pub restart: Option<Restart>,
+    /// shared (default): in one process with the others on the node; process: in one of its own
+    #[argh(option, arg_name = "with")]
+    pub isolation: Option<Isolation>,
     /// start it (default)
     #[argh(switch)]
     pub start: bool,

@@ -232,6 +232,7 @@ mod tests {
             start: verb != Some(Verb::Stop),
             args: Vec::new(),
             env: Vec::new(),
+            isolation: shared::Isolation::Shared,
         };
         let body = Body {
             realm: RealmId::of_owner(&key.id()),

@@ -7,8 +7,8 @@ use super::syntax::{Value, in_order};
 use super::value::Values;
 use super::{Component, Places};
 use shared::{
-    Audience, ComponentName, DeadlineMs, Digest, EpochMs, Fuel, Limits, LogMaxKb, Mebibytes, NodeId, Replicas, Restart,
-    Tag, Takeover, check_inputs,
+    Audience, ComponentName, DeadlineMs, Digest, EpochMs, Fuel, Isolation, Limits, LogMaxKb, Mebibytes, NodeId,
+    Replicas, Restart, Tag, Takeover, check_inputs,
 };
 use std::path::Path;
 use toml::de::DeTable;
@@ -35,6 +35,7 @@ pub(super) struct Keys {
     env: Option<Vec<(String, String)>>,
     /// Where the later one of `args` and `env` is.
     inputs_at: Option<usize>,
+    isolation: Option<Isolation>,
     strategy: Option<Takeover>,
 }
 
@@ -148,6 +149,7 @@ impl Reader<'_> {
                 keys.inputs_at = Some(value_at);
                 keys.env = values.env(name, value);
             }
+            "isolation" => keys.isolation = values.isolation(name, value),
             "strategy" => keys.strategy = values.strategy(name, value),
             _ => values.unknown((name, at), COMPONENT, "a key of a component", |name| {
                 TOP.contains(&name).then(|| format!("`{name}` stands at the top of the file, before all tables"))
@@ -184,6 +186,7 @@ impl Keys {
             args: self.args.or_else(|| defaults.args.clone()).unwrap_or_default(),
             env: self.env.or_else(|| defaults.env.clone()).unwrap_or_default(),
             audience,
+            isolation: self.isolation.or(defaults.isolation).unwrap_or_default(),
             strategy: self.strategy.or(defaults.strategy).unwrap_or_default(),
             places,
         })

@@ -22,6 +22,7 @@ pub(super) const COMPONENT: &[&str] = &[
     "restart",
     "args",
     "env",
+    "isolation",
     "strategy",
 ];
 
@@ -87,7 +88,7 @@ mod tests {
             ("sha265", "sha256"),
             ("log_max_mb", "log_max_kb"),
             ("timeout_ms", ""),
-            ("isolation", ""),
+            ("isolaton", "isolation"),
             ("x", ""),
             ("", ""),
             ("description", ""),

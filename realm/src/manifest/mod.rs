@@ -22,7 +22,7 @@ pub use fault::{Fault, Faults, MAX_SHOWN_FAULTS, Place};
 pub use source::{MAX_SOURCE_BYTES, Source};
 
 use crate::exit::Failure;
-use shared::{Audience, ComponentName, Digest, Limits, Replicas, Restart, Rollout, Takeover};
+use shared::{Audience, ComponentName, Digest, Isolation, Limits, Replicas, Restart, Rollout, Takeover};
 use std::fs::File;
 use std::io::Read;
 use std::path::Path;
@@ -65,6 +65,8 @@ pub struct Component {
     pub env: Vec<(String, String)>,
     /// The nodes that it is for; without a platform.
     pub audience: Audience,
+    /// Who shares a process with it on a node.
+    pub isolation: Isolation,
     /// How one version gives way to the next.
     pub strategy: Takeover,
     /// Where in the file it is.

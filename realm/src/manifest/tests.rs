@@ -45,7 +45,7 @@ fn every_key() {
         "note = \"the shop\"\n\n[components.web]\nsource = \"build/web.wasm\"\nsha256 = \"{}\"\nreplicas = 2\n\
          memory_max_mb = 32\nfuel = 18_446_744_073_709_551_615\nepoch_ms = 0x64\ndeadline_ms = +60000\nlog_max_kb = 2048\n\
          tags = [\"dev\", \"arm\"]\npeers = [\"{peer}\"]\nstart = false\nrestart = \"always\"\nargs = [\"-v\", \"a b\"]\n\
-         env = {{ PLACE = \"here\", \"a.b\" = \"\" }}\nstrategy = \"stop-first\"\n",
+         env = {{ PLACE = \"here\", \"a.b\" = \"\" }}\nisolation = \"process\"\nstrategy = \"stop-first\"\n",
         "ab".repeat(32)
     );
     let component = Component {
@@ -65,6 +65,7 @@ fn every_key() {
         args: vec!["-v".into(), "a b".into()],
         env: vec![("PLACE".into(), "here".into()), ("a.b".into(), String::new())],
         audience: Audience { peers: vec![peer], tags: tags(&["dev", "arm"]), platform: None },
+        isolation: Isolation::Process,
         strategy: Takeover::StopFirst,
         places: Places {
             name: Place { line: 3, column: 13 },

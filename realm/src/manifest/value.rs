@@ -2,7 +2,7 @@
 
 use super::fault::{Found, excerpt};
 use super::syntax::{Value, in_order, is_placeholder, kind};
-use shared::{Audience, Digest, LimitError, NodeId, Restart, Tag, Takeover, check_inputs};
+use shared::{Audience, Digest, Isolation, LimitError, NodeId, Restart, Tag, Takeover, check_inputs};
 use std::fmt::Display;
 use std::str::FromStr;
 use toml::de::{DeTable, DeValue};
@@ -84,6 +84,11 @@ impl Values {
     }
 
     pub(super) fn restart(&mut self, key: &str, value: &Value<'_>) -> Option<Restart> {
+        let text = self.text(key, value)?;
+        self.checked(value.span().start, text.parse())
+    }
+
+    pub(super) fn isolation(&mut self, key: &str, value: &Value<'_>) -> Option<Isolation> {
         let text = self.text(key, value)?;
         self.checked(value.span().start, text.parse())
     }

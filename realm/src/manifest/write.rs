@@ -1,7 +1,7 @@
 //! A manifest as text that reads as the same one.
 
 use super::{Component, Manifest};
-use shared::{Limits, Replicas, Restart, Rollout, Takeover};
+use shared::{Isolation, Limits, Replicas, Restart, Rollout, Takeover};
 use std::fmt::Display;
 use std::path::Path;
 
@@ -59,6 +59,8 @@ fn write_component(text: &mut String, component: &Component, dir: &Path) {
     some(text, "restart", (component.restart != Restart::default()).then(|| string(restart)));
     some(text, "args", array(&component.args));
     some(text, "env", env(&component.env));
+    let isolation = component.isolation;
+    some(text, "isolation", (isolation != Isolation::default()).then(|| string(isolation.word())));
     let strategy = match component.strategy {
         Takeover::StartFirst => "start-first",
         Takeover::StopFirst => "stop-first",

@@ -3,10 +3,11 @@
 use super::json::ComponentObject;
 use super::push::{bytes, hint_after};
 use super::status::{last, tags};
-use super::{Shown, Tone, clean, counted};
+use super::{Shown, Tone, clean, counted, listed};
 use crate::rollout::{Applied, Result, Rollout, Standing, Target, Until, Verdict};
 use serde::Serialize;
 use shared::{ComponentReport, Digest, IntentId, ManifestState, NodeId, Phase, RealmId, Tag};
+use std::collections::{BTreeMap, BTreeSet};
 
 pub(crate) const HEADS: [&str; 6] = ["NODE", "TAGS", "COMPONENT", "PHASE", "INSTANCES", "OUTCOME"];
 
@@ -69,14 +70,28 @@ impl Shown for Applied {
     }
 
     fn news(&self, _: &NodeId, target: &Target<Standing>) -> String {
-        line(self, target, false).1
+        match target.result() {
+            // Once, and not with each further component; in the end all are told.
+            Result::Failed => target.stand().state().map(|state| format!("failed {state}")).unwrap_or_default(),
+            Result::Waiting if let Some(tenths) = tenths(target.stand()) => tenths,
+            _ => line(self, target, false).1,
+        }
     }
+}
+
+/// How far many components are, in steps that are worth a line each.
+fn tenths(stand: &Standing) -> Option<String> {
+    /// Of so many, each one is worth a line.
+    const FEW: u16 = 8;
+    let last = stand.last().filter(|last| stand.is_in_force() && last.wanted > FEW)?;
+    let phases: BTreeSet<Phase> = stand.components().values().map(|component| component.phase).collect();
+    Some(format!("{} {} {phases:?}", last.state, u32::from(last.well) * 10 / u32::from(last.wanted)))
 }
 
 /// Where a node stands; with the bytes that have arrived, if those are wanted.
 fn line(applied: &Applied, target: &Target<Standing>, with_bytes: bool) -> (Tone, String) {
     let stand = target.stand();
-    let failing = || stand.failing().keys().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ");
+    let failing = || listed(stand.failing().keys().map(|name| format!("`{name}`")));
     match (target.result(), stand.last()) {
         (Result::Away, _) => (Tone::Warning, "away, will get it".into()),
         (Result::Lost, _) => (Tone::Warning, "went away".into()),
@@ -98,14 +113,26 @@ fn line(applied: &Applied, target: &Target<Standing>, with_bytes: bool) -> (Tone
             (Tone::Bad, format!("failed, and goes back: {}", failing()))
         }
         (Result::Waiting, Some(last)) => {
-            let busy = stand.components().values().filter(|component| component.phase != Phase::Running);
-            let busy = busy.filter(|component| component.phase != Phase::Completed);
-            let parts: Vec<String> = busy.map(|component| on_its_way(applied, component, with_bytes)).collect();
-            // What runs for a few seconds without a failure is well.
-            let rest = if parts.is_empty() { "the rest has started".to_owned() } else { parts.join(", ") };
-            (Tone::Plain, format!("{} of {} well; {rest}", last.well, last.wanted))
+            (Tone::Plain, format!("{} of {} well; {}", last.well, last.wanted, busy_text(applied, stand, with_bytes)))
         }
     }
+}
+
+/// What is not started yet: by name when that is little, and otherwise how much of it is how far.
+fn busy_text(applied: &Applied, stand: &Standing, with_bytes: bool) -> String {
+    /// So many names fit a line of a terminal.
+    const NAMED: usize = 3;
+    let is_busy = |it: &&ComponentReport| !matches!(it.phase, Phase::Running | Phase::Completed);
+    let busy: Vec<&ComponentReport> = stand.components().values().filter(is_busy).collect();
+    let mut phases: BTreeMap<Phase, usize> = BTreeMap::new();
+    busy.iter().for_each(|component| *phases.entry(component.phase).or_default() += 1);
+    let parts: Vec<String> = match busy.len() {
+        // What runs for a few seconds without a failure is well.
+        0 => vec!["the rest has started".into()],
+        1..=NAMED => busy.iter().map(|component| on_its_way(applied, component, with_bytes)).collect(),
+        _ => phases.iter().map(|(phase, count)| format!("{count} {phase}")).collect(),
+    };
+    parts.join(", ")
 }
 
 fn on_its_way(applied: &Applied, component: &ComponentReport, with_bytes: bool) -> String {

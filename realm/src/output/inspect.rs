@@ -152,6 +152,7 @@ pub(crate) fn inspect_text(object: &InspectObject) -> String {
         ("for", object.audience.to_string()),
         ("instances", format!("{} on each node", spec.replicas.get())),
         ("restart", restart_word(spec.restart).to_owned()),
+        ("isolation", spec.isolation.word().to_owned()),
         ("memory", memory),
         ("fuel", or_none(limits.fuel.map(|fuel| fuel.get()), " units a run")),
         ("epoch", format!("{} ms", limits.epoch_ms.get())),

@@ -31,7 +31,7 @@ pub fn changes(before: &Declaration, next: &Declaration) -> Vec<Change> {
 }
 
 fn values(declared: &Declaration) -> Values {
-    let ComponentSpec { name: _, artifact, limits, replicas, restart, start, args, env } = &*declared.spec;
+    let ComponentSpec { name: _, artifact, limits, replicas, restart, start, args, env, isolation } = &*declared.spec;
     let mut values = Values::new();
     let mut place = 0;
     let mut add = |key: &str, value: Option<String>| {
@@ -62,6 +62,7 @@ fn values(declared: &Declaration) -> Values {
     };
     add("restart", Some(restart.into()));
     add("args", list(args));
+    add("isolation", Some(isolation.word().into()));
     let strategy = match declared.strategy {
         Takeover::StartFirst => "start-first",
         Takeover::StopFirst => "stop-first",

@@ -1,7 +1,7 @@
 //! Plans from manifests and nodes alone.
 
 use super::*;
-use shared::{Artifact, ComponentSpec, Digest, Limits, Replicas, Restart, Rollout, Takeover};
+use shared::{Artifact, ComponentSpec, Digest, Isolation, Limits, Replicas, Restart, Rollout, Takeover};
 
 fn name(text: &str) -> ComponentName {
     text.parse().unwrap()
@@ -22,6 +22,7 @@ fn component(text: &str, bytes: &[u8], tag: &str) -> (ComponentSpec, Audience, T
         start: true,
         args: Vec::new(),
         env: Vec::new(),
+        isolation: Isolation::default(),
     };
     (spec, Audience { tags: vec![tag.parse().unwrap()], ..Audience::default() }, Takeover::default())
 }

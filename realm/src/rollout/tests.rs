@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::cli::PeerRef;
-use shared::{ComponentName, ComponentReport, Digest, IntentId, Outcome, Phase, RealmId, Summary};
+use shared::{ComponentName, ComponentReport, Digest, IntentId, Isolation, Outcome, Phase, RealmId, Summary};
 
 const MS: fn(u64) -> Duration = Duration::from_millis;
 
@@ -375,6 +375,7 @@ fn applied() -> Applied {
         start: true,
         args: Vec::new(),
         env: Vec::new(),
+        isolation: Isolation::default(),
     };
     let manifest = shared::Manifest::new(
         shared::Rollout::default(),

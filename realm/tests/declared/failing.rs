@@ -60,6 +60,10 @@ fn nobody_live_and_nobody_at_all() {
     assert!(err.contains("1 node will get version 1"), "{err}");
     let (code, _, err) = shell.apply(&["--require-all"]);
     assert_eq!(code, Some(5), "{err}");
+    // Nobody has told that it is declared, so that it is the node that refuses.
+    let (code, _, err) = shell.push("far", "ticker", &[]);
+    assert!(code == Some(1) && err.contains("the manifest declares `far`"), "{err}");
+    assert!(err.contains("hint: change it in the manifest, and `realm apply` that"), "{err}");
     agents[1].start_again(&[]);
     agents[1].until("far", "running");
 }

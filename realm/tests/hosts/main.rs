@@ -6,6 +6,7 @@
 #[path = "../mainjob/child.rs"]
 #[allow(dead_code, reason = "these tests use a part of it")]
 mod child;
+mod declared;
 mod fleet;
 mod harness;
 mod mdns;

@@ -5,6 +5,7 @@ use crate::operator::Operator;
 use crate::support::{Agent, eventually, owner, signal};
 use rustix::process::Signal;
 use shared::{Body, NodeId, Push};
+use std::collections::BTreeMap;
 use std::fs;
 use std::time::{Duration, Instant};
 
@@ -90,13 +91,21 @@ fn guests_that_never_give_way_slow_nobody_down() {
     assert_eq!((&spinner["running"], &spinner["restarts"]), (&SPINNERS.into(), &0.into()), "{spinner}");
 }
 
-/// The runner of an agent, if it has one.
+/// The runner of an agent that components share, if it has one.
 #[cfg(target_os = "linux")]
 pub(crate) fn runner(agent: &Agent) -> Option<u32> {
-    children(agent.pid()).into_iter().find(|pid| {
-        let words = fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
-        words.split(|byte| *byte == 0).any(|word| word == b"runner")
-    })
+    runners(agent).remove(&None)
+}
+
+/// The runners of an agent, each with the component that has it for itself.
+#[cfg(target_os = "linux")]
+pub(crate) fn runners(agent: &Agent) -> BTreeMap<Option<String>, u32> {
+    let whose = |pid: u32| {
+        let words = fs::read_to_string(format!("/proc/{pid}/cmdline")).ok()?;
+        let mut words = words.split_terminator('\0').skip(1);
+        (words.next()? == "runner").then(|| (words.next().map(str::to_owned), pid))
+    };
+    children(agent.pid()).into_iter().filter_map(whose).collect()
 }
 
 #[cfg(target_os = "linux")]
@@ -147,7 +156,7 @@ fn a_runner_that_is_killed_comes_back_with_its_components() {
     assert_eq!(hello["restarts"], 0, "it had done its work: {hello}");
     let once = agent.until("once", "failed");
     assert!(once["last_outcome"].as_str().is_some_and(|text| text.contains("the runner ended")), "{once}");
-    assert!(agent.stderr().contains("the runner ended: killed by signal 9"), "{}", agent.stderr());
+    assert!(agent.stderr().contains("a runner ended: killed by signal 9"), "{}", agent.stderr());
 }
 
 #[cfg(target_os = "linux")]

@@ -9,6 +9,8 @@ mod entry;
 mod first_use;
 mod hostile;
 mod http;
+#[cfg(target_os = "linux")]
+mod isolation;
 mod life;
 mod load;
 mod operator;

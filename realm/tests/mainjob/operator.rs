@@ -153,6 +153,7 @@ impl Operator {
             start: true,
             args: vec![],
             env: vec![],
+            isolation: shared::Isolation::Shared,
         };
         let seq = self.next_seq();
         Body {

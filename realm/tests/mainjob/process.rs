@@ -52,12 +52,16 @@ fn busy_agent() -> (Agent, Vec<u32>) {
     let agent = Agent::start(&["--owner", &key.id().to_string()]);
     let operator = crate::operator::Operator::of(&key);
     let (node, _) = operator.meet(agent.addr());
-    for (name, guest) in [("spin", "spin"), ("sleep", "sleep"), ("ticker", "ticker")] {
-        operator.push(node, name, guest, |_| {});
+    for (name, guest) in [("spin", "spin"), ("sleep", "sleep"), ("own", "spin"), ("ticker", "ticker")] {
+        operator.push(node, name, guest, |body| {
+            if name == "own" {
+                body.payload.component.isolation = shared::Isolation::Process;
+            }
+        });
         agent.until(name, "running");
     }
     let family = family(agent.pid());
-    assert!(family.len() >= 3, "guard, control and runner: {family:?}");
+    assert!(family.len() >= 4, "guard, control and two runners: {family:?}");
     (agent, family)
 }
 

@@ -195,6 +195,7 @@ fn spec(name: String, texts: usize) -> ComponentSpec {
         start: false,
         args: vec![text.clone(); MAX_ARGS],
         env: vec![(text.clone(), text); MAX_ENV],
+        isolation: Isolation::Process,
     }
 }
 

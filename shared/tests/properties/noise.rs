@@ -43,6 +43,7 @@ fn parse_everything(text: &str) {
     let _ = text.parse::<IntentKey>();
     let _ = text.parse::<Outcome>();
     let _ = text.parse::<Restart>();
+    let _ = text.parse::<Isolation>();
     let _ = text.parse::<Mebibytes>();
     let _ = text.parse::<Fuel>();
     let _ = OwnerKey::from_secret_text(text).map(|key| key.id());

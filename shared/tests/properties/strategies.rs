@@ -74,14 +74,18 @@ pub(crate) fn restart() -> impl Strategy<Value = Restart> {
     prop_oneof![Just(Restart::Never), Just(Restart::OnFailure), Just(Restart::Always)]
 }
 
+fn isolation() -> impl Strategy<Value = Isolation> {
+    prop_oneof![Just(Isolation::Shared), Just(Isolation::Process)]
+}
+
 pub(crate) fn artifact() -> impl Strategy<Value = Artifact> {
     (digest(), 0..=MAX_ARTIFACT_BYTES, digest()).prop_map(|(digest, size, chunks)| Artifact { digest, size, chunks })
 }
 
 fn spec() -> impl Strategy<Value = ComponentSpec> {
     let texts = (vec("[^\0]{0,20}", 0..8), vec(("[^\0=]{1,10}", "[^\0]{0,20}"), 0..8));
-    let fields = (name(), artifact(), limits(), replicas(), restart(), any::<bool>(), texts);
-    fields.prop_map(|(name, artifact, limits, replicas, restart, start, (args, env))| ComponentSpec {
+    let fields = (name(), artifact(), limits(), replicas(), restart(), any::<bool>(), texts, isolation());
+    fields.prop_map(|(name, artifact, limits, replicas, restart, start, (args, env), isolation)| ComponentSpec {
         name,
         artifact,
         limits,
@@ -90,6 +94,7 @@ fn spec() -> impl Strategy<Value = ComponentSpec> {
         start,
         args,
         env,
+        isolation,
     })
 }
 

@@ -59,6 +59,7 @@ pub(crate) fn push_body() -> Cbor {
         ("start", Cbor::Bool(true)),
         ("args", array([])),
         ("env", array([])),
+        ("isolation", text("shared")),
     ]);
     body_of(map([("component", component), ("verb", Cbor::Null)]))
 }

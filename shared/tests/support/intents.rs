@@ -9,10 +9,11 @@ use shared::Digest;
 
 pub(crate) fn accepted() -> Vec<Vector> {
     let extra_in_envelope = sealed(&push_body().encode()).and("", "later", array([text("x"), Cbor::Null]));
-    let newer = push_body()
-        .and("", "not_before", Cbor::Uint(7))
-        .and("payload.component", "isolation", text("process"))
-        .and("payload.component.limits", "handles_max", Cbor::Raw(vec![0xc1, 0xfb, 0, 0, 0, 0, 0, 0, 0, 0]));
+    let newer = push_body().and("", "not_before", Cbor::Uint(7)).and("payload.component", "priority", text("low")).and(
+        "payload.component.limits",
+        "handles_max",
+        Cbor::Raw(vec![0xc1, 0xfb, 0, 0, 0, 0, 0, 0, 0, 0]),
+    );
     let swapped = {
         let mut body = push_body();
         body.pairs().reverse();
@@ -120,6 +121,7 @@ pub(crate) fn full() -> Cbor {
         .with("payload.component.start", Cbor::Bool(false))
         .with("payload.component.args", array([text("--port"), text("80"), text("")]))
         .with("payload.component.env", array([env("RUST_LOG", "debug"), env("EMPTY", "")]))
+        .with("payload.component.isolation", text("process"))
 }
 
 fn lowest() -> Cbor {
@@ -258,6 +260,8 @@ fn out_of_range() -> Vec<Vector> {
     no_value("tag_comma", "two tags in one", tags("a,b"));
     no_value("peer_too_short", "a peer of 31 bytes", push_body().with("audience.peers", array([bytes(&[7; 31])])));
     no_value("restart_unknown", "a policy that nobody knows", component("restart", text("sometimes")));
+    no_value("isolation_unknown", "a process that nobody knows how to make", component("isolation", text("vm")));
+    no_value("isolation_missing", "which process is not guessed", push_body().without("payload.component.isolation"));
     no_value(
         "restart_long",
         "an unknown policy of 20 KiB is not repeated in the reason",

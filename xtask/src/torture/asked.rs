@@ -158,7 +158,7 @@ mod tests {
     use crate::torture::wares::WARES;
 
     fn spec(ware: usize, restart: &'static str) -> Spec {
-        Spec { ware: &WARES[ware], variant: 0, tag: "left", replicas: 2, restart, start: true }
+        Spec { ware: &WARES[ware], variant: 0, tag: "left", replicas: 2, restart, own: false, start: true }
     }
 
     fn asked(spec: Spec) -> Asked {

@@ -78,6 +78,7 @@ impl Doer {
                 let mut words = vec!["push", "--name", &step.name, "--file", &file, "--tag", spec.tag, "--env", &env];
                 let replicas = spec.replicas.to_string();
                 words.extend(["--memory-max-mb", "8", "--restart", spec.restart, "--replicas", &replicas]);
+                words.extend(spec.own.then_some(["--isolation", "process"]).into_iter().flatten());
                 words.extend(spec.ware.words);
                 words.extend((!spec.start).then_some("--no-start"));
                 words.extend(detach.then_some("--detach"));

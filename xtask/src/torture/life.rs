@@ -146,7 +146,15 @@ fn life(doer: &mut Doer, seed: u64, lengths: Lengths) -> Result<(), Failure> {
 fn warm_up(doer: &mut Doer, seed: u64, lengths: Lengths) -> Result<(), Failure> {
     for (number, ware) in WARES.iter().enumerate().take(lengths.wares) {
         let restart = if ware.nature == Nature::Service { "always" } else { "never" };
-        let spec = Spec { ware, variant: number % VARIANTS, tag: "dev", replicas: 3, restart, start: true };
+        let spec = Spec {
+            ware,
+            variant: number % VARIANTS,
+            tag: "dev",
+            replicas: 3,
+            restart,
+            own: number % 4 == 0,
+            start: true,
+        };
         doer.push(WARM_UP + number, name(number % NAMES), spec)?;
     }
     let (begun, mut steps) = (Instant::now(), 0);
@@ -172,7 +180,8 @@ fn torture(doer: &mut Doer, plan: &mut Plan, length: Length) -> Result<usize, Fa
 /// Removes everything, where every agent has had a runner.
 fn empty(doer: &mut Doer, first: usize, settle: Duration) -> Result<(), Failure> {
     // An agent that was started anew has no runner yet, and one that has not is not to be compared with one that has.
-    let spec = Spec { ware: &WARES[0], variant: 0, tag: "dev", replicas: 1, restart: "always", start: true };
+    let spec =
+        Spec { ware: &WARES[0], variant: 0, tag: "dev", replicas: 1, restart: "always", own: false, start: true };
     doer.push(first, name(0), spec)?;
     doer.remove_all(first + 1)?;
     at_rest(doer)?;
@@ -185,8 +194,8 @@ fn empty(doer: &mut Doer, first: usize, settle: Duration) -> Result<(), Failure>
 mod tests {
     use super::*;
 
-    /// Has a blow of every kind in its first steps.
-    const SEED: u64 = 1222;
+    /// Has a blow of every kind in its first steps, and services with processes of their own.
+    const SEED: u64 = 2859;
     const STEPS: usize = 24;
 
     /// What takes longer to show, ten minutes by hand show.

@@ -33,6 +33,8 @@ pub(super) struct Spec {
     pub(super) tag: &'static str,
     pub(super) replicas: usize,
     pub(super) restart: &'static str,
+    /// Whether it has a process of its own.
+    pub(super) own: bool,
     pub(super) start: bool,
 }
 
@@ -197,6 +199,7 @@ impl Plan {
             tag: self.random.pick(&AUDIENCES),
             replicas: 1 + self.random.below(3),
             restart: self.random.pick(restarts),
+            own: self.random.one_in(3),
             start: !self.random.one_in(10),
         }
     }
@@ -224,9 +227,10 @@ impl fmt::Display for Step {
         }
         match &self.order {
             Order::Push { spec, detach } => {
-                let Spec { ware, variant, tag, replicas, restart, start } = spec;
+                let Spec { ware, variant, tag, replicas, restart, own, start } = spec;
                 let words = ware.words.iter().map(|word| format!(" {word}")).collect::<String>();
                 write!(f, "push {} {}.{variant}{words}, {replicas} on {tag}, {restart}", self.name, ware.guest)?;
+                f.write_str(if *own { ", apart" } else { "" })?;
                 f.write_str(if *start { "" } else { ", staged" })?;
                 f.write_str(if *detach { ", detached" } else { "" })?;
             }
@@ -263,7 +267,7 @@ mod tests {
     #[test]
     fn everything_happens() {
         let said: String = steps(1).1.iter().map(|step| format!("{step}\n")).collect();
-        let verbs = ["push ", "stop ", "start ", "restart ", "rm ", ", staged", ", detached"];
+        let verbs = ["push ", "stop ", "start ", "restart ", "rm ", ", apart", ", staged", ", detached"];
         let blows = ["the runner of agent", "control of agent", "is killed", "told to end", "is started again"];
         for part in verbs.iter().chain(&blows).chain(&AUDIENCES) {
             assert!(said.contains(part), "{part}");

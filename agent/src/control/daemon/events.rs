@@ -187,12 +187,14 @@ impl Daemon {
                 self.log_end(instance, &outcome, detail);
                 self.feed(Input::Exited { instance, outcome, usage });
             }
-            HostEvent::Usages(of) => {
+            HostEvent::Usages { of, complete } => {
                 self.feed(Input::Usages(of));
-                self.asking_usage.drain(..).for_each(|asking| _ = asking.try_send(()));
+                if complete {
+                    self.asking_usage.drain(..).for_each(|asking| _ = asking.try_send(()));
+                }
             }
             HostEvent::RunnerLost { instances, how } => {
-                log(Level::Warn, &format!("the runner ended: {how}; {} instances went with it", instances.len()));
+                log(Level::Warn, &format!("a runner ended: {how}; {} instances went with it", instances.len()));
                 for instance in &instances {
                     self.log_end(*instance, &Outcome::Trap(format!("the runner ended: {how}")), Vec::new());
                 }

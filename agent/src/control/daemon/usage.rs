@@ -1,4 +1,4 @@
-//! What instances use, heard anew from the runner when somebody looks at it, and not before: an idle node stays idle.
+//! What instances use, heard anew from the runners when somebody looks at it, and not before: an idle node stays idle.
 
 use super::{Daemon, Word};
 use crate::control::host::HostOrder;

@@ -1,12 +1,12 @@
-//! The state behind the host edge: which runner there is, what it runs, what is compiled and what is being compiled.
+//! The state behind the host edge: which runners there are, what they run, what is compiled and what is being compiled.
 
 use super::cwasm::Code;
-use super::link;
+use super::runners::Runners;
 use super::wishes::{Job, Wish};
-use super::{HostConfig, HostEvent, HostOrder, PrepareFailed, Stops};
-use crate::ipc::{self, Flood, FromGuard, FromRunner, OutputStream, RunSpec, ToGuard, ToRunner};
+use super::{HostConfig, HostEvent, HostOrder, Stops};
+use crate::ipc::{self, Flood, FromGuard, FromRunner, RunSpec, Tenants, ToGuard, ToRunner};
 use shared::RunUsage;
-use shared::{ComponentSpec, Digest, Outcome, Stream};
+use shared::{ComponentSpec, Digest, Outcome};
 use smol::channel::Sender;
 use std::collections::{BTreeMap, VecDeque};
 use std::os::fd::OwnedFd;
@@ -29,11 +29,11 @@ pub(super) enum Message {
 #[derive(Clone)]
 pub(super) struct Run {
     pub(super) instance: u64,
-    spec: Arc<ComponentSpec>,
+    pub(super) spec: Arc<ComponentSpec>,
     memory_max_bytes: u64,
     /// Whether its code was compiled anew because it could not be loaded: that is done once for each run.
     pub(super) is_second: bool,
-    /// The runner was told to end it.
+    /// Its runner was told to end it.
     pub(super) is_stopped: bool,
 }
 
@@ -47,23 +47,12 @@ impl Run {
 /// Which code: of which artifact, and whether for metered runs.
 pub(super) type Key = (Digest, bool);
 
-#[derive(Default)]
-enum Runner {
-    #[default]
-    None,
-    Asked,
-    /// Its socket is here; it has not said what code it loads.
-    Greeting(SyncSender<ToRunner>),
-    Up(SyncSender<ToRunner>),
-}
-
 pub(super) struct Actor {
     guard: UnixStream,
     pub(super) config: HostConfig,
     events: Sender<HostEvent>,
-    messages: SyncSender<Message>,
-    runner: Runner,
-    runner_number: u64,
+    pub(super) messages: SyncSender<Message>,
+    pub(super) runners: Runners,
     /// Compatibility of code without and with fuel; known once a runner has been up.
     pub(super) compat: Option<(String, String)>,
     pub(super) ready: BTreeMap<Key, Code>,
@@ -72,13 +61,13 @@ pub(super) struct Actor {
     pub(super) wishes: VecDeque<Wish>,
     pub(super) compiling: Option<Job>,
     pub(super) next_job: u64,
-    /// For the runner, or for their code.
+    /// For their runner, or for their code.
     pub(super) waiting: Vec<Run>,
     pub(super) live: BTreeMap<u64, Run>,
     /// The newest run that was ordered to start; they come in the order of their numbers.
     newest: u64,
     stops: Arc<Stops>,
-    shutting_down: bool,
+    pub(super) shutting_down: bool,
 }
 
 impl Actor {
@@ -94,8 +83,7 @@ impl Actor {
             config,
             events,
             messages,
-            runner: Runner::None,
-            runner_number: 0,
+            runners: Runners::default(),
             compat: None,
             ready: BTreeMap::new(),
             inputs: BTreeMap::new(),
@@ -115,8 +103,8 @@ impl Actor {
             match message {
                 Message::Order(order) => self.obey(order),
                 Message::Guard(word, fd) => self.guard_said(word, fd),
-                Message::Runner(number, word) if number == self.runner_number => self.runner_said(word),
-                Message::Runner(..) | Message::Stops => {}
+                Message::Runner(number, word) => self.runner_said(number, word),
+                Message::Stops => {}
                 Message::End => return,
             }
             self.stop_those();
@@ -151,13 +139,7 @@ impl Actor {
             HostOrder::Ready => self.ask_guard(&ToGuard::Ready),
             HostOrder::Shutdown => {
                 self.shutting_down = true;
-                match &self.runner {
-                    Runner::Up(orders) | Runner::Greeting(orders) => {
-                        let _ = orders.try_send(ToRunner::Shutdown);
-                    }
-                    Runner::Asked => {}
-                    Runner::None => self.send(HostEvent::Drained),
-                }
+                self.shut_runners_down();
             }
         }
     }
@@ -180,54 +162,29 @@ impl Actor {
             self.never_ran(instance, Outcome::Stopped);
         } else {
             // Should it not have begun, it must not begin anew.
-            if let Some(run) = self.live.get_mut(&instance) {
-                run.is_stopped = true;
-            }
-            self.tell_runner(ToRunner::Stop { instance });
+            let Some(run) = self.live.get_mut(&instance) else { return };
+            run.is_stopped = true;
+            let spec = Arc::clone(&run.spec);
+            self.tell_runner_of(&spec, ToRunner::Stop { instance });
         }
     }
 
     pub(super) fn never_ran(&mut self, instance: u64, outcome: Outcome) {
-        self.live.remove(&instance);
+        self.has_ended(instance);
         self.send(HostEvent::Exited { instance, outcome, detail: Vec::new(), usage: RunUsage::default() });
     }
 
-    fn ask_usage(&self) {
-        match &self.runner {
-            // A runner with that much to read is asked again some other time.
-            Runner::Up(orders) => drop(orders.try_send(ToRunner::Usage)),
-            Runner::None | Runner::Asked | Runner::Greeting(_) => self.send(HostEvent::Usages(Vec::new())),
-        }
-    }
-
-    /// A runner that does not take orders any more is ended; its end puts everything right.
-    fn tell_runner(&mut self, order: ToRunner) {
-        if let Runner::Up(orders) | Runner::Greeting(orders) = &self.runner
-            && orders.try_send(order).is_err()
-        {
-            self.ask_guard(&ToGuard::StopRunner { runner: self.runner_number });
-        }
-    }
-
-    pub(super) fn need_runner(&mut self) {
-        if matches!(self.runner, Runner::None) && !self.shutting_down {
-            self.runner = Runner::Asked;
-            self.runner_number += 1;
-            self.ask_guard(&ToGuard::StartRunner { runner: self.runner_number });
-        }
-    }
-
-    /// Starts what waits, except for what waits for its code.
+    /// Starts what waits, except for what waits for its runner or its code.
     pub(super) fn start_waiting(&mut self) {
-        if self.waiting.is_empty() {
-            return;
-        }
-        if !matches!(self.runner, Runner::Up(_)) {
-            self.need_runner();
-            return;
-        }
         for run in std::mem::take(&mut self.waiting) {
-            self.start(run);
+            if self.runners.is_up_for(&run.spec) {
+                self.start(run);
+            } else if let Some(reason) = self.runners.no_room_for(&run.spec) {
+                self.never_ran(run.instance, Outcome::Trap(reason));
+            } else {
+                self.need_runner(Tenants::of(&run.spec));
+                self.waiting.push(run);
+            }
         }
     }
 
@@ -249,80 +206,16 @@ impl Actor {
                 flood: Flood::Drop,
             },
         };
-        self.tell_runner(order);
+        self.tell_runner_of(&run.spec, order);
     }
 
     fn guard_said(&mut self, word: FromGuard, fd: Option<OwnedFd>) {
         match word {
-            FromGuard::Runner { runner } if runner == self.runner_number => self.connect_runner(fd),
-            FromGuard::RunnerFailed { runner, reason } if runner == self.runner_number => self.runner_lost(reason),
-            FromGuard::RunnerExited { runner, how } if runner == self.runner_number => self.runner_lost(how),
-            FromGuard::Runner { .. } | FromGuard::RunnerFailed { .. } | FromGuard::RunnerExited { .. } => {}
+            FromGuard::Runner { runner } => self.connect_runner(runner, fd),
+            FromGuard::RunnerFailed { runner, reason } => self.runner_failed(runner, &reason),
+            FromGuard::RunnerExited { runner, how } => self.runner_lost(runner, how),
             FromGuard::Compiled { job, status, stdout } => self.compiled(job, &status, &stdout),
             FromGuard::Shutdown { grace_ms } => self.send(HostEvent::Shutdown { grace_ms }),
-        }
-    }
-
-    fn connect_runner(&mut self, fd: Option<OwnedFd>) {
-        let connected = fd.ok_or_else(|| std::io::Error::other("no socket came")).and_then(|fd| {
-            let socket = UnixStream::from(fd);
-            link::read_runner(self.runner_number, socket.try_clone()?, self.messages.clone())?;
-            link::write_runner(socket)
-        });
-        match connected {
-            Ok(orders) => self.runner = Runner::Greeting(orders),
-            Err(_) => self.ask_guard(&ToGuard::StopRunner { runner: self.runner_number }),
-        }
-    }
-
-    fn runner_lost(&mut self, how: String) {
-        self.runner = Runner::None;
-        self.waiting.clear();
-        let instances: Vec<u64> = std::mem::take(&mut self.live).into_keys().collect();
-        if self.shutting_down {
-            self.send(HostEvent::Drained);
-            return;
-        }
-        self.send(HostEvent::RunnerLost { instances, how: how.clone() });
-        if self.compat.is_none() {
-            // It never came up: the wishes would wait for ever. The core asks again after a pause.
-            for wish in std::mem::take(&mut self.wishes) {
-                let reason = format!("the runner does not start: {how}");
-                self.prepared(&wish, Err(PrepareFailed { for_good: false, reason }));
-            }
-        }
-    }
-
-    fn runner_said(&mut self, word: FromRunner) {
-        match word {
-            FromRunner::Ready { compat, compat_fuel } => {
-                self.compat = Some((compat, compat_fuel));
-                if let Runner::Greeting(orders) = std::mem::take(&mut self.runner) {
-                    self.runner = Runner::Up(orders);
-                }
-                if self.shutting_down {
-                    self.tell_runner(ToRunner::Shutdown);
-                }
-                self.next_wish();
-                self.start_waiting();
-            }
-            FromRunner::Started { instance } => self.send(HostEvent::Started { instance }),
-            FromRunner::Output { instance, stream, bytes } => {
-                let stream = match stream {
-                    OutputStream::Stdout => Stream::Stdout,
-                    OutputStream::Stderr => Stream::Stderr,
-                };
-                self.send(HostEvent::Output { instance, stream, bytes });
-            }
-            FromRunner::Dropped { instance, bytes } => self.send(HostEvent::Dropped { instance, bytes }),
-            FromRunner::Exited { instance, outcome, detail, usage } => {
-                self.live.remove(&instance);
-                self.send(HostEvent::Exited { instance, outcome, detail, usage });
-            }
-            FromRunner::Unloadable { instance, reason } => self.unloadable(instance, reason),
-            FromRunner::Usages { of } => {
-                self.send(HostEvent::Usages(of));
-            }
         }
     }
 }

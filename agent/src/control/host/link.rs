@@ -1,4 +1,4 @@
-//! Threads on the sockets to the guard and to the runner.
+//! Threads on the sockets to the guard and to runners.
 
 use super::actor::Message;
 use crate::ipc::{self, FromRunner, ToRunner};
@@ -37,13 +37,16 @@ pub(super) fn read_runner(runner: u64, socket: UnixStream, messages: SyncSender<
     Ok(())
 }
 
+/// Where a runner gets its orders from. They are in boxes because such a queue takes its memory at once, for each runner.
+pub(super) type Orders = SyncSender<Box<ToRunner>>;
+
 /// Writes to a runner, so that one that does not read holds up nobody.
-pub(super) fn write_runner(socket: UnixStream) -> io::Result<SyncSender<ToRunner>> {
-    let (orders, queue): (_, Receiver<ToRunner>) = sync_channel(MAX_RUNNER_ORDERS);
+pub(super) fn write_runner(socket: UnixStream) -> io::Result<Orders> {
+    let (orders, queue): (_, Receiver<Box<ToRunner>>) = sync_channel(MAX_RUNNER_ORDERS);
     thread::Builder::new().name("to-runner".into()).spawn(move || {
         let mut socket = socket;
         for order in queue {
-            if ipc::write_frame(&mut socket, &order).is_err() {
+            if ipc::write_frame(&mut socket, &*order).is_err() {
                 return;
             }
         }

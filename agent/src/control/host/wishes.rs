@@ -3,7 +3,7 @@
 use super::actor::{Actor, Run};
 use super::cwasm::{self, Code};
 use super::{HostConfig, HostEvent, PrepareFailed};
-use crate::ipc::{self, CompileReport, ToGuard};
+use crate::ipc::{self, CompileReport, Tenants, ToGuard};
 use shared::{Digest, Outcome};
 use std::path::{Path, PathBuf};
 
@@ -48,7 +48,7 @@ impl Actor {
         while self.compiling.is_none() {
             let Some((compat, compat_fuel)) = self.compat.clone() else {
                 if !self.wishes.is_empty() {
-                    self.need_runner();
+                    self.need_runner(Tenants::Shared);
                 }
                 return;
             };
@@ -87,7 +87,7 @@ impl Actor {
         }
     }
 
-    /// The runner does not load the code of a run: the disk has changed it.
+    /// Its runner does not load the code of a run: the disk has changed it.
     pub(super) fn unloadable(&mut self, instance: u64, reason: String) {
         let Some(mut run) = self.live.get(&instance).cloned() else { return };
         if run.is_stopped {

@@ -15,6 +15,7 @@ mod lan;
 mod ledger;
 mod leftovers;
 mod neighbours;
+mod orders;
 mod random;
 mod reporting;
 mod rolling;
@@ -46,6 +47,7 @@ use errands::Errand;
 use history::History;
 use ledger::Ledger;
 use neighbours::Neighbours;
+use orders::Orders;
 use random::Random;
 use reporting::Reporting;
 use room::Retiring;
@@ -71,6 +73,7 @@ pub struct Node {
     orphans: BTreeMap<ComponentName, Retiring>,
     /// Fetches that no component here waits for.
     errands: BTreeMap<Digest, Errand>,
+    orders: Orders,
     /// Artifacts that nobody fetches any more, of which there may be a part.
     parts: BTreeSet<Digest>,
     history: History,
@@ -131,6 +134,7 @@ impl Node {
             works: BTreeMap::new(),
             orphans: BTreeMap::new(),
             errands: BTreeMap::new(),
+            orders: Orders::default(),
             parts: BTreeSet::new(),
             history: History::default(),
             next_instance: 0,
@@ -157,12 +161,14 @@ impl Node {
         self.now_ms = now.mono_ms;
         // What is heard of others is by far the most, and changes nothing that this node has to report.
         let of_others = matches!(input, Input::Reported { .. } | Input::SyncAsked { .. });
+        self.orders.answered(&input);
         self.take(input, now);
         self.save_members_due(now);
         if self.roll_out(now) || !of_others {
             self.maybe_report(now);
         }
-        std::mem::take(&mut self.out)
+        let orders = std::mem::take(&mut self.out);
+        self.orders.due(orders)
     }
 
     fn take(&mut self, input: Input, now: Now) {

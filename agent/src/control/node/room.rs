@@ -9,6 +9,10 @@ use super::{Node, Workload};
 use shared::{ComponentName, IntentId};
 use std::collections::BTreeMap;
 
+/// What a process of its own takes beside the memory of a component's instances: 5 MiB with a small one, and 4 MiB of output
+/// that control has yet to read. The process that is shared is in what the budget leaves to the machine.
+pub const PROCESS_BYTES: u64 = 9 << 20;
+
 /// Instances of an earlier wish, until they have ended.
 #[derive(Default)]
 pub struct Retiring(BTreeMap<Instance, Old>);

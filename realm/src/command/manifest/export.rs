@@ -66,6 +66,7 @@ fn component(spec: &ComponentSpec, audience: &Audience, strategy: Takeover) -> C
         args: spec.args.clone(),
         env: spec.env.clone(),
         audience: audience.clone(),
+        isolation: spec.isolation,
         strategy,
         places: Places::default(),
     }

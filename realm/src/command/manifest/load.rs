@@ -50,8 +50,10 @@ fn declaration(
     component: manifest::Component,
     artifact: Artifact,
 ) -> (ComponentSpec, shared::Audience, shared::Takeover) {
-    let manifest::Component { name, limits, replicas, restart, start, args, env, audience, strategy, .. } = component;
-    (ComponentSpec { name, artifact, limits, replicas, restart, start, args, env }, audience, strategy)
+    let manifest::Component {
+        name, limits, replicas, restart, start, args, env, isolation, audience, strategy, ..
+    } = component;
+    (ComponentSpec { name, artifact, limits, replicas, restart, start, args, env, isolation }, audience, strategy)
 }
 
 /// Files that were opened.

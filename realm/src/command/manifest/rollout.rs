@@ -5,7 +5,7 @@ use super::told;
 use super::version::{Course, Typed, course, past};
 use crate::artifact::{Component, Source};
 use crate::command::change::{Sealed, highest_seq, seal};
-use crate::command::connect::{Connected, Survey};
+use crate::command::connect::{Connected, Survey, survey};
 use crate::command::drive::Drive;
 use crate::exit::{Exit, Failure};
 use crate::output::{PlanObject, Terminal, Tone, listed, plan_text};
@@ -120,7 +120,7 @@ impl Flags {
 pub(super) async fn carry_out(
     connected: &mut Connected,
     terminal: &mut Terminal<'_>,
-    scene: Scene,
+    mut scene: Scene,
     next: Next,
     flags: &Flags,
 ) -> Result<Exit, Failure> {
@@ -132,10 +132,16 @@ pub(super) async fn carry_out(
         scene.show_as_data(&plan, &course, terminal, flags.json, &realm)?;
         return Ok(Exit::Done);
     }
+    let mut deadline = flags.deadline;
     let (signed, version) = match (&course, &scene.current) {
         (Course::New(version), _) => {
             terminal.say(Tone::Plain, &plan_text(&scene.object(&plan, &course, &realm)));
-            confirm(terminal, &plan, flags.yes).await?;
+            let asked_at = Instant::now();
+            if confirm(terminal, &plan, flags.yes).await? {
+                // Nobody listened meanwhile, and whoever thinks does not wait for nodes.
+                scene.survey = survey(&mut connected.session, &connected.reached.members, true).await?;
+                deadline += asked_at.elapsed();
+            }
             (sign(connected, &scene, &next, *version)?, *version)
         }
         (Course::Held, Some(current)) => (again(current), current.apply.version),
@@ -163,15 +169,15 @@ pub(super) async fn carry_out(
     artifacts.push(next.manifest.artifact());
     let session = &mut connected.session;
     next.components.into_iter().chain([as_component(&next.manifest)]).for_each(|component| session.offer(component));
-    let drive = Drive::new(session, terminal, rollout, artifacts, signed.bytes, flags.deadline, flags.begun);
+    let drive = Drive::new(session, terminal, rollout, artifacts, signed.bytes, deadline, flags.begun);
     let ended = drive.run(&scene.survey.watches, unclaimed).await?;
     told::ended(&mut connected.session, terminal, &ended, &told).await
 }
 
-/// Asks before something that runs is stopped or replaced.
-async fn confirm(terminal: &mut Terminal<'_>, plan: &Plan, yes: bool) -> Result<(), Failure> {
+/// Asks before something that runs is stopped or replaced. Gives whether that was so.
+async fn confirm(terminal: &mut Terminal<'_>, plan: &Plan, yes: bool) -> Result<bool, Failure> {
     if yes || !plan.interrupts() {
-        return Ok(());
+        return Ok(false);
     }
     let Some(answer) = terminal.ask("something that runs will be stopped or replaced; go on? [y/N]").await else {
         return Err(Failure::usage(
@@ -180,7 +186,7 @@ async fn confirm(terminal: &mut Terminal<'_>, plan: &Plan, yes: bool) -> Result<
         .hint("`--yes` (or REALM_YES=1) answers; `--dry-run` only shows what would change"));
     };
     if matches!(answer.trim().to_lowercase().as_str(), "y" | "yes") {
-        return Ok(());
+        return Ok(true);
     }
     Err(Failure::new("not confirmed; nothing was sent"))
 }

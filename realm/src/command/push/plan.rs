@@ -61,6 +61,7 @@ impl Plan {
             start: !args.no_start,
             args: args.arg.clone(),
             env: args.env.iter().map(|pair| (pair.0.clone(), pair.1.clone())).collect(),
+            isolation: args.isolation.unwrap_or_default(),
         };
         spec.check().map_err(|error| Failure::usage(error.to_string()))?;
         Ok(Plan {

@@ -28,7 +28,7 @@ fn defaults_are_left_out_and_the_order_is_that_of_the_page() {
         "note = \"the shop\"\n\n[components.\"web-1.2\"]\nsource = \"build/web.wasm\"\nsha256 = \"{}\"\nreplicas = 2\n\
          memory_max_mb = 32\nfuel = 18446744073709551615\nepoch_ms = 50\ndeadline_ms = 60000\nlog_max_kb = 64\n\
          tags = [\"dev\", \"arm\"]\npeers = [\"{peer}\"]\nstart = false\nrestart = \"never\"\nargs = [\"a\", \"b\"]\n\
-         env = {{ PLACE = \"here\", \"a.b\" = \"\" }}\nstrategy = \"stop-first\"\n\n[components.x]\nsource = \"https://a/b\"\n",
+         env = {{ PLACE = \"here\", \"a.b\" = \"\" }}\nisolation = \"process\"\nstrategy = \"stop-first\"\n\n[components.x]\nsource = \"https://a/b\"\n",
         "ab".repeat(32)
     );
     assert_eq!(again(&read_well(&every_key)), every_key);
@@ -72,6 +72,7 @@ fn every_combination_of_keys_survives() {
         (component.start, component.restart) = (!has(8), if has(8) { Restart::Never } else { Restart::OnFailure });
         component.args = if has(9) { vec!["a".into()] } else { vec![] };
         component.env = if has(10) { vec![("A".into(), "b".into())] } else { vec![] };
+        component.isolation = if has(10) { Isolation::Process } else { Isolation::Shared };
         component.strategy = if has(11) { Takeover::StopFirst } else { Takeover::StartFirst };
         component.replicas = if has(11) { 1000.try_into().unwrap() } else { Replicas::default() };
         again(&manifest);

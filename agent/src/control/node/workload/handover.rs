@@ -3,16 +3,21 @@
 use super::Workload;
 use crate::control::node::effect::Effect;
 use crate::control::node::input::Now;
+use crate::control::node::room::PROCESS_BYTES;
 use crate::control::node::slot::Slot;
 use crate::control::node::stage::Stage;
-use shared::{Outcome, Takeover};
+use shared::{Isolation, Outcome, Takeover};
 
 impl Workload {
-    /// Bytes of memory that its instances need together. As long as one of them has not ended for good, all are counted:
-    /// after a restart of the agent all run again.
+    /// Bytes of memory that its instances need together, with a process of their own where they want one. As long as one of them
+    /// has not ended for good, all are counted: after a restart of the agent all run again.
     pub fn needs(&self) -> u64 {
         let ended = self.slots.iter().all(|(slot, _)| matches!(slot, Slot::Ended(_)));
-        if !self.spec.start || ended { 0 } else { self.memory_max_bytes.saturating_mul(self.slots.len() as u64) }
+        if !self.spec.start || ended {
+            return 0;
+        }
+        let process = if self.spec.isolation == Isolation::Process { PROCESS_BYTES } else { 0 };
+        self.memory_max_bytes.saturating_mul(self.slots.len() as u64).saturating_add(process)
     }
 
     /// Bytes of memory that are kept for it: for its own instances, or for those that serve until these can.

@@ -1,173 +1,10 @@
-//! The edge to the guests, with the test in the place of the guard and of the runner.
+//! Compiled code: who has it compiled, when it is compiled anew, and what becomes of runs that wait for it.
 
-#![allow(clippy::unwrap_used)]
-
-use agent::control::host::{Host, HostConfig, HostEvent, HostOrder};
-use agent::ipc::{self, CompileReport, FromGuard, FromRunner, OutputStream, ToGuard, ToRunner, Usage};
-use shared::{Artifact, ComponentSpec, Digest, Limits, Outcome, Replicas, Restart, RunUsage, frame};
-use smol::channel::{Receiver, bounded};
-use std::os::fd::AsFd as _;
-use std::os::unix::net::UnixStream;
+use crate::bench::{Bench, MAX_EVENTS, digest, start, unloadable};
+use agent::control::host::{HostEvent, HostOrder};
+use agent::ipc::{self, CompileReport, FromRunner, OutputStream, ToGuard, ToRunner};
+use shared::Outcome;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
-use std::time::Duration;
-
-/// The longest that a test waits for one frame.
-const PATIENCE: Duration = Duration::from_secs(60);
-
-fn pair() -> (UnixStream, UnixStream) {
-    let (ours, theirs) = UnixStream::pair().unwrap();
-    ours.set_read_timeout(Some(PATIENCE)).unwrap();
-    (ours, theirs)
-}
-
-struct Bench {
-    guard: UnixStream,
-    host: Host,
-    events: Receiver<HostEvent>,
-    dir: tempfile::TempDir,
-}
-
-/// Events that the edge may be ahead of the test.
-const MAX_EVENTS: usize = 16;
-
-/// Artifacts, by number.
-fn digest(number: u8) -> Digest {
-    Digest::of(&[number])
-}
-
-impl Bench {
-    fn start() -> Bench {
-        Bench::start_in(tempfile::tempdir().unwrap())
-    }
-
-    fn start_in(dir: tempfile::TempDir) -> Bench {
-        let (guard, theirs) = pair();
-        // The edge ends its process when the guard is gone, which is this one.
-        std::mem::forget(guard.try_clone().unwrap());
-        let (sender, events) = bounded(MAX_EVENTS);
-        let config = HostConfig { cwasm: dir.path().to_owned(), seed: [1; 32] };
-        Bench { guard, host: Host::start(theirs, config, sender).unwrap(), events, dir }
-    }
-
-    /// With a runner that is up, and the code of the first artifact at hand.
-    fn with_code() -> (Bench, UnixStream) {
-        let mut bench = Bench::start();
-        let runner = bench.runner();
-        let (job, output) = bench.compile();
-        bench.compiled(job, &output);
-        assert!(matches!(bench.event(), HostEvent::Prepared { result: Ok(()), .. }));
-        (bench, runner)
-    }
-
-    fn event(&self) -> HostEvent {
-        self.events.recv_blocking().unwrap()
-    }
-
-    /// Starts a run of the first artifact, and the runner is told so.
-    fn start_run(&self, runner: &mut UnixStream, number: u64) {
-        self.host.order(start(number)).unwrap();
-        let order = ipc::read_frame(runner).unwrap();
-        assert!(matches!(order, Some(ToRunner::Start { instance, .. }) if instance == number), "{order:?}");
-    }
-
-    fn prepare(&self, number: u8) {
-        let order = HostOrder::Prepare { digest: digest(number), input: "nowhere".into(), fuel: false };
-        self.host.order(order).unwrap();
-    }
-
-    /// Has a runner come up, as it does when something waits to be prepared: the first artifact, which is then compiled.
-    fn runner(&mut self) -> UnixStream {
-        self.prepare(1);
-        let ToGuard::StartRunner { runner } = self.order() else { panic!("no runner is wanted") };
-        let (mut ours, theirs) = pair();
-        ipc::send_with_fd(&self.guard, &FromGuard::Runner { runner }, theirs.as_fd()).unwrap();
-        let ready = FromRunner::Ready { compat: "plain".into(), compat_fuel: "fuelled".into() };
-        ipc::write_frame(&mut ours, &ready).unwrap();
-        ours
-    }
-
-    /// What the guard is asked for next.
-    fn order(&mut self) -> ToGuard {
-        ipc::read_frame(&mut self.guard).unwrap().unwrap()
-    }
-
-    fn compile(&mut self) -> (u64, PathBuf) {
-        match self.order() {
-            ToGuard::Compile { job, output, .. } => (job, output),
-            other => panic!("{other:?}"),
-        }
-    }
-
-    /// A compile child has done its work.
-    fn compiled(&mut self, job: u64, output: &Path) {
-        std::fs::write(output, b"code").unwrap();
-        let sha256 = *Digest::of(b"code").as_bytes();
-        self.reported(job, &CompileReport::Ok { compat: "plain".into(), size: 4, sha256 });
-    }
-
-    fn reported(&mut self, job: u64, report: &CompileReport) {
-        let stdout = frame::encode(report, ipc::FRAME_CAP).unwrap();
-        ipc::write_frame(&mut self.guard, &FromGuard::Compiled { job, status: "exit 0".into(), stdout }).unwrap();
-    }
-
-    /// Compiled code on the disk, finished or not.
-    fn code(&self) -> Vec<PathBuf> {
-        let mut files = Vec::new();
-        for entry in std::fs::read_dir(self.dir.path()).unwrap().flatten() {
-            match std::fs::read_dir(entry.path()) {
-                Ok(kind) => files.extend(kind.flatten().map(|file| file.path())),
-                Err(_) => files.push(entry.path()),
-            }
-        }
-        files
-    }
-}
-
-fn spec() -> ComponentSpec {
-    ComponentSpec {
-        name: "hello".parse().unwrap(),
-        artifact: Artifact { digest: digest(1), size: 4, chunks: digest(9) },
-        limits: Limits::default(),
-        replicas: Replicas::default(),
-        restart: Restart::Never,
-        start: true,
-        args: Vec::new(),
-        env: Vec::new(),
-    }
-}
-
-fn start(instance: u64) -> HostOrder {
-    HostOrder::Start { instance, spec: Arc::new(spec()), memory_max_bytes: 1 << 20 }
-}
-
-fn unloadable(instance: u64) -> FromRunner {
-    FromRunner::Unloadable { instance, reason: "torn".into() }
-}
-
-#[test]
-fn usage_is_asked_of_the_runner_and_there_is_none_without_one() {
-    let mut bench = Bench::start();
-    bench.host.order(HostOrder::AskUsage).unwrap();
-    let event = bench.events.recv_blocking().unwrap();
-    assert!(matches!(&event, HostEvent::Usages(of) if of.is_empty()), "{event:?}");
-
-    let mut runner = bench.runner();
-    // Then it is up, and the wish goes on.
-    bench.compile();
-    bench.host.order(HostOrder::AskUsage).unwrap();
-    assert_eq!(ipc::read_frame(&mut runner).unwrap(), Some(ToRunner::Usage));
-    let usage = Usage { memory_bytes: 1, memory_peak_bytes: 2, fuel_used: 3, cpu_ms: 4 };
-    let told = RunUsage { memory_bytes: 1, memory_peak_bytes: 2, fuel_used: 3, cpu_ms: 4 };
-    ipc::write_frame(&mut runner, &FromRunner::Usages { of: vec![(7, usage)] }).unwrap();
-    let event = bench.events.recv_blocking().unwrap();
-    assert!(matches!(&event, HostEvent::Usages(of) if of == &[(7, told)]), "{event:?}");
-
-    let exited = FromRunner::Exited { instance: 7, outcome: Outcome::Completed, detail: Vec::new(), usage };
-    ipc::write_frame(&mut runner, &exited).unwrap();
-    let event = bench.events.recv_blocking().unwrap();
-    assert!(matches!(&event, HostEvent::Exited { instance: 7, usage, .. } if *usage == told), "{event:?}");
-}
 
 #[test]
 fn a_stop_is_obeyed_though_there_is_no_room_for_an_order() {
@@ -186,7 +23,7 @@ fn a_stop_is_obeyed_though_there_is_no_room_for_an_order() {
     bench.host.stop(2);
     bench.host.stop(1);
     for _ in 0..2 * MAX_EVENTS {
-        assert!(matches!(bench.events.recv_blocking().unwrap(), HostEvent::Output { .. }));
+        assert!(matches!(bench.event(), HostEvent::Output { .. }));
     }
     let mut told: Vec<ToRunner> = Vec::new();
     while told.len() < 3 {
@@ -298,7 +135,7 @@ fn what_nobody_wants_any_more_is_neither_compiled_nor_kept() {
     let (job, output) = bench.compile();
     assert_eq!(bench.code(), [] as [PathBuf; 0]);
     bench.compiled(job, &output);
-    let event = bench.events.recv_blocking().unwrap();
+    let event = bench.event();
     assert!(matches!(&event, HostEvent::Prepared { digest: of, result: Ok(()), .. } if *of == digest(3)), "{event:?}");
     // Wanted again, it is compiled anew.
     bench.prepare(1);
