@@ -170,3 +170,17 @@ fn what_the_disk_refused_goes_with_all_that_it_names_when_a_newer_one_is_held() 
     assert!(drops(&effects).contains(&artifact(1).digest), "{effects:?}");
     assert_eq!(saves(&effects), [next.id()], "the new one does not wait for the pause of the other");
 }
+
+#[test]
+fn what_comes_unasked_before_a_manifest_is_read_may_be_what_it_needs() {
+    let mut bench = Bench::new();
+    let pinned = Pinned::new(1, &[declare("web", 1)]);
+    bench.accept(&pinned.sealed);
+    bench.give(Input::Stored { digest: pinned.document().digest });
+    // Of a push that was replaced meanwhile.
+    assert!(drops(&bench.give(Input::Stored { digest: artifact(1).digest })).is_empty());
+    assert!(drops(&bench.give(Input::Stored { digest: artifact(2).digest })).is_empty());
+    assert_eq!(drops(&bench.give(pinned.read())), [artifact(2).digest]);
+    let effects = bench.give(pinned.saved());
+    assert_eq!((fetches(&effects), prepares(&effects)), (vec![], vec![(artifact(1).digest, false)]));
+}
