@@ -153,3 +153,34 @@ fn what_a_manifest_may_need_that_is_not_read_yet_is_kept_over_a_start() {
     assert!(drops(&bench.give(Input::Booted)).is_empty(), "whoever brought it may be gone");
     assert_eq!(drops(&bench.give(pinned.read())), [useless]);
 }
+
+#[test]
+fn what_the_disk_refused_goes_with_all_that_it_names_when_a_newer_one_is_held() {
+    let mut bench = Bench::new();
+    let (first, next) = (Pinned::new(1, &[declare("web", 1)]), Pinned::new(2, &[declare("web", 2)]));
+    bench.meet(50, Role::Operator, true);
+    bench.accept(&first.sealed);
+    bench.give(Input::Stored { digest: first.document().digest });
+    bench.give(first.read());
+    bench.give(Input::Stored { digest: artifact(1).digest });
+    bench.give(Input::ManifestSaved { id: first.id(), result: Err("the disk is full".into()) });
+    let mut effects = bench.accept(&next.sealed);
+    effects.extend(bench.give(Input::Stored { digest: next.document().digest }));
+    effects.extend(bench.give(next.read()));
+    assert!(drops(&effects).contains(&artifact(1).digest), "{effects:?}");
+    assert_eq!(saves(&effects), [next.id()], "the new one does not wait for the pause of the other");
+}
+
+#[test]
+fn what_comes_unasked_before_a_manifest_is_read_may_be_what_it_needs() {
+    let mut bench = Bench::new();
+    let pinned = Pinned::new(1, &[declare("web", 1)]);
+    bench.accept(&pinned.sealed);
+    bench.give(Input::Stored { digest: pinned.document().digest });
+    // Of a push that was replaced meanwhile.
+    assert!(drops(&bench.give(Input::Stored { digest: artifact(1).digest })).is_empty());
+    assert!(drops(&bench.give(Input::Stored { digest: artifact(2).digest })).is_empty());
+    assert_eq!(drops(&bench.give(pinned.read())), [artifact(2).digest]);
+    let effects = bench.give(pinned.saved());
+    assert_eq!((fetches(&effects), prepares(&effects)), (vec![], vec![(artifact(1).digest, false)]));
+}

@@ -53,7 +53,7 @@ pub struct Declared {
     fault: Option<String>,
     failures: u32,
     /// When the disk is tried again.
-    retry_at: Option<u64>,
+    pub(super) retry_at: Option<u64>,
 }
 
 impl Declared {
@@ -267,6 +267,8 @@ impl Node {
     pub(super) fn manifest_saved(&mut self, id: IntentId, result: Result<(), String>, now: Now) {
         let Some((_, forces)) = self.declared.saving.take_if(|(saving, _)| *saving == id) else { return };
         if let Err(fault) = result {
+            // It is read, and waits once more; where a newer one is held by then, what it names goes with it.
+            self.declared.next = forces.in_force.filter(|_| forces.rejected.is_none());
             return self.manifest_failed(fault, now);
         }
         let last = std::mem::replace(&mut self.declared.forces, forces);

@@ -53,7 +53,9 @@ impl Node {
     pub(super) fn roll_out(&mut self, now: Now) -> bool {
         let before = self.manifest_state();
         self.look_at_changed(now);
-        if std::mem::take(&mut self.declared.look) && self.booted && !self.leaving && self.declared.saving.is_none() {
+        // The disk is left alone until it is to be tried again.
+        let may_save = self.declared.saving.is_none() && self.declared.retry_at.is_none();
+        if may_save && self.booted && !self.leaving && std::mem::take(&mut self.declared.look) {
             self.take_turn(now);
         }
         self.manifest_state() != before

@@ -27,7 +27,10 @@ impl Node {
     pub(super) fn stored(&mut self, digest: Digest) {
         if !self.is_named(&digest) {
             // It was given up while its last bytes were on their way.
-            return self.drop_unused(digest);
+            self.drop_unused(digest);
+            if !self.is_unread() {
+                return;
+            }
         }
         self.errands.remove(&digest);
         self.parts.remove(&digest);
