@@ -11,6 +11,9 @@ pub struct PlanArgs {
     /// the manifest (default realm.toml; as a variable REALM_MANIFEST)
     #[argh(option)]
     pub file: Option<PathBuf>,
+    /// where it fails, have the nodes that changed go back, as `rollout.auto_rollback` in the manifest does
+    #[argh(switch)]
+    pub auto_rollback: bool,
     /// exit 0 when nothing would change, 2 when something would, 1 for every error
     #[argh(switch)]
     pub detailed_exitcode: bool,
@@ -32,6 +35,9 @@ pub struct ApplyArgs {
     /// only when this version is in force now; 0: none
     #[argh(option, arg_name = "number")]
     pub if_version: Option<u32>,
+    /// where it fails, have the nodes that changed go back, as `rollout.auto_rollback` in the manifest does
+    #[argh(switch)]
+    pub auto_rollback: bool,
     /// show what would change, and change nothing
     #[argh(switch)]
     pub dry_run: bool,

@@ -49,8 +49,8 @@ fn one_that_crashes_is_tried_on_one_of_three() {
 #[test]
 fn with_auto_rollback_all_have_what_they_had() {
     let (shell, agents, before) = three();
-    declare(&shell, "crash", "auto_rollback = true");
-    let (code, out, err) = shell.apply(&["--json"]);
+    declare(&shell, "crash", "");
+    let (code, out, err) = shell.apply(&["--auto-rollback", "--json"]);
     assert_eq!(code, Some(4), "{out}{err}");
     assert!(err.contains("version 2 failed, and what was before it is in force on 3 nodes"), "{err}");
     let object: Value = serde_json::from_str(&out).unwrap();

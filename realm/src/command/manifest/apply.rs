@@ -34,7 +34,7 @@ macro_rules! flags {
 }
 
 pub(in crate::command) fn plan(args: &PlanArgs, mut context: Context<'_, '_>) -> Result<Exit, Failure> {
-    let loaded = load(args.file.as_deref(), context.settings, context.terminal)?;
+    let loaded = load(args.file.as_deref(), args.auto_rollback, context.settings, context.terminal)?;
     converse(async |executor| {
         let mut connected = connect(&mut context, executor, true).await?;
         let current = held(&mut connected).await?;
@@ -50,7 +50,8 @@ pub(in crate::command) fn plan(args: &PlanArgs, mut context: Context<'_, '_>) ->
 
 pub(in crate::command) fn apply(args: &ApplyArgs, mut context: Context<'_, '_>) -> Result<Exit, Failure> {
     let flags = flags!(args);
-    let Loaded { manifest, note, components } = load(args.file.as_deref(), context.settings, context.terminal)?;
+    let Loaded { manifest, note, components } =
+        load(args.file.as_deref(), args.auto_rollback, context.settings, context.terminal)?;
     let typed = Typed { version: args.version, if_version: args.if_version };
     converse(async |executor| {
         let mut connected = connect(&mut context, executor, true).await?;

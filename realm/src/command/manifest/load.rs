@@ -21,11 +21,16 @@ pub(super) struct Loaded {
     pub(super) components: Vec<Component>,
 }
 
-/// Reads the file and everything that it names.
+/// Reads the file and everything that it names. `auto_rollback`: whatever the file says of that.
 ///
 /// # Errors
 /// All that is wrong with it.
-pub(super) fn load(file: Option<&Path>, settings: &Settings, terminal: &mut Terminal<'_>) -> Result<Loaded, Failure> {
+pub(super) fn load(
+    file: Option<&Path>,
+    auto_rollback: bool,
+    settings: &Settings,
+    terminal: &mut Terminal<'_>,
+) -> Result<Loaded, Failure> {
     let file = file.unwrap_or(Path::new(FILE));
     let reading = read(file, &settings.cwd)?;
     for line in reading.deprecated.lines() {
@@ -42,7 +47,9 @@ pub(super) fn load(file: Option<&Path>, settings: &Settings, terminal: &mut Term
     if !faults.is_empty() {
         return Err(Faults::new(file, faults).failure());
     }
-    let manifest = Manifest::new(reading.manifest.rollout, declared).map_err(Failure::new)?;
+    let mut rollout = reading.manifest.rollout;
+    rollout.auto_rollback |= auto_rollback;
+    let manifest = Manifest::new(rollout, declared).map_err(Failure::new)?;
     Ok(Loaded { manifest, note: reading.manifest.note, components: artifacts.components })
 }
 
