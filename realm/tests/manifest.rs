@@ -72,7 +72,7 @@ fn what_is_no_file_of_text() {
     desk.write("latin1.toml", b"note = \"x\"\n# gr\xfc\xdfe\n");
     let latin1 = read(&desk, "latin1.toml").unwrap_err();
     assert!(latin1.contains("latin1.toml:2:5: the byte 0xfc is no text; expected UTF-8"), "{latin1}");
-    desk.write("large.toml", vec![b'#'; manifest::MAX_MANIFEST_BYTES + 1]);
+    desk.write("large.toml", vec![b'#'; manifest::MAX_FILE_BYTES + 1]);
     assert!(read(&desk, "large.toml").unwrap_err().contains("more than 1048576 bytes"));
     desk.write("\x1b[2J.toml", "note = 1");
     assert!(!read(&desk, "\x1b[2J.toml").unwrap_err().contains('\x1b'));

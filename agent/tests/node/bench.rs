@@ -6,8 +6,8 @@ use agent::control::node::{
 use shared::RunUsage;
 use shared::{
     Artifact, Audience, BUILD_FLOOR_UNIX_MS, Body, ComponentName, ComponentReport, ComponentSpec, Digest, Hello,
-    Limits, NodeId, Outcome, OwnerId, OwnerKey, Push, RealmId, Remove, Replicas, Restart, Role, Trust, Verdict, open,
-    seal,
+    Limits, NodeId, NodeReport, Outcome, OwnerId, OwnerKey, Push, RealmId, Remove, Replicas, Restart, Role,
+    SignedReport, Summary, Trust, Verdict, open, seal,
 };
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -251,6 +251,30 @@ pub fn after(bytes: &[u8], run: Option<RunRecord>) -> Restored {
     }
 }
 
+/// A report of node `number`.
+pub fn report(number: u8, count: u64, change: impl FnOnce(&mut NodeReport)) -> SignedReport {
+    let mut report = NodeReport {
+        node: peer(number),
+        realm: RealmId::of_owner(&owner().id()),
+        boot: 1,
+        count,
+        at: EPOCH,
+        heartbeat_ms: 10_000,
+        tags: Vec::new(),
+        version: "0.1.0".into(),
+        platform: "linux/x86_64".into(),
+        addrs: Vec::new(),
+        clock_behind: false,
+        leaving: false,
+        summary: Summary::of(std::iter::empty()),
+        manifest: None,
+        components: Vec::new(),
+        omitted: 0,
+    };
+    change(&mut report);
+    SignedReport::sign(&[number; 32], &report)
+}
+
 macro_rules! pick {
     ($(#[$doc:meta])* $name:ident, $of:ty, $pattern:pat => $value:expr) => {
         $(#[$doc])*
@@ -280,7 +304,7 @@ pick!(notes, String, Effect::Note(_, text) => text.clone());
 pick!(saved, RunRecord, Effect::SaveRun { record, .. } => record.clone());
 pick!(asked, (NodeId, shared::SyncRequest), Effect::AskSync { peer, request } => (*peer, request.clone()));
 pick!(handed, NodeId, Effect::HandOver { peer, .. } => *peer);
-pick!(published, shared::SignedReport, Effect::PublishReport(report) => report.clone());
+pick!(published, SignedReport, Effect::PublishReport(report) => report.clone());
 pick!(judged, agent::control::node::Verdict, Effect::Judge { verdict, .. } => *verdict);
 pick!(persists, (Ticket, Option<OwnerId>), Effect::Persist { ticket, claim, .. } => (*ticket, *claim));
 pick!(changed, (NodeId, bool), Effect::NodeChanged(view) => (view.report.node, view.alive));

@@ -1,7 +1,7 @@
 //! What the simulation of manifests found: each in the fewest steps that show it.
 
 use crate::bench::*;
-use crate::declared::{HEALTHY_MS, Pinned, declare, elsewhere, saves};
+use crate::pinned::{HEALTHY_MS, Pinned, declare, elsewhere, saves};
 use agent::control::node::{Effect, Input, Restored, Source};
 use shared::{Outcome, Phase, Restart, Role, Rollout, Verb};
 

@@ -8,6 +8,7 @@ mod declared;
 mod declared_sim;
 mod dial;
 mod order;
+mod pinned;
 mod remove;
 mod replace;
 mod report;

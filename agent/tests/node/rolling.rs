@@ -1,12 +1,9 @@
 //! A manifest spreads: a few nodes at a time, in an order that all know, and no further where it fails.
 
 use crate::bench::*;
-use crate::declared::*;
+use crate::pinned::*;
 use agent::control::node::{Effect, Input, Restored};
-use shared::{
-    IntentId, ManifestReport, ManifestState, NodeId, NodeReport, Outcome, Phase, RealmId, Rollout, SignedReport,
-    Summary,
-};
+use shared::{IntentId, ManifestReport, ManifestState, NodeId, Outcome, Phase, Rollout};
 
 /// The node on the bench.
 fn me() -> NodeId {
@@ -47,25 +44,11 @@ impl Realm {
         self.counts += 1;
         let manifest =
             ManifestReport { version, intent, state, in_force: Some(1), wanted: 1, well: 1, failed: 0, reason: None };
-        let report = NodeReport {
-            node: peer(number),
-            realm: RealmId::of_owner(&owner().id()),
-            boot: 1,
-            count: self.counts,
-            at: EPOCH,
-            heartbeat_ms: 10_000_000,
-            tags: Vec::new(),
-            version: "0.1.0".into(),
-            platform: "linux/x86_64".into(),
-            addrs: Vec::new(),
-            clock_behind: false,
-            leaving: false,
-            summary: Summary::of(std::iter::empty()),
-            manifest: Some(manifest),
-            components: Vec::new(),
-            omitted: 0,
-        };
-        self.bench.give(Input::Reported { ticket: None, report: SignedReport::sign(&[number; 32], &report) })
+        let report = report(number, self.counts, |report| {
+            report.heartbeat_ms = 10_000_000;
+            report.manifest = Some(manifest);
+        });
+        self.bench.give(Input::Reported { ticket: None, report })
     }
 
     /// The next manifest is here and read; gives what follows.

@@ -2,31 +2,7 @@
 
 use crate::bench::*;
 use agent::control::node::{Effect, Input, Restored, Verdict};
-use shared::{NodeReport, NodeView, Phase, RealmId, Role, SignedReport, Summary, SyncReply};
-
-/// A report of node `number`.
-fn report(number: u8, count: u64, change: impl FnOnce(&mut NodeReport)) -> SignedReport {
-    let mut report = NodeReport {
-        node: peer(number),
-        realm: RealmId::of_owner(&owner().id()),
-        boot: 1,
-        count,
-        at: EPOCH,
-        heartbeat_ms: 10_000,
-        tags: Vec::new(),
-        version: "0.1.0".into(),
-        platform: "linux/x86_64".into(),
-        addrs: Vec::new(),
-        clock_behind: false,
-        leaving: false,
-        summary: Summary::of(std::iter::empty()),
-        manifest: None,
-        components: Vec::new(),
-        omitted: 0,
-    };
-    change(&mut report);
-    SignedReport::sign(&[number; 32], &report)
-}
+use shared::{NodeView, Phase, RealmId, Role, SignedReport, SyncReply};
 
 fn hear(bench: &mut Bench, report: SignedReport) -> Vec<Effect> {
     bench.give(Input::Reported { ticket: Some(1), report })

@@ -3,7 +3,7 @@
 use crate::bench::*;
 use agent::control::node::{Effect, Input};
 use serde_bytes::ByteBuf;
-use shared::{IndexEntry, NodeReport, RealmId, Role, SignedReport, Summary, SyncReply, SyncRequest};
+use shared::{IndexEntry, Role, SignedReport, Summary, SyncReply, SyncRequest};
 
 fn entry(bytes: &[u8]) -> IndexEntry {
     let opened = held(bytes).opened;
@@ -24,25 +24,8 @@ fn compares(effects: &[Effect]) -> usize {
 
 /// A report of neighbour `number`, who holds `entries`.
 fn holding(number: u8, count: u64, entries: &[IndexEntry]) -> SignedReport {
-    let report = NodeReport {
-        node: peer(number),
-        realm: RealmId::of_owner(&owner().id()),
-        boot: 1,
-        count,
-        at: EPOCH,
-        heartbeat_ms: 10_000,
-        tags: Vec::new(),
-        version: "0.1.0".into(),
-        platform: "linux/x86_64".into(),
-        addrs: Vec::new(),
-        clock_behind: false,
-        leaving: false,
-        summary: Summary::of(entries.iter().map(|entry| (&entry.key, entry.seq, entry.id))),
-        manifest: None,
-        components: Vec::new(),
-        omitted: 0,
-    };
-    SignedReport::sign(&[number; 32], &report)
+    let held = entries.iter().map(|entry| (&entry.key, entry.seq, entry.id));
+    report(number, count, |report| report.summary = Summary::of(held))
 }
 
 #[test]

@@ -33,6 +33,7 @@ pub(super) const TABLE: Table = Table {
             "plan",
             &[
                 MANIFEST,
+                Flag::switch("--auto-rollback", "REALM_AUTO_ROLLBACK"),
                 Flag::switch("--detailed-exitcode", "REALM_DETAILED_EXITCODE"),
                 Flag::switch("--json", "REALM_JSON"),
             ],
@@ -70,6 +71,7 @@ const APPLY: &[Flag] = &[
     MANIFEST,
     Flag::one("--version", "REALM_VERSION"),
     Flag::one("--if-version", "REALM_IF_VERSION"),
+    Flag::switch("--auto-rollback", "REALM_AUTO_ROLLBACK"),
     Flag::switch("--dry-run", "REALM_DRY_RUN"),
     Flag::switch("--detach", "REALM_DETACH"),
     Flag::switch("--yes", "REALM_YES"),

@@ -29,7 +29,7 @@ use std::path::Path;
 
 /// The largest file that is read. A component with every key has a few hundred bytes, so that a thousand of them have
 /// room; what is larger is not a file that a person keeps.
-pub const MAX_MANIFEST_BYTES: usize = 1024 * 1024;
+pub const MAX_FILE_BYTES: usize = 1024 * 1024;
 
 /// What an operator wants to run.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -107,9 +107,9 @@ pub fn read(file: &Path, cwd: &Path) -> Result<Reading, Failure> {
         let failure = unread(error);
         if is_missing { failure.hint("`--file` names the manifest, a TOML file") } else { failure }
     })?;
-    opened.take(MAX_MANIFEST_BYTES as u64 + 1).read_to_end(&mut bytes).map_err(unread)?;
-    if bytes.len() > MAX_MANIFEST_BYTES {
-        return Err(Failure::new(format!("`{shown}` has more than {MAX_MANIFEST_BYTES} bytes, which is the most"))
+    opened.take(MAX_FILE_BYTES as u64 + 1).read_to_end(&mut bytes).map_err(unread)?;
+    if bytes.len() > MAX_FILE_BYTES {
+        return Err(Failure::new(format!("`{shown}` has more than {MAX_FILE_BYTES} bytes, which is the most"))
             .hint("what many components have in common has room in `[defaults]`; is it a manifest at all?"));
     }
     let dir = path.parent().unwrap_or(cwd);

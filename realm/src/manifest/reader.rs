@@ -5,7 +5,7 @@ use super::fault::{Faults, Found, Lines, excerpt};
 use super::keys::{COMPONENT, TOP, current};
 use super::syntax::{Tree, Value, in_order, mended, tree};
 use super::value::Values;
-use super::{Component, MAX_MANIFEST_BYTES, Manifest, Reading};
+use super::{Component, MAX_FILE_BYTES, Manifest, Reading};
 use shared::{MAX_MANIFEST_COMPONENTS, MAX_NOTE_BYTES, Rollout};
 use std::path::Path;
 
@@ -13,8 +13,8 @@ const SUCH_COMPONENTS: &str = "such as `[components.NAME]`";
 
 pub(super) fn parse(text: &str, file: &Path, dir: &Path) -> Result<Reading, Faults> {
     let lines = Lines::of(text);
-    if text.len() > MAX_MANIFEST_BYTES {
-        let fault = format!("the file has {} bytes; expected at most {MAX_MANIFEST_BYTES}", text.len());
+    if text.len() > MAX_FILE_BYTES {
+        let fault = format!("the file has {} bytes; expected at most {MAX_FILE_BYTES}", text.len());
         return Err(Faults::at(file, &lines, vec![Found::new(0, fault)]));
     }
     let (mended, stops) = mended(text, &lines);

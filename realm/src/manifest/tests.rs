@@ -185,7 +185,7 @@ fn the_page_has_every_key_in_this_order_and_every_range() {
     }
     for figure in [
         shared::MAX_NOTE_BYTES,
-        MAX_MANIFEST_BYTES,
+        MAX_FILE_BYTES,
         shared::MAX_MANIFEST_COMPONENTS,
         MAX_SHOWN_FAULTS,
         MAX_SOURCE_BYTES,

@@ -228,7 +228,8 @@ pub(crate) fn verdict_text(rollout: &Rollout<Applied>, verdict: Verdict) -> (Ton
 pub(crate) fn hint(rollout: &Rollout<Applied>) -> String {
     let mut failing = rollout.targets().values().flat_map(|target| target.stand().failing().values());
     let Some(component) = failing.next() else { return "`realm status` shows how each node stands, and why".into() };
-    let back = if rollout.goal().version > 1 { "; `realm rollback` goes back" } else { "" };
+    let is_back = rollout.goal().manifest.rollout().auto_rollback;
+    let back = if rollout.goal().version > 1 && !is_back { "; `realm rollback` goes back" } else { "" };
     let outcome = component.last_outcome.as_ref();
     let limit = |limit: &str| format!("`{limit}` in the manifest");
     format!("{}{back}", hint_after(outcome, component.reason.as_deref(), &component.name, limit))

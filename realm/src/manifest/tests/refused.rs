@@ -316,8 +316,8 @@ fn noise_is_refused_and_never_more() {
 
 #[test]
 fn a_file_has_an_end() {
-    let long = format!("{}#", " ".repeat(MAX_MANIFEST_BYTES));
+    let long = format!("{}#", " ".repeat(MAX_FILE_BYTES));
     refused(&long, &["1:1: the file has 1048577 bytes; expected at most 1048576"]);
-    let comment = format!("#{}\n", "x".repeat(MAX_MANIFEST_BYTES - 2 - web("").len()));
+    let comment = format!("#{}\n", "x".repeat(MAX_FILE_BYTES - 2 - web("").len()));
     read_well(&(web("") + &comment));
 }

@@ -1,0 +1,126 @@
+//! A manifest, node by node.
+
+use super::*;
+
+/// A manifest of `hello`, as version 3.
+fn applied() -> Applied {
+    let spec = shared::ComponentSpec {
+        name: name("hello"),
+        artifact: shared::Artifact { digest: Digest::of(b"x"), size: 1, chunks: Digest::of(b"list") },
+        limits: shared::Limits::default(),
+        replicas: shared::Replicas::default(),
+        restart: shared::Restart::default(),
+        start: true,
+        args: Vec::new(),
+        env: Vec::new(),
+        isolation: Isolation::default(),
+    };
+    let manifest = shared::Manifest::new(
+        shared::Rollout::default(),
+        vec![(spec, shared::Audience::default(), shared::Takeover::default())],
+    );
+    let manifest = manifest.unwrap().into();
+    Applied { version: 3, intent: intent(1), manifest, require_all: false, until: Until::Running }
+}
+
+/// What node 1 says of version `in_force`, and of `hello` as the manifest of [`applied`] declares it.
+fn declared(applied: &Applied, count: u64, in_force: u32, phase: Phase, well: u16) -> NodeReport {
+    let id = applied.manifest.components()[&name("hello")].id;
+    let hello = ComponentReport { declared: true, ..component(id, phase) };
+    let failed = u16::from(matches!(phase, Phase::Failed | Phase::Backoff));
+    let of = shared::ManifestReport {
+        version: 3,
+        intent: applied.intent,
+        state: shared::ManifestState::Changing,
+        in_force: Some(in_force),
+        wanted: 1,
+        well,
+        failed,
+        reason: None,
+    };
+    NodeReport { manifest: Some(of), ..report(1, count, vec![hello]) }
+}
+
+fn held() -> HandOver {
+    HandOver { held: true, ..HandOver::default() }
+}
+
+#[test]
+fn a_manifest_is_good_when_all_of_it_is_well_and_an_agent_has_everything() {
+    let applied = applied();
+    let mut apply = Rollout::new(applied.clone(), [(node(1), Vec::new(), true)]);
+    let hear = |apply: &mut Rollout<Applied>, report| apply.observe(MS(0), &report, true);
+    assert_eq!(apply.step(held()), Step::Wait(None));
+    // What the one before declares counts for nothing, however well it is.
+    hear(&mut apply, declared(&applied, 1, 2, Phase::Running, 1));
+    assert_eq!(apply.step(held()), Step::Wait(None));
+    hear(&mut apply, declared(&applied, 2, 3, Phase::Running, 0));
+    assert_eq!(apply.step(held()), Step::Wait(None), "not yet for long enough");
+    hear(&mut apply, declared(&applied, 3, 3, Phase::Running, 1));
+    assert_eq!(apply.step(HandOver::default()), Step::Wait(None), "others may wait for what is only here");
+    assert_eq!(apply.step(held()), Step::Done(Verdict::Good));
+}
+
+#[test]
+fn what_failed_has_failed_until_all_is_well() {
+    let applied = applied();
+    let mut apply = Rollout::new(applied.clone(), [(node(1), Vec::new(), true)]);
+    let hear = |apply: &mut Rollout<Applied>, report| apply.observe(MS(0), &report, true);
+    hear(&mut apply, declared(&applied, 1, 3, Phase::Backoff, 0));
+    assert_eq!(apply.step(held()), Step::Done(Verdict::Failed));
+    // The next attempt runs for a moment.
+    hear(&mut apply, declared(&applied, 2, 3, Phase::Running, 0));
+    assert_eq!(apply.step(held()), Step::Done(Verdict::Failed));
+    hear(&mut apply, declared(&applied, 3, 3, Phase::Running, 1));
+    assert_eq!(apply.step(held()), Step::Done(Verdict::Good));
+}
+
+#[test]
+fn a_failure_that_a_report_had_no_room_for_counts() {
+    let applied = applied();
+    let mut apply = Rollout::new(applied.clone(), [(node(1), Vec::new(), true)]);
+    let mut report = declared(&applied, 1, 3, Phase::Backoff, 0);
+    report.components.clear();
+    apply.observe(MS(0), &report, true);
+    assert_eq!(apply.step(held()), Step::Done(Verdict::Failed));
+}
+
+#[test]
+fn a_manifest_whose_place_was_taken_and_one_that_is_not_to_be_had_have_failed() {
+    let applied = applied();
+    let mut apply = Rollout::new(applied.clone(), [(node(1), Vec::new(), true)]);
+    let mut other = declared(&applied, 2, 3, Phase::Running, 0);
+    apply.observe(MS(0), &declared(&applied, 1, 3, Phase::Running, 0), true);
+    other.manifest.as_mut().unwrap().intent = intent(2);
+    apply.observe(MS(0), &other, true);
+    assert_eq!(apply.step(held()), Step::Done(Verdict::Failed));
+
+    let mut apply = Rollout::new(applied.clone(), [(node(1), Vec::new(), true)]);
+    let mut full = declared(&applied, 1, 2, Phase::Running, 1);
+    full.manifest.as_mut().unwrap().reason = Some("no space left on the disk".into());
+    apply.observe(MS(0), &full, true);
+    assert_eq!(apply.targets()[&node(1)].stand().fault(), Some("no space left on the disk"));
+    assert_eq!(apply.step(held()), Step::Done(Verdict::Failed));
+}
+
+#[test]
+fn where_it_is_halted_because_of_others_it_has_failed() {
+    let applied = applied();
+    for state in [shared::ManifestState::Halted, shared::ManifestState::RolledBack] {
+        let mut apply = Rollout::new(applied.clone(), [(node(1), Vec::new(), true)]);
+        let mut halted = declared(&applied, 1, 2, Phase::Running, 1);
+        halted.manifest.as_mut().unwrap().state = state;
+        apply.observe(MS(0), &halted, true);
+        assert_eq!(apply.step(held()), Step::Done(Verdict::Failed), "{state}");
+    }
+}
+
+#[test]
+fn a_node_that_was_not_known_counts_when_something_is_declared_for_it() {
+    let applied = applied();
+    let said = declared(&applied, 1, 3, Phase::Running, 1);
+    assert!(applied.is_meant(&said));
+    let mut idle = said.clone();
+    idle.manifest.as_mut().unwrap().wanted = 0;
+    assert!(!applied.is_meant(&idle) && !applied.is_meant(&report(2, 1, Vec::new())));
+}
