@@ -164,6 +164,40 @@ fn only_this_push_counts() {
 }
 
 #[test]
+fn what_is_well_and_not_listed_is_well() {
+    let others = |phase| ComponentReport { name: name("a"), ..component(intent(7), phase) };
+    let crowded = |count, phase| NodeReport { omitted: 300, ..report(1, count, vec![others(phase)]) };
+    let mut push = rollout(goal(), &[(1, true)]);
+    push.observe(MS(0), &crowded(1, Phase::Running), true);
+    assert_eq!(step(&push), Step::Wait(None), "it may be the push before");
+    see(&mut push, 2, 1, Phase::Compiling);
+    push.observe(MS(3), &crowded(3, Phase::Failed), true);
+    assert_eq!(step(&push), Step::Wait(None), "it may not be well either");
+    push.observe(MS(4), &crowded(4, Phase::Running), true);
+    assert_eq!(step(&push), Step::Wait(Some(MS(4) + SETTLE)));
+    push.tick(MS(4) + SETTLE);
+    assert_eq!(step(&push), Step::Done(Verdict::Good));
+}
+
+#[test]
+fn a_manifest_that_takes_its_place_is_named() {
+    let declared = || vec![ComponentReport { declared: true, ..component(intent(8), Phase::Running) }];
+    let mut push = rollout(goal(), &[(1, true)]);
+    push.observe(MS(1), &report(1, 1, declared()), true);
+    assert_eq!(step(&push), Step::Wait(None), "it may be about to go");
+    see(&mut push, 2, 1, Phase::Fetching);
+    push.observe(MS(3), &report(1, 3, declared()), true);
+    assert_eq!(step(&push), Step::Done(Verdict::Failed));
+    let State::Failed { reason: Some(reason), .. } = push.targets()[&node(1)].state() else { panic!("{push:?}") };
+    assert!(reason.contains("a manifest that declares `hello`") && reason.contains("(hint: "), "{reason}");
+    // What was pushed is gone, whatever is declared.
+    let mut removal = rollout(Goal { wanted: Wanted::Gone, ..goal() }, &[(1, true)]);
+    removal.observe(MS(1), &report(1, 1, vec![component(intent(1), Phase::Running)]), true);
+    removal.observe(MS(2), &report(1, 2, declared()), true);
+    assert_eq!(*removal.targets()[&node(1)].state(), State::Gone);
+}
+
+#[test]
 fn an_older_report_changes_nothing() {
     let mut push = rollout(goal(), &[(1, true)]);
     see(&mut push, 9, 1, Phase::Completed);
