@@ -7,6 +7,7 @@
 mod child;
 #[path = "../common/mod.rs"]
 mod common;
+mod crowded;
 mod failing;
 mod life;
 mod manifest;
