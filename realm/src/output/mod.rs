@@ -27,7 +27,7 @@ pub use plan::PlanObject;
 pub(crate) use plan::plan_text;
 pub(crate) use ps::{HEADS as PS_HEADS, ps_objects, ps_omitted, ps_rows};
 pub use ps::{PsComponentObject, PsObject, PsOmittedObject};
-pub(crate) use push::{HEADS as PUSH_HEADS, failure_hint, outcome_rows, verdict_text, why};
+pub(crate) use push::{HEADS as PUSH_HEADS, bytes, failure_hint, outcome_rows, verdict_text, why};
 pub(crate) use status::{HEADS as STATUS_HEADS, behind, not_shown, status_rows, unlisted};
 pub(crate) use table::table;
 

@@ -9,6 +9,7 @@ mod child;
 mod common;
 mod crowded;
 mod failing;
+mod fetched;
 mod life;
 mod manifest;
 mod pushed;
