@@ -151,7 +151,7 @@ fn what_it_names_is_looked_at_before_anybody_is_asked_and_all_faults_are_told_at
 
 #[test]
 fn what_comes_by_url_is_what_was_meant_or_nothing() {
-    let desk = Desk::new();
+    let mut desk = Desk::new();
     let hello = fs::read(repository("guests/hello.wasm")).unwrap();
     let digest = Digest::of(&hello).hex();
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
@@ -162,10 +162,14 @@ fn what_comes_by_url_is_what_was_meant_or_nothing() {
             let mut line = String::new();
             let mut head = BufReader::new(&stream);
             head.read_line(&mut line).unwrap();
-            let body = if line.contains("/hello.wasm") { &hello[..] } else { b"<html>please log in</html>" };
+            let body = match line.split(['/', '?', ' ']).nth(2) {
+                Some("hello.wasm") => hello.clone(),
+                Some("large") => vec![0; 3 << 20],
+                _ => b"<html>please log in</html>".to_vec(),
+            };
             while head.read_line(&mut String::new()).unwrap() > 2 {}
             let mut answer = format!("HTTP/1.1 200 OK\r\nContent-Length: {}\r\n\r\n", body.len()).into_bytes();
-            answer.extend_from_slice(body);
+            answer.extend_from_slice(&body);
             (&stream).write_all(&answer).unwrap();
             asked.send(line).unwrap();
         }
@@ -187,6 +191,14 @@ fn what_comes_by_url_is_what_was_meant_or_nothing() {
     }
     assert_eq!(requests.try_iter().count(), 3, "each once");
 
+    // On a terminal one sees how far a large one is.
+    desk.terminal = Some((80, 24));
+    desk.write("realm.toml", component("large", "large", &page));
+    let ended = desk.run("plan").assert(1);
+    assert!(ended.err.contains(&format!("1.0 MiB of 3.0 MiB  http://{server}/large")), "{:?}", ended.err);
+    assert_eq!(requests.try_iter().count(), 1);
+    desk.terminal = None;
+
     // What is right is not the fault when something else is wrong, such as that nobody has made a key yet.
     desk.write("realm.toml", &good);
     let ended = desk.run("plan").assert(1);
@@ -195,4 +207,23 @@ fn what_comes_by_url_is_what_was_meant_or_nothing() {
     let ended = desk.run("plan").assert(1).says("comes without TLS");
     assert!(ended.err.contains("realm.toml:2:10: ") && ended.err.contains("hint: say `sha256 = "), "{}", ended.err);
     assert_eq!(requests.try_iter().count(), 1, "and not for what was refused before");
+}
+
+#[test]
+fn more_files_than_a_process_may_usually_have_open() {
+    const COMPONENTS: u8 = 40;
+    let desk = Desk::new();
+    let hello = fs::read(repository("guests/hello.wasm")).unwrap();
+    let component = |number: u8| {
+        // A custom section makes each another one.
+        desk.write(&format!("c{number}.wasm"), [&hello[..], &[0, 3, 1, b'n', number]].concat());
+        format!("[components.c{number}]\nsource = \"c{number}.wasm\"\n")
+    };
+    desk.write("realm.toml", (0..COMPONENTS).map(component).collect::<String>());
+    let mut command = std::process::Command::new("sh");
+    command.args(["-c", "ulimit -Sn 32; exec \"$0\" plan"]).arg(env!("CARGO_BIN_EXE_realm"));
+    let output = command.envs(&desk.env).current_dir(desk.dir.path()).output().unwrap();
+    let told = String::from_utf8_lossy(&output.stderr);
+    // All of them were opened; then there is no realm to ask.
+    assert!(output.status.code() == Some(1) && !told.contains("cannot be used"), "{told}");
 }

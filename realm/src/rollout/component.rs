@@ -17,6 +17,8 @@ pub struct Goal {
     pub size: u64,
     /// The intent that nodes should report.
     pub intent: IntentId,
+    /// The sequence of that.
+    pub seq: u64,
     /// What each node should come to.
     pub wanted: Wanted,
     /// Whether an absent node spoils it.
@@ -72,7 +74,10 @@ impl Aim for Goal {
             Some(_) => Names::Pushed,
             None if !report.may_have(&self.name) => Names::Not,
             // The last one that is listed is not better than those that there was no room for.
-            None => Names::Unlisted { well: report.components.last().is_some_and(|last| last.phase <= Phase::Staged) },
+            None => Names::Unlisted {
+                well: report.components.last().is_some_and(|last| last.phase <= Phase::Staged),
+                held: report.summary.highest_seq == self.seq,
+            },
         };
         stand.hear(self, at, self.ours(report), names)
     }
@@ -118,8 +123,9 @@ enum Names {
     Pushed,
     /// The manifest declares it.
     Declared,
-    /// It may be one of those that the report had no room for, and whether these are well.
-    Unlisted { well: bool },
+    /// It may be one of those that the report had no room for: whether these are well, and whether the node shows that it has
+    /// taken this very push. It acts on one as soon as it holds it.
+    Unlisted { well: bool, held: bool },
 }
 
 /// How far a component is on a node.
@@ -206,17 +212,17 @@ impl OnNode {
             }
             None if goal.wanted == Wanted::Gone => {
                 // What a report has no room for may still be there. What is declared is another matter.
-                let is_gone = matches!(names, Names::Not | Names::Declared);
+                let is_gone = matches!(names, Names::Not | Names::Declared | Names::Unlisted { held: true, .. });
                 self.state = if is_gone { State::Gone } else { State::Waiting };
             }
-            None if self.last.is_none() => {}
-            // It spoke of this push before.
+            None if self.last.is_none() && !matches!(names, Names::Unlisted { held: true, .. }) => {}
+            // It spoke of this push before, or shows that it holds it.
             None => self.unlisted(goal, at, names),
         }
         before != self.state
     }
 
-    /// The node spoke of this push before, and does not any more.
+    /// The node has this push, and does not speak of it.
     fn unlisted(&mut self, goal: &Goal, at: Duration, names: Names) {
         let failed = |reason: String| State::Failed { phase: None, outcome: None, reason: Some(reason) };
         self.state = match (names, &self.state) {
@@ -227,11 +233,13 @@ impl OnNode {
                 name = goal.name
             )),
             // What is not well is listed before all that is.
-            (Names::Unlisted { well: true }, State::Moving { .. } | State::Failed { .. }) => match goal.wanted {
-                Wanted::Running => State::Settling(at),
-                Wanted::Staged => State::Good(Phase::Staged),
-                Wanted::Stopped | Wanted::Gone => return,
-            },
+            (Names::Unlisted { well: true, .. }, State::Waiting | State::Moving { .. } | State::Failed { .. }) => {
+                match goal.wanted {
+                    Wanted::Running => State::Settling(at),
+                    Wanted::Staged => State::Good(Phase::Staged),
+                    Wanted::Stopped | Wanted::Gone => return,
+                }
+            }
             (Names::Unlisted { .. } | Names::Not, _) => return,
         };
     }

@@ -25,6 +25,7 @@ pub(crate) fn goal() -> Goal {
         name: name("hello"),
         size: 1,
         intent: intent(1),
+        seq: 5,
         wanted: Wanted::Running,
         require_all: false,
         until: Until::Running,
@@ -177,6 +178,21 @@ fn what_is_well_and_not_listed_is_well() {
     assert_eq!(step(&push), Step::Wait(Some(MS(4) + SETTLE)));
     push.tick(MS(4) + SETTLE);
     assert_eq!(step(&push), Step::Done(Verdict::Good));
+    // Where it is so fast that it was never listed, what the node holds shows that it has taken it.
+    let holding = |count, phase| {
+        let report = crowded(count, phase);
+        NodeReport { summary: Summary { highest_seq: 5, ..report.summary }, ..report }
+    };
+    let mut push = rollout(goal(), &[(1, true)]);
+    push.observe(MS(1), &holding(1, Phase::Failed), true);
+    assert_eq!(step(&push), Step::Wait(None), "it may not be well");
+    push.observe(MS(2), &holding(2, Phase::Running), true);
+    assert_eq!(step(&push), Step::Wait(Some(MS(2) + SETTLE)));
+    let mut removal = rollout(Goal { wanted: Wanted::Gone, ..goal() }, &[(1, true)]);
+    removal.observe(MS(1), &crowded(1, Phase::Running), true);
+    assert_eq!(*removal.targets()[&node(1)].state(), State::Waiting);
+    removal.observe(MS(2), &holding(2, Phase::Running), true);
+    assert_eq!(*removal.targets()[&node(1)].state(), State::Gone);
 }
 
 #[test]

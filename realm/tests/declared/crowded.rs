@@ -33,5 +33,10 @@ fn what_is_not_listed_is_counted_and_can_be_inspected() {
     assert_eq!(object["nodes"][0]["ended"].as_array().unwrap().len(), 1, "{object}");
 
     // Nor is what is pushed by hand taken for something else while it is well.
-    assert_eq!(shell.push("z", "ticker", &["--memory-max-mb", "4"]).0, Some(0));
+    for again in [&[][..], &["--log-max-kb", "64"]] {
+        let (code, out, err) = shell.push("z", "ticker", &[&["--memory-max-mb", "4"], again].concat());
+        assert_eq!(code, Some(0), "{out}{err}");
+    }
+    let (code, out, err) = shell.realm(&["rm", "z", "--timeout", "50s"]);
+    assert_eq!(code, Some(0), "{out}{err}");
 }
