@@ -1,7 +1,7 @@
 //! The power fails, at each moment of an apply: what the device has by then is mounted, and an agent is started on it.
 
 use crate::image::{Image, Mounted};
-use crate::moments::{Moments, missing};
+use crate::moments::{Disk, Moments, missing};
 use crate::site::Site;
 use crate::skip::skipped;
 use crate::tally::{Course, Tally};
@@ -9,6 +9,8 @@ use crate::tally::{Course, Tally};
 /// What a power cut leaves, from one moment on to another.
 struct Cut {
     image: Image,
+    /// The version that is in force before.
+    version: u32,
     /// At which moments, in words.
     at: Vec<String>,
     /// Whether the operator was told by then that the node has the next version.
@@ -16,11 +18,11 @@ struct Cut {
 }
 
 /// Applies the next version, and gives what the device has before and after each call.
-fn cuts(site: &mut Site, disk: &Mounted) -> Vec<Cut> {
+fn cuts(site: &mut Site, mounted: &Mounted, disk: Disk) -> Vec<Cut> {
     // What was acknowledged before is there.
     let mut last = Vec::new();
     let mut cuts: Vec<Cut> = Vec::new();
-    let mut moments = Moments::of(site.process("control").unwrap());
+    let mut moments = Moments::of(site.process("control").unwrap(), disk);
     let mut applying = site.begin(site.version + 1);
     let mut number = 0;
     while let Some(call) = moments.next(&mut || applying.has_ended()) {
@@ -29,9 +31,10 @@ fn cuts(site: &mut Site, disk: &Mounted) -> Vec<Cut> {
             if side == "after" {
                 moments.pass();
             }
-            let bytes = disk.left_by_a_power_cut();
+            let bytes = mounted.left_by_a_power_cut();
             if bytes != last {
-                cuts.push(Cut { image: Image::of(&bytes), at: Vec::new(), acknowledged: false });
+                let (image, version) = (Image::of(&bytes), site.version);
+                cuts.push(Cut { image, version, at: Vec::new(), acknowledged: false });
                 last = bytes;
             }
             if let Some(cut) = cuts.last_mut() {
@@ -43,7 +46,8 @@ fn cuts(site: &mut Site, disk: &Mounted) -> Vec<Cut> {
     }
     moments.release();
     assert_eq!(applying.until_ended(), Some(0), "{}", applying.said());
-    println!("{number} moments leave {} states of the device", cuts.len());
+    site.version += 1;
+    println!("{disk:?} disk: {number} moments leave {} states of the device", cuts.len());
     cuts
 }
 
@@ -54,12 +58,13 @@ fn the_power_fails_before_and_after_each_call() {
     }
     let Some(disk) = Mounted::new() else { return };
     let mut site = Site::new(&disk.place(), Some((&disk.data_dir(), disk.seen())));
-    let version = site.version;
-    let cuts = cuts(&mut site, &disk);
+    let cuts: Vec<Cut> =
+        [Disk::Quick, Disk::Slow].map(|pace| cuts(&mut site, &disk, pace)).into_iter().flatten().collect();
     site.agent.kill();
     let mut tally = Tally::default();
     let tried: Vec<usize> = Course::of_this_run().numbers().take_while(|number| *number <= cuts.len()).collect();
-    for (_, Cut { image, at, acknowledged }) in cuts.into_iter().enumerate().filter(|(at, _)| tried.contains(&(at + 1)))
+    for (_, Cut { image, version, at, acknowledged }) in
+        cuts.into_iter().enumerate().filter(|(at, _)| tried.contains(&(at + 1)))
     {
         println!("{}; acknowledged: {acknowledged}", at.join(", "));
         let disk = image.mount().unwrap();

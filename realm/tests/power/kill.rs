@@ -1,7 +1,7 @@
 //! A process of the node is killed with -9, at each moment of an apply.
 
 use crate::child::Place;
-use crate::moments::{Moments, missing};
+use crate::moments::{Disk, Moments, missing};
 use crate::site::{Applying, Site};
 use crate::skip::skipped;
 use crate::support::signal;
@@ -27,7 +27,7 @@ enum At {
     After,
 }
 
-fn killed(victim: Victim, at: At) {
+fn killed(victim: Victim, at: At, disk: Disk) {
     if let Some(why) = missing() {
         return skipped(&why);
     }
@@ -35,7 +35,7 @@ fn killed(victim: Victim, at: At) {
     let mut tally = Tally::default();
     // The last one is found by going past it.
     for number in Course::of_this_run().numbers() {
-        let Some((moments, applying, call)) = reach(&mut site, number, at) else { break };
+        let Some((moments, applying, call)) = reach(&mut site, number, at, disk) else { break };
         println!("{number}: {}", site.shortened(&call));
         match victim {
             Victim::Control | Victim::Agent => cut_off(&mut site, moments, applying, victim, &mut tally),
@@ -47,13 +47,13 @@ fn killed(victim: Victim, at: At) {
         site.agent.start_again(&[]);
         site.until_runs(&[site.version], site.version, &|_| true);
     }
-    println!("{victim:?} killed {at:?}: {tally}");
+    println!("{victim:?} killed {at:?}, {disk:?} disk: {tally}");
     tally.check();
 }
 
 /// Applies the next version up to a moment, at which its node stands still; to its end when there is no such moment.
-fn reach(site: &mut Site, number: usize, at: At) -> Option<(Moments, Applying, String)> {
-    let mut moments = Moments::of(site.process("control").unwrap());
+fn reach(site: &mut Site, number: usize, at: At, disk: Disk) -> Option<(Moments, Applying, String)> {
+    let mut moments = Moments::of(site.process("control").unwrap(), disk);
     let mut applying = site.begin(site.version + 1);
     for _ in 1..number {
         if moments.next(&mut || applying.has_ended()).is_none() {
@@ -107,20 +107,20 @@ fn lose_the_runner(site: &mut Site, moments: Moments, mut applying: Applying, ta
 
 #[test]
 fn control_is_killed_before_each_call() {
-    killed(Victim::Control, At::Before);
+    killed(Victim::Control, At::Before, Disk::Quick);
 }
 
 #[test]
 fn control_is_killed_after_each_call() {
-    killed(Victim::Control, At::After);
+    killed(Victim::Control, At::After, Disk::Quick);
 }
 
 #[test]
 fn the_runner_is_killed_before_each_call() {
-    killed(Victim::Runner, At::Before);
+    killed(Victim::Runner, At::Before, Disk::Quick);
 }
 
 #[test]
-fn the_agent_is_killed_before_each_call() {
-    killed(Victim::Agent, At::Before);
+fn the_agent_is_killed_before_each_call_on_a_slow_disk() {
+    killed(Victim::Agent, At::Before, Disk::Slow);
 }

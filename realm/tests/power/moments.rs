@@ -20,9 +20,22 @@ const HELD: &str = "delay_enter=3600s";
 /// When nothing was called for so long after all that was waited for has happened, nothing will be.
 const QUIET: Duration = Duration::from_millis(700);
 
+/// What happens while a call is held, before everything stands still.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Disk {
+    /// Nothing: as few calls as possible are held at once.
+    Quick,
+    /// All that does not wait for the call, and should have if it was said too early.
+    Slow,
+}
+
+/// For so long a call takes on a slow disk. Others say what they have to say in a fraction of that.
+const SLOW: Duration = Duration::from_millis(150);
+
 /// A process that is held at each of its moments.
 pub(crate) struct Moments {
     pid: u32,
+    disk: Disk,
     strace: Option<Strace>,
 }
 
@@ -48,8 +61,8 @@ pub(crate) fn missing() -> Option<String> {
 
 impl Moments {
     /// From now on.
-    pub(crate) fn of(pid: u32) -> Moments {
-        Moments { pid, strace: Some(Strace::attach(pid)) }
+    pub(crate) fn of(pid: u32, disk: Disk) -> Moments {
+        Moments { pid, disk, strace: Some(Strace::attach(pid)) }
     }
 
     /// Waits for the next moment, at which it stands still, and gives the call as strace writes it; `None` when there is none any
@@ -59,6 +72,9 @@ impl Moments {
         loop {
             let was_over = is_over();
             if let Some(call) = strace.call(QUIET) {
+                if self.disk == Disk::Slow {
+                    std::thread::sleep(SLOW);
+                }
                 self.freeze(strace);
                 return Some(call);
             }
