@@ -34,8 +34,10 @@ pub struct NodeObject {
     pub alive: bool,
     /// How far the manifest is there; null while it holds none.
     pub manifest: Option<ManifestObject>,
-    /// What it is to run.
+    /// What it is to run, as far as its report had room for it; what is not well comes first.
     pub components: Vec<ComponentObject>,
+    /// How many further components there was no room for.
+    pub omitted: u32,
 }
 
 /// How far the manifest is on a node.
@@ -121,6 +123,7 @@ impl NodeObject {
             alive,
             manifest: report.manifest.as_ref().map(ManifestObject::of),
             components: components.collect(),
+            omitted: report.omitted,
         }
     }
 }
