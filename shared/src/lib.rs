@@ -54,8 +54,8 @@ pub use owner::{OwnerId, OwnerKey, Signature};
 pub use realm_id::RealmId;
 pub use receipt::{Receipt, Verdict};
 pub use report::{
-    ComponentReport, MAX_DETAIL_BYTES, MAX_REPORT_ADDR_BYTES, MAX_REPORT_ADDRS, MAX_REPORT_COMPONENTS, ManifestReport,
-    NodeReport, ReportRefused, SignedReport,
+    Alarm, ComponentReport, MAX_DETAIL_BYTES, MAX_REPORT_ADDR_BYTES, MAX_REPORT_ADDRS, MAX_REPORT_ALARMS,
+    MAX_REPORT_COMPONENTS, ManifestReport, NodeReport, ReportRefused, SignedReport,
 };
 pub use rollout::{MAX_HEALTHY_S, ManifestState, Rollout};
 pub use seal::{IntentId, MAX_BODY_BYTES, MAX_SEALED_BYTES, Opened, Refused, Sealed, Trust, open, pae, seal};

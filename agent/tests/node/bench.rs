@@ -270,6 +270,7 @@ pub fn report(number: u8, count: u64, change: impl FnOnce(&mut NodeReport)) -> S
         manifest: None,
         components: Vec::new(),
         omitted: 0,
+        alarms: Vec::new(),
     };
     change(&mut report);
     SignedReport::sign(&[number; 32], &report)

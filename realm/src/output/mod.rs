@@ -20,14 +20,16 @@ pub use history::{HistoryObject, VersionObject};
 pub use inspect::{InspectNodeObject, InspectObject};
 pub(crate) use inspect::{Inspected, inspect_text};
 pub(crate) use json::PushNodeObject;
-pub use json::{ComponentObject, LogObject, ManifestObject, NodeObject, PushObject, StatusObject, UnclaimedObject};
+pub use json::{
+    AlarmObject, ComponentObject, LogObject, ManifestObject, NodeObject, PushObject, StatusObject, UnclaimedObject,
+};
 pub(crate) use logs::{json_line, text_line};
 pub use plan::PlanObject;
 pub(crate) use plan::plan_text;
 pub(crate) use ps::{HEADS as PS_HEADS, ps_objects, ps_rows};
 pub use ps::{PsComponentObject, PsObject};
 pub(crate) use push::{HEADS as PUSH_HEADS, failure_hint, outcome_rows, verdict_text, why};
-pub(crate) use status::{HEADS as STATUS_HEADS, behind, status_rows};
+pub(crate) use status::{HEADS as STATUS_HEADS, alarms, behind, status_rows};
 pub(crate) use table::table;
 
 use crate::cli::Color;

@@ -93,6 +93,7 @@ fn report_of(count: usize) -> NodeReport {
         manifest: None,
         components: (0..count).map(component).collect(),
         omitted: 0,
+        alarms: Vec::new(),
     }
 }
 

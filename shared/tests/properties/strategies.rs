@@ -216,8 +216,9 @@ pub(crate) fn report(seed: [u8; 32], components: Range<usize>, detail: usize) ->
     let addrs = vec("[ -~]{0,80}", 0..=MAX_REPORT_ADDRS);
     let facts = (vec(tag(), 0..=MAX_NODE_TAGS), "[ -~]{0,64}", "[ -~]{0,64}", any::<bool>(), any::<bool>(), addrs);
     let manifest = option::of(manifests::report(detail));
-    (realm(), rank, facts, summary(), manifest, vec(component(detail), components)).prop_map(
-        move |(realm, rank, facts, summary, manifest, components)| NodeReport {
+    let alarms = vec((key(), any::<u64>()).prop_map(|(key, seq)| Alarm { key, seq }), 0..=MAX_REPORT_ALARMS);
+    (realm(), rank, facts, summary(), manifest, vec(component(detail), components), alarms).prop_map(
+        move |(realm, rank, facts, summary, manifest, components, alarms)| NodeReport {
             node: NodeId::of_seed(&seed),
             realm,
             boot: rank.0,
@@ -234,6 +235,7 @@ pub(crate) fn report(seed: [u8; 32], components: Range<usize>, detail: usize) ->
             manifest,
             components,
             omitted: rank.4,
+            alarms,
         },
     )
 }

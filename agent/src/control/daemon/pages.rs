@@ -77,6 +77,7 @@ pub(super) fn metrics(node: &Node, store_syncs: u64, output_dropped_bytes: u64) 
         component: reports.iter().map(one).collect(),
         intents_accepted: figures.intents_accepted,
         intents_refused: figures.intents_refused.iter().map(|(code, count)| ((*code).to_owned(), *count)).collect(),
+        alarms: figures.alarms,
         reports_refused: figures.reports_refused,
         store_syncs,
         output_dropped_bytes,

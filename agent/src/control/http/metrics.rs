@@ -45,6 +45,8 @@ pub struct Metrics {
     pub intents_accepted: u64,
     /// Intents that were refused, by `Refused::code`.
     pub intents_refused: BTreeMap<String, u64>,
+    /// How often an intent was offered that has the sequence of another one under its key.
+    pub alarms: u64,
     /// Reports that did not count.
     pub reports_refused: u64,
     /// How often intents and the manifest in force made the disk sync.
@@ -148,6 +150,9 @@ impl Collector for Metrics {
         out.counters("store_syncs", help, None, [(vec![], self.store_syncs)])?;
         let refused = self.intents_refused.iter().map(|(code, count)| (vec![("code", code.as_str())], *count));
         out.counters("intents_refused", "Intents that were refused, by reason", None, refused)?;
+        let help =
+            "Intents that have the sequence of another one under their key: the owner's key is used twice, or stolen";
+        out.counters("alarms", help, None, [(vec![], self.alarms)])?;
         out.counters("reports_refused", "Reports that did not count", None, [(vec![], self.reports_refused)])?;
         let help = "Output of guests that was lost to rate limits, full queues or a full disk";
         out.counters("output_dropped", help, Some(&Unit::Bytes), [(vec![], self.output_dropped_bytes)])
@@ -242,6 +247,7 @@ mod tests {
             component: [("hello".parse().unwrap(), component)].into(),
             intents_accepted: 9,
             intents_refused: [("bad-signature".into(), 1)].into(),
+            alarms: 3,
             reports_refused: 0,
             store_syncs: 4,
             output_dropped_bytes: 12,
@@ -264,6 +270,7 @@ mod tests {
             r#"realm_component_runs_total{component="hello",outcome="out_of_fuel"} 3"#,
             "realm_intents_accepted_total 9",
             r#"realm_intents_refused_total{code="bad-signature"} 1"#,
+            "realm_alarms_total 3",
             "realm_reports_refused_total 0",
             "# TYPE realm_output_dropped_bytes_total counter",
             "realm_output_dropped_bytes_total 12",

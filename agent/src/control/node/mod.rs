@@ -2,6 +2,7 @@
 //! is named here, so that a simulator can drive a thousand nodes from one seed.
 
 mod accept;
+mod alarms;
 mod chatter;
 mod config;
 mod declared;

@@ -18,7 +18,7 @@ pub struct Figures {
     pub intents_refused: BTreeMap<&'static str, u64>,
     /// Reports that did not count.
     pub reports_refused: u64,
-    /// Equal sequences of different intents.
+    /// How often an intent was offered that has the sequence of another one under its key.
     pub alarms: u64,
 }
 
@@ -74,7 +74,7 @@ impl Node {
             intents_accepted: self.ledger.accepted,
             intents_refused: self.ledger.refused.clone(),
             reports_refused: self.reporting.refused,
-            alarms: self.ledger.alarms,
+            alarms: self.ledger.alarms.raised,
         }
     }
 }
