@@ -78,6 +78,8 @@ pub(super) fn metrics(node: &Node, store_syncs: u64, output_dropped_bytes: u64) 
         intents_accepted: figures.intents_accepted,
         intents_refused: figures.intents_refused.iter().map(|(code, count)| ((*code).to_owned(), *count)).collect(),
         alarms: figures.alarms,
+        store_bytes: figures.store_bytes,
+        store_max_bytes: figures.store_max_bytes,
         reports_refused: figures.reports_refused,
         store_syncs,
         output_dropped_bytes,
