@@ -5,10 +5,6 @@ use std::path::Path;
 /// A machine with less memory than this is a board.
 const BOARD_BYTES: u64 = 1 << 30;
 
-/// The default cap of an instance, in MiB, and the one on a board.
-const MEMORY_MB: u32 = 64;
-const BOARD_MEMORY_MB: u32 = 16;
-
 /// When the machine does not tell its memory, it is taken for a small board.
 const UNKNOWN_MEMORY: u64 = 512 << 20;
 
@@ -22,7 +18,7 @@ pub(crate) fn memory_bytes() -> u64 {
 
 /// The cap of an instance that was given none, on a machine with `memory_bytes`.
 pub(crate) fn default_memory_mb(memory_bytes: u64) -> u32 {
-    if memory_bytes < BOARD_BYTES { BOARD_MEMORY_MB } else { MEMORY_MB }
+    if memory_bytes < BOARD_BYTES { shared::BOARD_MEMORY_MB } else { shared::DEFAULT_MEMORY_MB }
 }
 
 /// Of the file system that the data directory is on, artifacts and compiled code may take this part: a card of 8 GB has room for

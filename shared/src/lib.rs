@@ -45,7 +45,10 @@ pub use chunks::{ChunkList, ChunkListError, Hasher};
 pub use digest::Digest;
 pub use hello::{Hello, MAX_HELLO_ADDRS, MAX_NODE_TAGS, Role};
 pub use intent::{Body, Content, IntentKey, Kind, MAX_NOTE_BYTES, Payload, Push, Remove, Verb};
-pub use limits::{DeadlineMs, EpochMs, Fuel, LimitError, Limits, LogMaxKb, Mebibytes, Replicas, StoreMebibytes};
+pub use limits::{
+    BOARD_MEMORY_MB, DEFAULT_MEMORY_MB, DeadlineMs, EpochMs, Fuel, LimitError, Limits, LogMaxKb, Mebibytes, Replicas,
+    StoreMebibytes,
+};
 pub use manifest::{Declaration, MAX_MANIFEST_BYTES, MAX_MANIFEST_COMPONENTS, Manifest, Takeover};
 pub use name::{ComponentName, NameError, Tag};
 pub use node_id::NodeId;

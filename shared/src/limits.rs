@@ -110,10 +110,15 @@ limit! {
     Replicas, "replicas", u16, 1, 1_000
 }
 
+/// MiB that an instance may have where none were given.
+pub const DEFAULT_MEMORY_MB: u32 = 64;
+/// The same on a board, a machine with less than 1 GiB.
+pub const BOARD_MEMORY_MB: u32 = 16;
+
 /// What one instance may use.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Limits {
-    /// Memory; left out, the node decides: 64 MiB, on boards under 1 GB 16 MiB.
+    /// Memory; left out, the node decides: [`DEFAULT_MEMORY_MB`], or on a board [`BOARD_MEMORY_MB`].
     pub memory_max_mb: Option<Mebibytes>,
     /// Compute for one run; left out, unlimited.
     pub fuel: Option<Fuel>,

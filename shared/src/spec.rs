@@ -153,6 +153,11 @@ pub fn check_inputs(args: &[String], env: &[(String, String)]) -> Result<(), Spe
         let name = crate::text::excerpt(name);
         return fault(format!("environment variable `{name}` has no name or a `=` in it"));
     }
+    // Guests would each choose for themselves which of the two counts.
+    let twice = |at: usize, name: &String| env.iter().take(at).any(|(earlier, _)| earlier == name);
+    if let Some((_, (name, _))) = env.iter().enumerate().find(|(at, (name, _))| twice(*at, name)) {
+        return fault(format!("environment variable `{}` is there twice", crate::text::excerpt(name)));
+    }
     let texts = || args.iter().chain(env.iter().flat_map(|(name, value)| [name, value]));
     if texts().any(|text| text.contains('\0')) {
         return fault("an argument or environment variable contains a NUL byte".into());
@@ -182,5 +187,13 @@ mod tests {
         assert_eq!("A=".parse(), Ok(EnvPair("A".into(), String::new())));
         assert!("A".parse::<EnvPair>().is_err());
         assert!("=b".parse::<EnvPair>().is_err());
+    }
+
+    #[test]
+    fn a_variable_is_set_once() {
+        let pairs = |names: [&str; 3]| names.map(|name| (name.to_owned(), name.to_owned()));
+        assert_eq!(check_inputs(&[], &pairs(["A", "B", "AB"])), Ok(()));
+        let fault = check_inputs(&[], &pairs(["A", "B", "A"])).unwrap_err().to_string();
+        assert!(fault.contains("`A` is there twice"), "{fault}");
     }
 }

@@ -7,8 +7,8 @@ use super::{clean, table};
 use serde::Serialize;
 use shared::time::utc_millis;
 use shared::{
-    Audience, ComponentSpec, Declaration, EndedRun, IntentId, LiveRun, NodeId, NodeReport, NodeRuns, Opened, Outcome,
-    Payload, Push, RealmId, Restart, RunUsage, Tag, Verb,
+    Audience, BOARD_MEMORY_MB, ComponentSpec, DEFAULT_MEMORY_MB, Declaration, EndedRun, IntentId, LiveRun, NodeId,
+    NodeReport, NodeRuns, Opened, Outcome, Payload, Push, RealmId, Restart, RunUsage, Tag, Verb,
 };
 use std::cmp::Reverse;
 use std::collections::BTreeMap;
@@ -139,7 +139,10 @@ pub(crate) fn inspect_text(object: &InspectObject) -> String {
     let spec = &object.component;
     let limits = &spec.limits;
     let or_none = |limit: Option<u64>, unit: &str| limit.map_or("none".to_owned(), |limit| format!("{limit}{unit}"));
-    let memory = limits.memory_max_mb.map_or("the node's default".to_owned(), |mb| format!("{} MiB", mb.get()));
+    let memory = limits.memory_max_mb.map_or_else(
+        || format!("{DEFAULT_MEMORY_MB} MiB (the default; {BOARD_MEMORY_MB} MiB on boards under 1 GB)"),
+        |mb| format!("{} MiB", mb.get()),
+    );
     let at = utc_millis(object.issued_at);
     let from = match object.version {
         Some(version) => ("manifest", format!("version {version} (applied at {at})")),

@@ -13,6 +13,9 @@ use std::sync::Arc;
 /// Without any flag: every interface, over QUIC and over TCP for networks that drop UDP.
 const DEFAULT_LISTEN: [&str; 2] = ["/ip4/0.0.0.0/udp/0/quic-v1", "/ip4/0.0.0.0/tcp/0"];
 
+/// The last line of the file of ports: without it the end is missing, and with it perhaps digits of a port.
+const END: &str = "end\n";
+
 /// Lines of the file of ports that are read.
 const MAX_PORTS: usize = 64;
 
@@ -77,8 +80,11 @@ pub(super) async fn start(
     Err("cannot start the mesh: no address could be had".into())
 }
 
-/// Lines of `WANTED PORT`. What is not readable is named and as good as not there: the system then chooses again.
+/// Lines of `WANTED PORT`, and the end. What is not readable is named and as good as not there: the system then chooses again.
 fn remembered(file: &Path) -> BTreeMap<String, String> {
+    if !file.exists() {
+        return BTreeMap::new();
+    }
     let text = std::fs::read(file).unwrap_or_default();
     let text = String::from_utf8_lossy(&text);
     let line = |line: &str| {
@@ -86,8 +92,10 @@ fn remembered(file: &Path) -> BTreeMap<String, String> {
         let chosen_by_system = split_port(wanted).is_some_and(|(_, wanted, _)| wanted == "0");
         (chosen_by_system && port.parse::<u16>().is_ok()).then(|| (wanted.to_owned(), port.to_owned()))
     };
-    let lines: Vec<_> = text.lines().take(MAX_PORTS).map(line).collect();
-    if lines.contains(&None) {
+    let whole = text.strip_suffix(END);
+    let kept = whole.unwrap_or_else(|| text.rsplit_once('\n').map_or("", |(kept, _)| kept));
+    let lines: Vec<_> = kept.lines().take(MAX_PORTS).map(line).collect();
+    if lines.contains(&None) || whole.is_none() {
         log(Level::Warn, &format!("`{}` is unreadable in part; other ports may be used", file.display()));
     }
     lines.into_iter().flatten().collect()
@@ -110,6 +118,7 @@ fn remember(file: &Path, wanted: &[String], bound: &[String]) {
             text.push_str(&format!("{addr} {port}\n"));
         }
     }
+    text.push_str(END);
     if std::fs::read_to_string(file).is_ok_and(|before| before == text) {
         return;
     }
@@ -132,6 +141,11 @@ mod tests {
         let kept = remembered(&file);
         assert_eq!(with_port(&wanted[0], &kept[&wanted[0]]), "/ip4/0.0.0.0/udp/4001/quic-v1");
         assert_eq!(with_port(&wanted[1], &kept[&wanted[1]]), "/ip4/127.0.0.1/tcp/4002");
+        let whole = std::fs::read(&file)?;
+        for length in 0..whole.len() {
+            std::fs::write(&file, &whole[..length])?;
+            assert!(remembered(&file).iter().all(|(wanted, port)| kept.get(wanted) == Some(port)), "cut at {length}");
+        }
         std::fs::write(&file, "torn\n/ip4/0.0.0.0/udp/0/quic-v1 99999\n/ip4/1.2.3.4/udp/7/quic-v1 8\n")?;
         assert!(remembered(&file).is_empty());
         Ok(())
