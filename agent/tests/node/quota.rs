@@ -339,3 +339,24 @@ fn a_start_with_less_room_gives_up_what_may_go_and_keeps_the_rest() {
     assert_eq!(rooms(&effects), [0]);
     assert_eq!(starts(&compiled(&mut bench, 1, 5)).len(), 1);
 }
+
+#[test]
+fn code_of_another_version_goes_where_this_one_finds_no_room_beside_it() {
+    let restored = |size: u64| Restored {
+        intents: vec![held(&large("hello", 1, 1, size, |_| {}))],
+        blobs: [artifact(1).digest].into(),
+        usage: [(artifact(1).digest, Usage { artifact: size * MIB, aside: 0, code: 30 * MIB })].into(),
+        ..nothing()
+    };
+    let mut bench = Bench::off(restored(20), |config| config.store_max_bytes = 70 * MIB);
+    assert_eq!(rooms(&bench.give(Input::Booted)), [20], "it may be at hand");
+    let effects = too_large(&mut bench, 1, 40);
+    assert_eq!((code_drops(&effects), rooms(&effects)), (vec![artifact(1).digest], vec![40]));
+    assert_eq!(starts(&compiled(&mut bench, 1, 40)).len(), 1);
+    assert_eq!(store_mib(&bench), 60);
+    // In vain it does not.
+    let mut bench = Bench::off(restored(31), |config| config.store_max_bytes = 70 * MIB);
+    bench.give(Input::Booted);
+    assert!(code_drops(&too_large(&mut bench, 1, 40)).is_empty());
+    assert_eq!(stands(&bench, "hello").0, Phase::Failed);
+}

@@ -212,6 +212,7 @@ impl Node {
                 match self.find_room(needs, false) {
                     Room::Here => needs,
                     Room::Soon => return,
+                    Room::None if self.give_up_old_code(&code, needs) => continue,
                     Room::None => {
                         self.quota.compiles.pop_front();
                         self.code_refused(&code, needs);
@@ -231,6 +232,22 @@ impl Node {
     pub(super) fn code_needs(&mut self, code: Code, bytes: u64) {
         self.quota.needs.insert(code, bytes);
         let _ = self.quota.want_code(code);
+    }
+
+    /// What there is of code was made by another version of the agent, or for other runs, when it is compiled though it is there.
+    /// It is kept until there is this one's own, unless that finds no room beside it. Gives whether it went.
+    fn give_up_old_code(&mut self, code: &Code, needs: u64) -> bool {
+        let bytes = self.quota.usage(&code.0).code;
+        let lives = self.works.values().any(|work| work.lives_by_code_of(&code.0))
+            || self.orphans.values().any(|orphans| orphans.digests().any(|digest| digest == code.0));
+        if bytes == 0 || lives || self.quota.left().saturating_add(bytes) < needs {
+            return false;
+        }
+        let wanted: Vec<Code> = self.quota.compiles.iter().filter(|(of, _)| *of == code.0).copied().collect();
+        self.give_up(&[Spare { digest: code.0, code_only: true, bytes }]);
+        self.quota.needs.insert(*code, needs);
+        wanted.into_iter().rev().for_each(|code| self.quota.compiles.push_front(code));
+        true
     }
 
     /// What is here and found no room for its code is tried again when there is enough for it.

@@ -35,6 +35,12 @@ impl Workload {
         needs.then_some(self.spec.artifact.digest).into_iter().chain(self.retiring.digests())
     }
 
+    /// Whether an instance lives, or is about to, by code that was compiled of this artifact.
+    pub fn lives_by_code_of(&self, digest: &Digest) -> bool {
+        !self.is_preparing() && self.needs_code_of().any(|of| of == *digest)
+            || self.retiring.digests().any(|of| of == *digest)
+    }
+
     /// There is room for it: for its code when its artifact is `here`, or else for that.
     pub fn has_room(&mut self, here: bool) {
         match &mut self.stage {
