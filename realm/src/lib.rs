@@ -1,9 +1,10 @@
 //! The operator's command line. `cli` holds what was typed, `command` carries it out, `session` talks to the mesh,
-//! `rollout` decides what a push came to, `manifest` reads the operator's file, `output` has the sentences that a user sees.
+//! `rollout` decides what a push came to, `manifest` reads the operator's file, `download` fetches what it names by URL, `output` has the sentences that a user sees.
 
 pub mod artifact;
 pub mod cli;
 mod command;
+mod download;
 pub mod exit;
 pub mod home;
 pub mod manifest;

@@ -6,7 +6,10 @@ mod common;
 
 use common::{Desk, repository};
 use realm::manifest::{self, Manifest, Reading, Source};
+use shared::Digest;
 use std::fs;
+use std::io::{BufRead, BufReader, Write};
+use std::net::TcpListener;
 use std::path::Path;
 
 fn read(desk: &Desk, name: &str) -> Result<Reading, String> {
@@ -104,12 +107,15 @@ fn what_it_names_is_looked_at_before_anybody_is_asked_and_all_faults_are_told_at
     let hello = repository("guests/hello.wasm");
     let hello = hello.display();
     desk.write("core.wat", "(module)");
+    let bound = TcpListener::bind("127.0.0.1:0").unwrap();
+    let nobody = bound.local_addr().unwrap().port();
+    drop(bound);
     desk.write(
         "realm.toml",
         format!(
             "[components.gone]\nsource = \"gone.wasm\"\n\
              [components.core]\nsource = \"core.wat\"\n\
-             [components.far]\nsource = \"https://example.org/web.wasm\"\n\
+             [components.far]\nsource = \"https://127.0.0.1:{nobody}/web.wasm?key=secret\"\n\
              [components.other]\nsource = \"{hello}\"\nsha256 = \"{}\"\n\
              [components.good]\nsource = \"{hello}\"\n",
             "ab".repeat(32)
@@ -122,8 +128,8 @@ fn what_it_names_is_looked_at_before_anybody_is_asked_and_all_faults_are_told_at
             "realm.toml:2:10: cannot read `",
             "realm.toml:4:10: `",
             "is a core module",
-            "realm.toml:6:10: `https://example.org/web.wasm` is not fetched by this version",
-            "hint: download it, and name the file",
+            &format!("realm.toml:6:10: cannot fetch `https://127.0.0.1:{nobody}/web.wasm?…`: its server refuses"),
+            "hint: is it up, and is the port right?",
             "realm.toml:9:10: `",
             "expected abab",
         ] {
@@ -141,4 +147,83 @@ fn what_it_names_is_looked_at_before_anybody_is_asked_and_all_faults_are_told_at
     let mut desk = desk;
     desk.set("REALM_MANIFEST", "third.toml");
     desk.run("apply").assert(1).says("cannot read `third.toml`");
+}
+
+#[test]
+fn what_comes_by_url_is_what_was_meant_or_nothing() {
+    let mut desk = Desk::new();
+    let hello = fs::read(repository("guests/hello.wasm")).unwrap();
+    let digest = Digest::of(&hello).hex();
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let server = listener.local_addr().unwrap();
+    let (asked, requests) = std::sync::mpsc::channel();
+    std::thread::spawn(move || {
+        for stream in listener.incoming().map_while(Result::ok) {
+            let mut line = String::new();
+            let mut head = BufReader::new(&stream);
+            head.read_line(&mut line).unwrap();
+            let body = match line.split(['/', '?', ' ']).nth(2) {
+                Some("hello.wasm") => hello.clone(),
+                Some("large") => vec![0; 3 << 20],
+                _ => b"<html>please log in</html>".to_vec(),
+            };
+            while head.read_line(&mut String::new()).unwrap() > 2 {}
+            let mut answer = format!("HTTP/1.1 200 OK\r\nContent-Length: {}\r\n\r\n", body.len()).into_bytes();
+            answer.extend_from_slice(&body);
+            (&stream).write_all(&answer).unwrap();
+            asked.send(line).unwrap();
+        }
+    });
+    let page = Digest::of(b"<html>please log in</html>").hex();
+    let component = |name: &str, path: &str, digest: &str| {
+        format!("[components.{name}]\nsource = \"http://{server}/{path}\"\nsha256 = \"{digest}\"\n")
+    };
+    let good = component("good", "hello.wasm", &digest);
+    let manifest = [&good, &component("more", "hello.wasm", &page), &component("page", "page?key=secret", &digest)];
+    desk.write("realm.toml", manifest.map(String::as_str).concat() + &component("text", "page", &page));
+    let ended = desk.run("plan").assert(1).says("it has 3 faults:");
+    for fault in [
+        &format!("realm.toml:6:10: `http://{server}/hello.wasm` has the sha256 {digest}; expected {page}"),
+        &format!("realm.toml:9:10: `http://{server}/page?…` has the sha256 {page}; expected {digest}"),
+        &format!("realm.toml:11:10: `http://{server}/page` is not"),
+    ] {
+        assert!(ended.err.contains(fault), "`{fault}` is not in:\n{}", ended.err);
+    }
+    assert_eq!(requests.try_iter().count(), 3, "each once");
+
+    // On a terminal one sees how far a large one is.
+    desk.terminal = Some((80, 24));
+    desk.write("realm.toml", component("large", "large", &page));
+    let ended = desk.run("plan").assert(1);
+    assert!(ended.err.contains(&format!("1.0 MiB of 3.0 MiB  http://{server}/large")), "{:?}", ended.err);
+    assert_eq!(requests.try_iter().count(), 1);
+    desk.terminal = None;
+
+    // What is right is not the fault when something else is wrong, such as that nobody has made a key yet.
+    desk.write("realm.toml", &good);
+    let ended = desk.run("plan").assert(1);
+    assert!(!ended.err.contains("cannot be used") && ended.err.contains("fetching from 1 URL"), "{}", ended.err);
+    desk.write("realm.toml", good.replace("sha256", "# sha256"));
+    let ended = desk.run("plan").assert(1).says("comes without TLS");
+    assert!(ended.err.contains("realm.toml:2:10: ") && ended.err.contains("hint: say `sha256 = "), "{}", ended.err);
+    assert_eq!(requests.try_iter().count(), 1, "and not for what was refused before");
+}
+
+#[test]
+fn more_files_than_a_process_may_usually_have_open() {
+    const COMPONENTS: u8 = 40;
+    let desk = Desk::new();
+    let hello = fs::read(repository("guests/hello.wasm")).unwrap();
+    let component = |number: u8| {
+        // A custom section makes each another one.
+        desk.write(&format!("c{number}.wasm"), [&hello[..], &[0, 3, 1, b'n', number]].concat());
+        format!("[components.c{number}]\nsource = \"c{number}.wasm\"\n")
+    };
+    desk.write("realm.toml", (0..COMPONENTS).map(component).collect::<String>());
+    let mut command = std::process::Command::new("sh");
+    command.args(["-c", "ulimit -Sn 32; exec \"$0\" plan"]).arg(env!("CARGO_BIN_EXE_realm"));
+    let output = command.envs(&desk.env).current_dir(desk.dir.path()).output().unwrap();
+    let told = String::from_utf8_lossy(&output.stderr);
+    // All of them were opened; then there is no realm to ask.
+    assert!(output.status.code() == Some(1) && !told.contains("cannot be used"), "{told}");
 }

@@ -116,6 +116,26 @@ fn a_push_of_what_was_declared_meanwhile_is_kept_for_others() {
 }
 
 #[test]
+fn bytes_of_a_push_that_is_declared_while_they_come_are_fetched_on() {
+    let mut bench = Bench::new();
+    bench.meet(50, Role::Operator, true);
+    let pushed = push(9, |body| body.payload.component.artifact = artifact(3));
+    assert_eq!(fetches(&bench.accept(&pushed)), [artifact(3).digest]);
+    // By an operator in another part of the realm, for here he would have been refused.
+    let effects = bench.apply(&Pinned::signed(1, 1, Rollout::default(), &[declare("hello", 1)]));
+    assert!(cancels(&effects).is_empty() && drops(&effects).is_empty(), "{effects:?}");
+    // Also when it is interrupted.
+    let reason = "the disk is full".to_owned();
+    bench.give(Input::FetchFailed { digest: artifact(3).digest, reason });
+    assert_eq!(fetches(&bench.wait(3_000)), [artifact(3).digest]);
+    assert!(prepares(&bench.give(Input::Stored { digest: artifact(3).digest })).is_empty());
+    bench.ready(1);
+    // The push counts again, and needs nobody who has its bytes.
+    let effects = bench.apply(&Pinned::signed(2, 2, Rollout::default(), &[]));
+    assert_eq!((fetches(&effects), prepares(&effects)), (vec![], vec![(artifact(3).digest, false)]));
+}
+
+#[test]
 fn what_runs_on_for_a_push_is_not_declared_any_more() {
     let mut bench = Bench::new();
     let started = push(1, |body| body.payload.verb = Some(Verb::Start));

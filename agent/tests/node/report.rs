@@ -1,8 +1,8 @@
 //! When a node tells how it is: on change, at the latest with the next heartbeat, and never in a flood.
 
 use crate::bench::*;
-use agent::control::node::Input;
-use shared::{NodeReport, Outcome, Restart, SignedReport};
+use agent::control::node::{Input, Restored};
+use shared::{NodeReport, NodeView, Outcome, Restart, SignedReport, SyncReply, Trust};
 
 fn open(bench: &Bench, signed: &SignedReport) -> NodeReport {
     signed.open(&bench.node.realm().unwrap()).unwrap()
@@ -93,6 +93,40 @@ fn a_node_that_leaves_says_so_even_after_a_burst() {
 
 #[test]
 fn an_unclaimed_node_tells_nothing() {
-    let mut bench = Bench::trusting(shared::Trust::FirstUse);
+    let mut bench = Bench::trusting(Trust::FirstUse);
     assert!(published(&bench.wait(60_000)).is_empty());
+}
+
+/// Others tell what they know of this node itself.
+fn hear_of_itself(bench: &mut Bench, report: SignedReport) -> Vec<SignedReport> {
+    let told = NodeView { report, alive: false };
+    let mut effects = bench.give(Input::SyncAnswered { peer: peer(1), result: Ok(SyncReply::Reports(vec![told])) });
+    effects.extend(bench.wait(1));
+    published(&effects)
+}
+
+#[test]
+fn a_node_whose_data_is_older_than_what_others_know_counts_on_from_there() {
+    let mut bench = Bench::with(Restored { trust: Trust::Owner(owner().id()), ..nothing() }, |config| config.boot = 3);
+    let own = |boot, count| report(100, count, |report| report.boot = boot);
+    for old in [own(2, 900), own(3, 1)] {
+        assert!(hear_of_itself(&mut bench, old).is_empty());
+    }
+    let told = hear_of_itself(&mut bench, own(3, 2));
+    assert_eq!(
+        told.iter().map(|told| open(&bench, told).boot).collect::<Vec<_>>(),
+        [4],
+        "of a start that was forgotten"
+    );
+    let mut forged = own(7, 1);
+    forged.body = report(100, 1, |report| (report.boot, report.leaving) = (7, true)).body;
+    bench.wait(30_000);
+    assert!(hear_of_itself(&mut bench, forged).iter().all(|told| open(&bench, told).boot == 4));
+    let told = hear_of_itself(&mut bench, own(9, 4));
+    assert_eq!(open(&bench, told.last().unwrap()).boot, 10);
+    // Another agent with this one's key outdoes it in turn: not without an end.
+    assert!(hear_of_itself(&mut bench, own(11, 1)).is_empty());
+    bench.wait(30_000);
+    let told = hear_of_itself(&mut bench, own(11, 1));
+    assert_eq!(open(&bench, told.last().unwrap()).boot, 12);
 }

@@ -4,7 +4,7 @@ mod check;
 mod source;
 
 pub use check::{Checked, Refusal, check};
-pub use source::{Source, open};
+pub use source::{Source, of_file, open};
 
 use shared::{Artifact, ChunkList};
 

@@ -5,7 +5,7 @@ use super::{Component, Refusal, check};
 use crate::exit::Failure;
 use shared::{CHUNK_BYTES, MAX_ARTIFACT_BYTES};
 use std::fs::File;
-use std::io::{self, Cursor, Read, Seek};
+use std::io::{self, Cursor, Read};
 use std::path::Path;
 use std::sync::Arc;
 
@@ -68,18 +68,26 @@ pub fn open(path: &Path) -> Result<Component, Failure> {
     if metadata.len() > most {
         return Err(Failure::new(format!("`{shown}` has {} bytes, at most {most} are allowed", metadata.len())));
     }
-    let refused = |refusal: Refusal| refusal.failure(&shown.to_string());
     if is_text {
         let mut text = String::new();
         file.read_to_string(&mut text).map_err(unread)?;
         let bytes = wat::Parser::new().parse_str(Some(path), &text);
         let bytes: Arc<[u8]> =
             bytes.map_err(|error| Failure::new(format!("`{shown}` is not a text component: {error}")))?.into();
-        let checked = check(&mut Cursor::new(&*bytes)).map_err(unread)?.map_err(refused)?;
+        let checked = check(&mut Cursor::new(&*bytes)).map_err(unread)?;
+        let checked = checked.map_err(|refusal: Refusal| refusal.failure(&shown.to_string()))?;
         return Ok(Component { artifact: checked.artifact, chunks: checked.chunks, source: Source::Memory(bytes) });
     }
-    let checked = check(&mut file).map_err(unread)?.map_err(refused)?;
-    file.rewind().map_err(unread)?;
+    of_file(file, &shown.to_string())
+}
+
+/// Pins an open file from its beginning on, and checks that agents can run it.
+///
+/// # Errors
+/// When it cannot be read, or is not a component that agents can run.
+pub fn of_file(mut file: File, shown: &str) -> Result<Component, Failure> {
+    let unread = |error: io::Error| Failure::new(format!("cannot read `{shown}`: {error}"));
+    let checked = check(&mut file).map_err(unread)?.map_err(|refusal| refusal.failure(shown))?;
     Ok(Component { artifact: checked.artifact, chunks: checked.chunks, source: Source::File(Arc::new(file)) })
 }
 

@@ -6,6 +6,7 @@ use crate::cli::StatusArgs;
 use crate::exit::{Exit, Failure};
 use crate::output::{
     NodeObject, STATUS_HEADS, StatusObject, Tone, UnclaimedObject, alarms, behind, counted, status_rows, table,
+    unlisted,
 };
 
 pub(super) fn run(args: &StatusArgs, mut context: Context<'_, '_>) -> Result<Exit, Failure> {
@@ -39,7 +40,7 @@ pub(super) fn run(args: &StatusArgs, mut context: Context<'_, '_>) -> Result<Exi
     for line in alarms(&status.nodes) {
         context.terminal.say(Tone::Bad, &line);
     }
-    for line in status.nodes.iter().filter_map(behind) {
+    for line in status.nodes.iter().filter_map(unlisted).chain(status.nodes.iter().filter_map(behind)) {
         context.terminal.say(Tone::Warning, &line);
     }
     if !status.unclaimed.is_empty() {

@@ -53,6 +53,7 @@ pub(super) fn run(steer: Steer, args: &SteerArgs, mut context: Context<'_, '_>) 
             name: args.name.clone(),
             size: 0,
             intent: signed.intent,
+            seq: signed.seq,
             wanted: wanted(steer),
             require_all: args.require_all,
             until: if args.detach { Until::Accepted } else { Until::Running },

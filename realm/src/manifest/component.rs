@@ -71,6 +71,16 @@ impl Reader<'_> {
             let text = format!("component `{}` has no source; expected `source = \"FILE.wasm\"`", excerpt(name));
             self.values.add(Found::new(name_at, text));
         }
+        if let (Some(source), Some(at), None) = (&keys.source, keys.source_at, keys.sha256_at)
+            && source.is_unsecured()
+            && is_whole
+        {
+            let text = format!(
+                "`{source}` comes without TLS, and whoever is on the way can change it; expected `sha256` beside it"
+            );
+            self.values
+                .add(Found::new(at, text).hint("say `sha256 = \"DIGEST\"` of the bytes that are meant, or `https://`"));
+        }
         self.check_together(&keys, defaults);
         let places = Places {
             name: self.lines.place(name_at),

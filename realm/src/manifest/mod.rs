@@ -19,7 +19,7 @@ mod write;
 mod tests;
 
 pub use fault::{Fault, Faults, MAX_SHOWN_FAULTS, Place};
-pub use source::{MAX_SOURCE_BYTES, Source};
+pub use source::{MAX_SOURCE_BYTES, Source, shown};
 
 use crate::exit::Failure;
 use shared::{Audience, ComponentName, Digest, Isolation, Limits, Replicas, Restart, Rollout, Takeover};

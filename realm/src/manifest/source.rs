@@ -13,7 +13,7 @@ pub const MAX_SOURCE_BYTES: usize = 4096;
 pub(super) const EXPECTED: &str = "a path, a `file:` URL, or an `http://` or `https://` URL";
 
 /// Where a component's bytes are.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Source {
     /// A file of this machine. Relative ones begin at the manifest's folder, and that is done already.
     Path(PathBuf),
@@ -21,13 +21,22 @@ pub enum Source {
     Url(String),
 }
 
+/// As it is shown to people. The query of a URL may be a key, as in links that a storage service has signed, and stays hidden.
 impl fmt::Display for Source {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Source::Path(path) => path.display().fmt(f),
-            Source::Url(url) => f.write_str(url),
+            Source::Url(url) => f.write_str(&shown(url)),
         }
     }
+}
+
+/// A URL as it is shown to people.
+#[must_use]
+pub fn shown(url: &str) -> String {
+    let end = url.find(['?', '#']).unwrap_or(url.len());
+    let hidden = if url[end..].starts_with('?') { "?…" } else { "" };
+    format!("{}{hidden}", &url[..end])
 }
 
 impl Source {
@@ -39,7 +48,9 @@ impl Source {
         if text.len() > MAX_SOURCE_BYTES {
             return Err(format!("source has {} bytes; expected at most {MAX_SOURCE_BYTES}", text.len()));
         }
-        let fault = |what: &str| format!("source `{}` {what}; expected {EXPECTED}", excerpt(text));
+        let is_url = matches!(scheme(text), Some("http" | "https"));
+        let name = if is_url { shown(text) } else { text.to_owned() };
+        let fault = |what: &str| format!("source `{}` {what}; expected {EXPECTED}", excerpt(&name));
         let path = match scheme(text) {
             None => text.as_bytes().to_vec(),
             Some("file") => file_path(&text["file:".len()..]).map_err(fault)?,
@@ -60,6 +71,11 @@ impl Source {
             return Err(fault("contains a NUL byte"));
         }
         Ok(Source::Path(dir.join(OsString::from_vec(path))))
+    }
+
+    /// Whether it comes over the network without TLS, so that anybody on the way can change it.
+    pub(super) fn is_unsecured(&self) -> bool {
+        matches!(self, Source::Url(url) if scheme(url) == Some("http"))
     }
 
     /// The value of `source` that reads as this one; paths below `dir` become relative.
@@ -158,7 +174,7 @@ fn authority(rest: &str) -> &str {
 }
 
 fn has_user(url: &str) -> bool {
-    url.split_once("://").is_some_and(|(_, rest)| authority(rest).contains('@'))
+    url.split_once(':').is_some_and(|(_, rest)| authority(rest.trim_start_matches('/')).contains('@'))
 }
 
 #[cfg(test)]
@@ -202,6 +218,17 @@ mod tests {
     }
 
     #[test]
+    fn what_is_shown_of_a_url() {
+        for (url, shown) in [
+            ("https://example.org/web.wasm", "https://example.org/web.wasm"),
+            ("https://example.org/web.wasm?key=secret#x", "https://example.org/web.wasm?…"),
+            ("https://example.org/web.wasm#secret", "https://example.org/web.wasm"),
+        ] {
+            assert_eq!(parsed(url).unwrap().to_string(), shown);
+        }
+    }
+
+    #[test]
     fn what_is_neither() {
         let long = "x".repeat(MAX_SOURCE_BYTES + 1);
         for (text, fault) in [
@@ -225,6 +252,8 @@ mod tests {
             ("https://[::1/", "IPv6"),
             ("https://[example.org]/", "IPv6"),
             ("https://me:secret@example.org/", "password"),
+            ("https:me:secret@example.org/", "password"),
+            ("https://example.org:x/?key=secret", "port"),
             ("https://example.org/a b", "space"),
             ("https://example.org/ä", "ASCII"),
             (&long, "4097 bytes"),

@@ -2,7 +2,7 @@
 
 use super::json::ComponentObject;
 use super::push::{bytes, hint_after};
-use super::status::{last, tags};
+use super::status::{last, not_shown, tags};
 use super::{Shown, Tone, clean, counted, listed};
 use crate::rollout::{Applied, Result, Rollout, Standing, Target, Until, Verdict};
 use serde::Serialize;
@@ -180,6 +180,16 @@ pub(crate) fn rows(rollout: &Rollout<Applied>) -> Vec<Vec<String>> {
         stand.components().values().map(component).collect()
     };
     rollout.targets().iter().flat_map(of_node).collect()
+}
+
+/// What nodes have beside what the table has.
+pub(crate) fn unlisted(rollout: &Rollout<Applied>) -> impl Iterator<Item = String> {
+    rollout.targets().iter().filter_map(|(node, target)| {
+        let stand = target.stand();
+        let last = stand.last().filter(|_| stand.is_in_force())?;
+        let omitted = usize::from(last.wanted).saturating_sub(stand.components().len());
+        not_shown(node, u32::try_from(omitted).unwrap_or(u32::MAX), Some((last.wanted, last.well, last.failed)))
+    })
 }
 
 /// The last line of an apply.

@@ -59,8 +59,8 @@ pub struct InspectNodeObject {
     pub tags: Vec<Tag>,
     /// Whether it has been heard of lately.
     pub alive: bool,
-    /// As in `realm status --json`.
-    pub component: ComponentObject,
+    /// As in `realm status --json`; null where the node told of runs, and its report had no room for the component.
+    pub component: Option<ComponentObject>,
     /// Runs that live, and what they use; the oldest first.
     pub live: Vec<LiveRun>,
     /// The last runs that have ended since the agent was started; the newest first.
@@ -106,13 +106,17 @@ impl InspectObject {
     ) -> InspectObject {
         let body = held.body();
         let node = |(report, alive): &(NodeReport, bool)| {
-            let stands = report.components.iter().find(|it| it.name == inspected.component.name)?;
+            let name = &inspected.component.name;
+            let stands = report.components.iter().find(|it| it.name == *name);
             let of_node = runs.get(&report.node);
+            if stands.is_none() && (of_node.is_none() || !report.may_have(name)) {
+                return None;
+            }
             Some(InspectNodeObject {
                 peer: report.node,
                 tags: report.tags.clone(),
                 alive: *alive,
-                component: ComponentObject::of(stands),
+                component: stands.map(ComponentObject::of),
                 live: of_node.map(|runs| runs.live.clone()).unwrap_or_default(),
                 ended: of_node.map(|runs| runs.ended.clone()).unwrap_or_default(),
             })
@@ -186,17 +190,29 @@ fn node_row(node: &InspectNodeObject) -> Vec<String> {
     let ended = node.ended.iter().map(|run| run.usage.memory_peak_bytes);
     let peak = node.live.iter().map(|run| run.usage.memory_peak_bytes).chain(ended).max().unwrap_or(0);
     let ended_cpu = node.ended.iter().map(|run| run.usage.cpu_ms).fold(0, u64::saturating_add);
-    let component = &node.component;
+    let alive = if node.alive { "yes" } else { "no" };
+    let (phase, instances, restarts, last) = match &node.component {
+        Some(component) => (
+            component.phase.to_string(),
+            format!("{}/{}", component.running, component.replicas),
+            component.restarts.to_string(),
+            super::status::last_of(component),
+        ),
+        None => {
+            let last = node.ended.first().map_or("-".into(), |run| clean(&run.outcome.to_string()));
+            ("not listed".into(), node.live.len().to_string(), "-".into(), last)
+        }
+    };
     vec![
         node.peer.short(),
         tags(&node.tags),
-        if node.alive { "yes".into() } else { "no".into() },
-        component.phase.to_string(),
-        format!("{}/{}", component.running, component.replicas),
-        component.restarts.to_string(),
+        alive.into(),
+        phase,
+        instances,
+        restarts,
         format!("{} / {}", bytes(sum(|usage| usage.memory_bytes)), bytes(peak)),
         lasted(sum(|usage| usage.cpu_ms).saturating_add(ended_cpu)),
-        super::status::last_of(component),
+        last,
     ]
 }
 

@@ -34,8 +34,10 @@ pub struct NodeObject {
     pub alive: bool,
     /// How far the manifest is there; null while it holds none.
     pub manifest: Option<ManifestObject>,
-    /// What it is to run.
+    /// What it is to run, as far as its report had room for it; what is not well comes first.
     pub components: Vec<ComponentObject>,
+    /// How many further components there was no room for.
+    pub omitted: u32,
     /// Alarms that stand there, the newest first, four at the most.
     pub alarms: Vec<AlarmObject>,
 }
@@ -138,6 +140,7 @@ impl NodeObject {
             alive,
             manifest: report.manifest.as_ref().map(ManifestObject::of),
             components: components.collect(),
+            omitted: report.omitted,
             alarms: report.alarms.iter().map(AlarmObject::of).collect(),
         }
     }

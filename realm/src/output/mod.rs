@@ -13,7 +13,8 @@ mod table;
 
 pub use apply::{ApplyNodeObject, ApplyObject};
 pub(crate) use apply::{
-    HEADS as APPLY_HEADS, hint as apply_hint, outcome_of, rows as apply_rows, verdict_text as apply_verdict,
+    HEADS as APPLY_HEADS, hint as apply_hint, outcome_of, rows as apply_rows, unlisted as apply_unlisted,
+    verdict_text as apply_verdict,
 };
 pub(crate) use history::{HEADS as HISTORY_HEADS, history_rows};
 pub use history::{HistoryObject, VersionObject};
@@ -26,10 +27,10 @@ pub use json::{
 pub(crate) use logs::{json_line, text_line};
 pub use plan::PlanObject;
 pub(crate) use plan::plan_text;
-pub(crate) use ps::{HEADS as PS_HEADS, ps_objects, ps_rows};
-pub use ps::{PsComponentObject, PsObject};
-pub(crate) use push::{HEADS as PUSH_HEADS, failure_hint, outcome_rows, verdict_text, why};
-pub(crate) use status::{HEADS as STATUS_HEADS, alarms, behind, status_rows};
+pub(crate) use ps::{HEADS as PS_HEADS, ps_objects, ps_omitted, ps_rows};
+pub use ps::{PsComponentObject, PsObject, PsOmittedObject};
+pub(crate) use push::{HEADS as PUSH_HEADS, bytes, failure_hint, outcome_rows, verdict_text, why};
+pub(crate) use status::{HEADS as STATUS_HEADS, alarms, behind, not_shown, status_rows, unlisted};
 pub(crate) use table::table;
 
 use crate::cli::Color;

@@ -2,7 +2,7 @@
 
 use super::status::{from, last};
 use serde::Serialize;
-use shared::{ComponentName, ComponentReport, Digest, NodeReport, Phase, RealmId};
+use shared::{ComponentName, ComponentReport, Digest, NodeId, NodeReport, Phase, RealmId};
 use std::collections::{BTreeMap, BTreeSet};
 
 pub(crate) const HEADS: [&str; 8] =
@@ -15,8 +15,20 @@ pub struct PsObject {
     pub schema: u32,
     /// Which realm.
     pub realm: RealmId,
-    /// Its components, by name.
+    /// Its components, by name, as far as nodes list them.
     pub components: Vec<PsComponentObject>,
+    /// Nodes that have more components than their reports had room for: these may be missing above, and on these nodes they are
+    /// not counted.
+    pub omitted: Vec<PsOmittedObject>,
+}
+
+/// What a node did not list.
+#[derive(Debug, Serialize)]
+pub struct PsOmittedObject {
+    /// Peer id.
+    pub peer: NodeId,
+    /// How many further components there was no room for.
+    pub components: u32,
 }
 
 /// A component, on all nodes that have it.
@@ -57,6 +69,12 @@ pub(crate) fn ps_objects<'a>(views: impl Iterator<Item = &'a (NodeReport, bool)>
         }
     }
     by_name.into_iter().map(|(name, on_nodes)| object(name, &on_nodes)).collect()
+}
+
+/// What nodes did not list.
+pub(crate) fn ps_omitted<'a>(views: impl Iterator<Item = &'a (NodeReport, bool)>) -> Vec<PsOmittedObject> {
+    let omitted = views.filter(|(report, _)| report.omitted > 0);
+    omitted.map(|(report, _)| PsOmittedObject { peer: report.node, components: report.omitted }).collect()
 }
 
 fn object(name: &ComponentName, on_nodes: &[(&ComponentReport, bool)]) -> PsComponentObject {

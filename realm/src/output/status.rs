@@ -2,7 +2,7 @@
 
 use super::json::{ComponentObject, NodeObject, UnclaimedObject};
 use super::{clean, listed};
-use shared::{IntentKey, ManifestState, Tag};
+use shared::{IntentKey, MAX_REPORT_COMPONENTS, ManifestState, NodeId, Tag};
 use std::collections::BTreeMap;
 
 pub(crate) const HEADS: [&str; 10] =
@@ -85,6 +85,27 @@ pub(crate) fn alarms(nodes: &[NodeObject]) -> Vec<String> {
         )
     };
     alarms.into_iter().map(line).collect()
+}
+
+/// Of a node that has more components than its report had room for: how many are not shown, and how the manifest is with them.
+pub(crate) fn unlisted(node: &NodeObject) -> Option<String> {
+    let manifest = node.manifest.as_ref().map(|manifest| (manifest.wanted, manifest.well, manifest.failed));
+    not_shown(&node.peer, node.omitted, manifest)
+}
+
+/// The same by numbers: of so many that are declared there, how many are well, and how many failed.
+pub(crate) fn not_shown(node: &NodeId, omitted: u32, manifest: Option<(u16, u16, u16)>) -> Option<String> {
+    let counts = manifest.map(|(wanted, well, failed)| {
+        format!("; of {wanted} that the manifest declares there {well} are well, and {failed} failed")
+    });
+    (omitted > 0).then(|| {
+        format!(
+            "{}: {omitted} more are not shown, for its report has room for {MAX_REPORT_COMPONENTS}, those that are not \
+             well before all others{}",
+            node.short(),
+            counts.unwrap_or_default()
+        )
+    })
 }
 
 /// How it ended, and why it is where it is.

@@ -17,6 +17,8 @@ pub struct Goal {
     pub size: u64,
     /// The intent that nodes should report.
     pub intent: IntentId,
+    /// The sequence of that.
+    pub seq: u64,
     /// What each node should come to.
     pub wanted: Wanted,
     /// Whether an absent node spoils it.
@@ -67,7 +69,17 @@ impl Aim for Goal {
     }
 
     fn hear(&self, stand: &mut OnNode, at: Duration, report: &NodeReport) -> bool {
-        stand.hear(self, at, self.ours(report), report.may_have(&self.name))
+        let names = match report.components.iter().find(|component| component.name == self.name) {
+            Some(component) if component.declared => Names::Declared,
+            Some(_) => Names::Pushed,
+            None if !report.may_have(&self.name) => Names::Not,
+            // The last one that is listed is not better than those that there was no room for.
+            None => Names::Unlisted {
+                well: report.components.last().is_some_and(|last| last.phase <= Phase::Staged),
+                held: report.summary.highest_seq == self.seq,
+            },
+        };
+        stand.hear(self, at, self.ours(report), names)
     }
 }
 
@@ -100,6 +112,20 @@ pub enum State {
         /// Why, when that is not plain.
         reason: Option<String>,
     },
+}
+
+/// What a node says of the component's name.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Names {
+    /// It has none of that name.
+    Not,
+    /// Somebody has pushed it.
+    Pushed,
+    /// The manifest declares it.
+    Declared,
+    /// It may be one of those that the report had no room for: whether these are well, and whether the node shows that it has
+    /// taken this very push. It acts on one as soon as it holds it.
+    Unlisted { well: bool, held: bool },
 }
 
 /// How far a component is on a node.
@@ -175,8 +201,8 @@ impl Stand for OnNode {
 }
 
 impl OnNode {
-    /// Takes the node's word. `names` is whether the node speaks of the component's name at all.
-    fn hear(&mut self, goal: &Goal, at: Duration, ours: Option<&ComponentReport>, names: bool) -> bool {
+    /// Takes the node's word.
+    fn hear(&mut self, goal: &Goal, at: Duration, ours: Option<&ComponentReport>, names: Names) -> bool {
         let before = self.state.clone();
         match ours {
             Some(report) => {
@@ -184,17 +210,38 @@ impl OnNode {
                 self.last = Some(report.clone());
                 self.last_at = at;
             }
-            // What a report has no room for may still be there.
-            None if goal.wanted == Wanted::Gone && !names => self.state = State::Gone,
-            None if goal.wanted == Wanted::Gone => self.state = State::Waiting,
-            // It spoke of this push before, and speaks of another one under the same name.
-            None if self.last.is_some() && names => {
-                let reason = Some("another push took its place".to_owned());
-                self.state = State::Failed { phase: None, outcome: None, reason };
+            None if goal.wanted == Wanted::Gone => {
+                // What a report has no room for may still be there. What is declared is another matter.
+                let is_gone = matches!(names, Names::Not | Names::Declared | Names::Unlisted { held: true, .. });
+                self.state = if is_gone { State::Gone } else { State::Waiting };
             }
-            None => {}
+            None if self.last.is_none() && !matches!(names, Names::Unlisted { held: true, .. }) => {}
+            // It spoke of this push before, or shows that it holds it.
+            None => self.unlisted(goal, at, names),
         }
         before != self.state
+    }
+
+    /// The node has this push, and does not speak of it.
+    fn unlisted(&mut self, goal: &Goal, at: Duration, names: Names) {
+        let failed = |reason: String| State::Failed { phase: None, outcome: None, reason: Some(reason) };
+        self.state = match (names, &self.state) {
+            (Names::Pushed, _) => failed("another push took its place".to_owned()),
+            (Names::Declared, _) => failed(format!(
+                "a manifest that declares `{name}` was applied meanwhile, and took its place (hint: change it there, or \
+                 `realm apply` one without `{name}` and push it again)",
+                name = goal.name
+            )),
+            // What is not well is listed before all that is.
+            (Names::Unlisted { well: true, .. }, State::Waiting | State::Moving { .. } | State::Failed { .. }) => {
+                match goal.wanted {
+                    Wanted::Running => State::Settling(at),
+                    Wanted::Staged => State::Good(Phase::Staged),
+                    Wanted::Stopped | Wanted::Gone => return,
+                }
+            }
+            (Names::Unlisted { .. } | Names::Not, _) => return,
+        };
     }
 
     fn next(&self, goal: &Goal, at: Duration, report: &ComponentReport) -> State {

@@ -25,6 +25,7 @@ pub(crate) fn goal() -> Goal {
         name: name("hello"),
         size: 1,
         intent: intent(1),
+        seq: 5,
         wanted: Wanted::Running,
         require_all: false,
         until: Until::Running,
@@ -162,6 +163,55 @@ fn only_this_push_counts() {
     see(&mut push, 2, 1, Phase::Fetching);
     push.observe(MS(3), &report(1, 3, vec![component(intent(8), Phase::Completed)]), true);
     assert_eq!(step(&push), Step::Done(Verdict::Failed), "a later push took its place");
+}
+
+#[test]
+fn what_is_well_and_not_listed_is_well() {
+    let others = |phase| ComponentReport { name: name("a"), ..component(intent(7), phase) };
+    let crowded = |count, phase| NodeReport { omitted: 300, ..report(1, count, vec![others(phase)]) };
+    let mut push = rollout(goal(), &[(1, true)]);
+    push.observe(MS(0), &crowded(1, Phase::Running), true);
+    assert_eq!(step(&push), Step::Wait(None), "it may be the push before");
+    see(&mut push, 2, 1, Phase::Compiling);
+    push.observe(MS(3), &crowded(3, Phase::Failed), true);
+    assert_eq!(step(&push), Step::Wait(None), "it may not be well either");
+    push.observe(MS(4), &crowded(4, Phase::Running), true);
+    assert_eq!(step(&push), Step::Wait(Some(MS(4) + SETTLE)));
+    push.tick(MS(4) + SETTLE);
+    assert_eq!(step(&push), Step::Done(Verdict::Good));
+    // Where it is so fast that it was never listed, what the node holds shows that it has taken it.
+    let holding = |count, phase| {
+        let report = crowded(count, phase);
+        NodeReport { summary: Summary { highest_seq: 5, ..report.summary }, ..report }
+    };
+    let mut push = rollout(goal(), &[(1, true)]);
+    push.observe(MS(1), &holding(1, Phase::Failed), true);
+    assert_eq!(step(&push), Step::Wait(None), "it may not be well");
+    push.observe(MS(2), &holding(2, Phase::Running), true);
+    assert_eq!(step(&push), Step::Wait(Some(MS(2) + SETTLE)));
+    let mut removal = rollout(Goal { wanted: Wanted::Gone, ..goal() }, &[(1, true)]);
+    removal.observe(MS(1), &crowded(1, Phase::Running), true);
+    assert_eq!(*removal.targets()[&node(1)].state(), State::Waiting);
+    removal.observe(MS(2), &holding(2, Phase::Running), true);
+    assert_eq!(*removal.targets()[&node(1)].state(), State::Gone);
+}
+
+#[test]
+fn a_manifest_that_takes_its_place_is_named() {
+    let declared = || vec![ComponentReport { declared: true, ..component(intent(8), Phase::Running) }];
+    let mut push = rollout(goal(), &[(1, true)]);
+    push.observe(MS(1), &report(1, 1, declared()), true);
+    assert_eq!(step(&push), Step::Wait(None), "it may be about to go");
+    see(&mut push, 2, 1, Phase::Fetching);
+    push.observe(MS(3), &report(1, 3, declared()), true);
+    assert_eq!(step(&push), Step::Done(Verdict::Failed));
+    let State::Failed { reason: Some(reason), .. } = push.targets()[&node(1)].state() else { panic!("{push:?}") };
+    assert!(reason.contains("a manifest that declares `hello`") && reason.contains("(hint: "), "{reason}");
+    // What was pushed is gone, whatever is declared.
+    let mut removal = rollout(Goal { wanted: Wanted::Gone, ..goal() }, &[(1, true)]);
+    removal.observe(MS(1), &report(1, 1, vec![component(intent(1), Phase::Running)]), true);
+    removal.observe(MS(2), &report(1, 2, declared()), true);
+    assert_eq!(*removal.targets()[&node(1)].state(), State::Gone);
 }
 
 #[test]

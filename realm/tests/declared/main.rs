@@ -7,7 +7,9 @@
 mod child;
 #[path = "../common/mod.rs"]
 mod common;
+mod crowded;
 mod failing;
+mod fetched;
 mod life;
 mod manifest;
 mod pushed;

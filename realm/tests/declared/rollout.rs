@@ -64,3 +64,51 @@ fn with_auto_rollback_all_have_what_they_had() {
     let in_force = |node: &Value| node["manifest"]["in_force"] == 1 && node["manifest"]["version"] == 2;
     assert!(status["nodes"].as_array().unwrap().iter().all(in_force), "{status}");
 }
+
+#[test]
+fn on_ten_nodes_one_that_crashes_is_tried_on_a_third() {
+    const NODES: usize = 10;
+    /// A third of them, rounded up.
+    const WAVE: usize = 4;
+    let (shell, agents) = realm(&[&[][..]; NODES]);
+    declare(&shell, "ticker", "");
+    let (code, out, err) = shell.apply(&[]);
+    assert_eq!(code, Some(0), "{out}{err}");
+    let before: Vec<Value> = agents.iter().map(|agent| agent.component("web")).collect();
+    let kept = || agents.iter().zip(&before).filter(|(agent, before)| agent.component("web") == **before).count();
+
+    declare(&shell, "crash", "");
+    let (code, out, err) = shell.apply(&["--auto-rollback", "--json"]);
+    assert_eq!(code, Some(4), "{out}{err}");
+    assert!(err.contains("version 2 failed, and what was before it is in force on 10 nodes"), "{err}");
+    let object: Value = serde_json::from_str(&out).unwrap();
+    let states_of = |object: &Value| {
+        let (tried, halted): (Vec<_>, Vec<_>) =
+            states(object).into_iter().map(str::to_owned).partition(|state| state != "halted");
+        assert!((1..=WAVE).contains(&tried.len()) && halted.len() == NODES - tried.len(), "{object}");
+        tried
+    };
+    assert!(states_of(&object).iter().all(|state| state == "rolled-back"), "{object}");
+    for (agent, before) in agents.iter().zip(&before) {
+        let web = agent.until("web", "running");
+        assert_eq!((&web["digest"], &web["intent"]), (&before["digest"], &before["intent"]));
+    }
+    assert!(kept() >= NODES - WAVE, "those whose turn it never was run on");
+
+    let (code, out, err) = shell.apply(&["--json"]);
+    assert_eq!(code, Some(3), "{out}{err}");
+    let object: Value = serde_json::from_str(&out).unwrap();
+    let tried = states_of(&object);
+    assert!(tried.iter().all(|state| state == "failing"), "{object}");
+    let counts = (tried.len(), NODES - tried.len());
+    let nodes = if counts.0 == 1 { "1 node".to_owned() } else { format!("{} nodes", counts.0) };
+    assert!(err.contains(&format!("version 3 failed on {nodes}; {} nodes kept what they had", counts.1)), "{err}");
+    let failing = object["nodes"].as_array().unwrap().iter().find(|node| node["state"] == "failing").unwrap();
+    let peer = failing["peer"].as_str().unwrap();
+    assert!(err.contains(&format!("`web` failed on {peer}: trap: ")), "who, and why: {err}");
+    assert!(err.contains("this component always fails"), "its last words: {err}");
+    assert!(err.contains("hint: ") && err.contains("`realm rollback` goes back"), "{err}");
+    assert!(kept() >= NODES - 2 * WAVE, "{:?}", states(&object));
+    let version = |node: &Value| if node["state"] == "halted" { 1 } else { 3 };
+    assert!(object["nodes"].as_array().unwrap().iter().all(|node| node["in_force"] == version(node)), "{object}");
+}

@@ -156,6 +156,23 @@ fn without_its_count_of_starts_a_node_is_heard_all_the_same() {
 }
 
 #[test]
+fn a_node_is_heard_that_counts_fewer_starts_than_others_know() {
+    let mut agents = Agent::realm(&owner(1), &[&[], &[]]);
+    let boot = agents[1].data_dir().join("boot");
+    let starts_again_as = |agent: &mut Agent, count: &str| {
+        assert!(agent.terminate().success());
+        fs::write(&boot, count).unwrap();
+        agent.start_again(&[]);
+    };
+    starts_again_as(&mut agents[1], "100\n");
+    agents[0].until_sees(2);
+    // A copy of its data directory is put back that was made before.
+    starts_again_as(&mut agents[1], "1\n");
+    agents[0].until_sees(2);
+    assert!(agents[1].stderr().contains("put back from a copy"), "{}", agents[1].stderr());
+}
+
+#[test]
 fn compiled_code_that_is_not_what_it_was_is_compiled_anew() {
     let (mut agent, _operator) = node();
     let is_seal = |path: &Path| path.extension().is_some();

@@ -32,10 +32,12 @@ const PURE: [(&str, &[&str]); 2] =
     [("shared/src/", &["shared/src/mesh", "shared/src/files"]), ("agent/src/control/node", &[])];
 
 /// Crates (by the beginning of their names) that only some files may name.
-const CONFINED: [(&str, &[&str]); 3] = [
+const CONFINED: [(&str, &[&str]); 5] = [
     ("libp2p", &["shared/src/mesh", "shared/tests/"]),
     ("wasmtime", &["agent/src/runner", "agent/benches/instantiate.rs", "agent/tests/"]),
     ("tiny_http", &["agent/src/control/http", "agent/tests/"]),
+    ("ureq", &["realm/src/download"]),
+    ("rustls", &["realm/src/download", "realm/tests/"]),
 ];
 
 /// Modules side by side that do not know each other.

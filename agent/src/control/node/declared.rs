@@ -309,6 +309,7 @@ impl Node {
         names.into_iter().for_each(|name| self.follow(name, hints, now));
         self.make_room(now);
         for digest in awaited {
+            self.fetch_pushed_on(&digest);
             self.stop_fetching(digest);
             // On the way back, what only the rejected one named.
             self.drop_unused(digest);

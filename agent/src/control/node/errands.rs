@@ -1,5 +1,6 @@
 //! Artifacts that no component here waits for, and that are fetched all the same: those of a push that an operator
-//! handed to this node, who may leave while the targets know nobody else; and those that the disk has lost.
+//! handed to this node, who may leave while the targets know nobody else; those of a push that the manifest hides; and those
+//! that the disk has lost.
 
 use super::effect::Effect;
 use super::input::{Now, Source};
@@ -67,6 +68,22 @@ impl Node {
         let awaited = |work: &Workload| work.spec.artifact == artifact && work.is_fetching();
         if !self.blobs.contains(&artifact.digest) && !self.works.values().any(awaited) {
             self.run_errand(artifact, hints);
+        }
+    }
+
+    /// The manifest declares by now what an operator has pushed by hand, whose bytes are on their way: they are fetched on, for
+    /// the push counts again when the name is not declared any more, and whoever has them may be gone by then.
+    pub(super) fn fetch_pushed_on(&mut self, digest: &Digest) {
+        let mut hidden = self.ledger.held().iter().filter(|(key, _)| {
+            let name = key.component();
+            name.is_some_and(|name| self.declared.get(name).is_some())
+        });
+        let artifact = hidden.find_map(|(_, held)| {
+            let artifact = held.opened.component()?.artifact;
+            (artifact.digest == *digest).then_some(artifact)
+        });
+        if let Some(artifact) = artifact {
+            self.fetch_for_others(artifact, Vec::new());
         }
     }
 

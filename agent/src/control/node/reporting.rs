@@ -5,7 +5,7 @@ use super::effect::{Effect, Level, Verdict};
 use super::input::{Now, Ticket};
 use super::roster::Heard;
 use super::workload::Workload;
-use shared::{Alarm, ComponentReport, ManifestReport, NodeReport, SignedReport, Summary};
+use shared::{Alarm, ComponentReport, ManifestReport, NodeReport, RealmId, SignedReport, Summary};
 
 /// Heartbeats are this far apart in a small realm.
 const HEARTBEAT_LEAST_MS: u64 = 10_000;
@@ -40,11 +40,18 @@ const SAVE_MEMBERS_MS: u64 = 60_000;
 /// node that fetches.
 const PROGRESS_LEAST_MS: u64 = 1_000;
 
+/// After this node has outdone a report of its own that others had, it does not do so again for that long: where two agents have
+/// the same key, each of them does.
+const OUTDO_MS: u64 = 30_000;
+
 /// See the module.
 #[derive(Default)]
 pub struct Reporting {
     newest: Option<(SignedReport, Contents)>,
     count: u64,
+    /// The least count of starts that others take for a newer one than what they know.
+    least_boot: u64,
+    outdone_at: Option<u64>,
     heartbeat_at: u64,
     sent_at: u64,
     /// Reports that may still be sent at once, and when that was last topped up.
@@ -168,7 +175,7 @@ impl Node {
         let report = NodeReport {
             node: self.me,
             realm,
-            boot: self.config.boot,
+            boot: self.boot(),
             count: self.reporting.count,
             at: now.unix_ms,
             heartbeat_ms: u32::try_from(heartbeat_ms).unwrap_or(u32::MAX),
@@ -204,6 +211,7 @@ impl Node {
         let Some(realm) = self.realm() else { return Verdict::Ignore };
         let node = report.node;
         if node == self.me {
+            self.outdo(&realm, &report, now);
             return Verdict::Ignore;
         }
         match self.roster.heard(&realm, report, alive, now.mono_ms) {
@@ -230,6 +238,24 @@ impl Node {
                 Verdict::Forward
             }
         }
+    }
+
+    /// The count of starts in this node's reports.
+    fn boot(&self) -> u64 {
+        self.config.boot.max(self.reporting.least_boot)
+    }
+
+    /// Others have a report of this node that they take for a newer one than any since it was started: its data was put back from a
+    /// copy. For them it would be away until it had been started often enough, so it counts on from there.
+    fn outdo(&mut self, realm: &RealmId, report: &SignedReport, now: Now) {
+        let rank = (self.boot(), self.reporting.count);
+        let may = self.reporting.outdone_at.is_none_or(|at| at + OUTDO_MS <= now.mono_ms);
+        let Some(boot) = self.roster.later_start(realm, report, rank).filter(|_| may) else { return };
+        self.reporting.least_boot = boot.saturating_add(1);
+        (self.reporting.outdone_at, self.reporting.heartbeat_at) = (Some(now.mono_ms), now.mono_ms);
+        let text = "others have heard newer reports of this node than its own: was its data directory put back from a copy, or \
+                    does another agent have its key? It counts on from there";
+        self.say(Level::Warn, text.into(), now);
     }
 
     /// A neighbour has itself said how it is.

@@ -110,6 +110,13 @@ impl Roster {
         }
     }
 
+    /// Of a report of this node that is newer than one of this (boot, count): the start that it tells of.
+    pub fn later_start(&self, realm: &RealmId, signed: &SignedReport, newest: (u64, u64)) -> Option<u64> {
+        let told = frame::decode::<Rank>(&signed.body).ok()?;
+        let is_later = (told.boot, told.count) > newest;
+        is_later.then(|| (self.check)(signed, realm).ok()).flatten().map(|report| report.boot)
+    }
+
     /// Takes this node's own report, which nobody has to check.
     pub fn told(&mut self, signed: SignedReport, report: NodeReport, now_ms: u64) -> Heard {
         self.counts(signed, report, true, now_ms)

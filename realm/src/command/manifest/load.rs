@@ -2,13 +2,14 @@
 //! is wrong is told at once.
 
 use crate::artifact::{self, Component};
+use crate::download::{Downloads, download};
 use crate::exit::Failure;
 use crate::manifest::{self, Fault, Faults, Source, read};
 use crate::output::{Terminal, Tone};
 use crate::world::Settings;
-use shared::{Artifact, ComponentSpec, Manifest};
+use shared::{Artifact, ComponentSpec, Digest, Manifest};
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 /// The manifest that is meant when none is named.
 const FILE: &str = "realm.toml";
@@ -36,7 +37,13 @@ pub(super) fn load(
     for line in reading.deprecated.lines() {
         terminal.say(Tone::Warning, &line);
     }
-    let mut artifacts = Artifacts::default();
+    let urls = reading.manifest.components.iter().filter_map(|component| match &component.source {
+        Source::Url(url) => Some(url.clone()),
+        Source::Path(_) => None,
+    });
+    let urls: BTreeSet<String> = urls.collect();
+    let urls = urls.iter().map(String::as_str).collect();
+    let mut artifacts = Artifacts { downloads: download(&urls, &settings.env, terminal), ..Artifacts::default() };
     let (mut declared, mut faults) = (Vec::new(), Vec::new());
     for component in reading.manifest.components {
         match artifacts.of(&component) {
@@ -63,53 +70,69 @@ fn declaration(
     (ComponentSpec { name, artifact, limits, replicas, restart, start, args, env, isolation }, audience, strategy)
 }
 
-/// Files that were opened.
+/// What was opened and fetched.
 #[derive(Default)]
-struct Artifacts {
-    /// Several components can have one file, and hashing takes its time.
-    known: BTreeMap<PathBuf, Artifact>,
+struct Artifacts<'u> {
+    /// By URL, until they are opened.
+    downloads: Downloads<'u>,
+    /// Several components can have one source, and hashing takes its time.
+    known: BTreeMap<Source, Artifact>,
     pinned: BTreeSet<Artifact>,
     components: Vec<Component>,
 }
 
-impl Artifacts {
+impl Artifacts<'_> {
     fn of(&mut self, component: &manifest::Component) -> Result<Artifact, Fault> {
-        let places = &component.places;
-        let path = match &component.source {
-            Source::Path(path) => path,
-            Source::Url(url) => {
-                return Err(Fault::new(
-                    places.source,
-                    format!("`{url}` is not fetched by this version; expected a file"),
-                )
-                .hint("download it, and name the file"));
-            }
-        };
-        let artifact = match self.known.get(path) {
-            Some(artifact) => *artifact,
-            None => self.open(path).map_err(|failure| {
-                // A fault has one line: what it lists comes behind it.
-                let text = failure.message.replacen(":\n  ", ": ", 1).replace("\n  ", ", ");
-                Fault { hint: failure.hint, ..Fault::new(places.source, text) }
-            })?,
-        };
-        match component.sha256 {
-            Some(expected) if expected != artifact.digest => {
-                let text = format!("`{}` has the sha256 {}", component.source, artifact.digest.hex());
-                Err(Fault::new(places.sha256, format!("{text}; expected {}", expected.hex())))
-            }
-            _ => Ok(artifact),
+        let (places, source) = (&component.places, &component.source);
+        if let Some(artifact) = self.known.get(source) {
+            return expected(component, &artifact.digest).map(|()| *artifact);
         }
-    }
-
-    fn open(&mut self, path: &Path) -> Result<Artifact, Failure> {
-        let component = artifact::open(path)?;
-        let artifact = component.artifact;
-        self.known.insert(path.to_owned(), artifact);
+        let at_source = |failure: Failure| {
+            // A fault has one line: what it lists comes behind it.
+            let text = failure.message.replacen(":\n  ", ": ", 1).replace("\n  ", ", ");
+            Fault { hint: failure.hint, ..Fault::new(places.source, text) }
+        };
+        let opened = match source {
+            Source::Path(path) => artifact::open(path).map_err(at_source)?,
+            Source::Url(url) => self.fetched(component, url)?.map_err(at_source)?,
+        };
+        let artifact = opened.artifact;
+        self.known.insert(source.clone(), artifact);
         // The same bytes under another name are not kept open twice.
         if self.pinned.insert(artifact) {
-            self.components.push(component);
+            self.components.push(opened);
         }
-        Ok(artifact)
+        expected(component, &artifact.digest).map(|()| artifact)
+    }
+
+    /// Opens what was fetched, once. What came of it is still there for others who name the same.
+    fn fetched(&mut self, component: &manifest::Component, url: &str) -> Result<Result<Component, Failure>, Fault> {
+        let Some((url, download)) = self.downloads.remove_entry(url) else {
+            return Ok(Err(Failure::new(format!("`{}` was not fetched", component.source))));
+        };
+        // What is not what was meant is not looked into: it may be anybody's.
+        if let Ok(fetched) = &download
+            && let Err(fault) = expected(component, &fetched.digest)
+        {
+            self.downloads.insert(url, download);
+            return Err(fault);
+        }
+        let opened = download.and_then(|download| artifact::of_file(download.file, &component.source.to_string()));
+        if let Err(failure) = &opened {
+            self.downloads.insert(url, Err(failure.clone()));
+        }
+        Ok(opened)
+    }
+}
+
+/// # Errors
+/// When these are not the bytes that are meant.
+fn expected(component: &manifest::Component, digest: &Digest) -> Result<(), Fault> {
+    match component.sha256 {
+        Some(expected) if expected != *digest => {
+            let text = format!("`{}` has the sha256 {}", component.source, digest.hex());
+            Err(Fault::new(component.places.sha256, format!("{text}; expected {}", expected.hex())))
+        }
+        _ => Ok(()),
     }
 }

@@ -15,6 +15,9 @@ use shared::{Apply, Audience, Hasher, Manifest, NodeId, RealmId};
 use std::sync::Arc;
 use std::time::Instant;
 
+/// So many components that are for nobody are named: they mostly share the tag that was mistyped.
+const MAX_NAMED: usize = 20;
+
 /// What the realm has before.
 pub(super) struct Scene {
     pub(super) survey: Survey,
@@ -33,11 +36,16 @@ impl Scene {
     /// When a component is for no known node: mostly a tag that was mistyped.
     pub(super) fn check(&self, plan: &Plan) -> Result<(), Failure> {
         let nobody = plan.components.iter().filter(|component| component.is_for_nobody());
-        let nobody: Vec<String> = nobody
+        let mut nobody: Vec<String> = nobody
             .filter_map(|component| Some(format!("\n  `{}`, for {}", component.name, component.audience.as_ref()?)))
             .collect();
         if nobody.is_empty() {
             return Ok(());
+        }
+        let more = nobody.len().saturating_sub(MAX_NAMED);
+        if more > 0 {
+            nobody.truncate(MAX_NAMED);
+            nobody.push(format!("\n  and {more} more"));
         }
         let tags: std::collections::BTreeSet<&str> =
             self.nodes.iter().flat_map(|node| &node.tags).map(shared::Tag::as_str).collect();
@@ -78,7 +86,7 @@ impl Scene {
         let text = if json {
             serde_json::to_string(&object).map_err(|error| Failure::new(error.to_string()))?
         } else {
-            plan_text(&object)
+            plan_text(&object, "--json")
         };
         terminal.data(&text);
         Ok(())
@@ -135,7 +143,7 @@ pub(super) async fn carry_out(
     let mut deadline = flags.deadline;
     let (signed, version) = match (&course, &scene.current) {
         (Course::New(version), _) => {
-            terminal.say(Tone::Plain, &plan_text(&scene.object(&plan, &course, &realm)));
+            terminal.say(Tone::Plain, &plan_text(&scene.object(&plan, &course, &realm), "--dry-run --json"));
             let asked_at = Instant::now();
             if confirm(terminal, &plan, flags.yes).await? {
                 // Nobody listened meanwhile, and whoever thinks does not wait for nodes.

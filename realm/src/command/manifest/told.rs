@@ -4,8 +4,8 @@ use crate::command::drive::Ended;
 use crate::command::tell;
 use crate::exit::{Exit, Failure};
 use crate::output::{
-    APPLY_HEADS, ApplyNodeObject, ApplyObject, ComponentObject, Terminal, Tone, apply_hint, apply_rows, apply_verdict,
-    clean, counted, listed, outcome_of, table,
+    APPLY_HEADS, ApplyNodeObject, ApplyObject, ComponentObject, Terminal, Tone, apply_hint, apply_rows, apply_unlisted,
+    apply_verdict, clean, counted, listed, outcome_of, table,
 };
 use crate::rollout::{Applied, HandOver, Result as Stand, Rollout, Step, Verdict};
 use crate::session::Session;
@@ -69,6 +69,7 @@ pub(super) async fn ended(
         terminal.data(&json(&object(session, ended, told))?);
     } else {
         terminal.data(&table(&APPLY_HEADS, &apply_rows(rollout)));
+        apply_unlisted(rollout).for_each(|line| terminal.say(Tone::Plain, &line));
     }
     let (tone, text) = apply_verdict(rollout, *verdict);
     terminal.say(tone, &text);

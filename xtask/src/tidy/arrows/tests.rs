@@ -44,6 +44,8 @@ fn crates_are_named_where_they_belong() {
         ("wasmtime::Engine", "agent/src/runner/mod.rs", "realm/src/main.rs"),
         ("wasmtime::Engine", "agent/benches/instantiate.rs", "agent/benches/other.rs"),
         ("tiny_http::Server", "agent/src/control/http/front.rs", "agent/src/control/daemon.rs"),
+        ("ureq::Agent", "realm/src/download/client.rs", "realm/src/command/manifest/load.rs"),
+        ("rustls::ClientConfig", "realm/src/download/client.rs", "realm/src/session/mod.rs"),
     ] {
         assert_eq!(findings(home, &format!("use {word};")), 0, "{word}");
         assert_eq!(findings(elsewhere, &format!("use {word};")), 1, "{word}");
