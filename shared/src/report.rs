@@ -166,6 +166,11 @@ pub struct NodeReport {
     /// agents that know none.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub alarms: Vec<Alarm>,
+    /// Why its disk did not keep an intent or a manifest that arrived lately, at most [`MAX_DETAIL_BYTES`]: the node stays with
+    /// what it had, and takes what it has missed when the disk lets it. Left out where there is nothing of the kind, and by
+    /// agents that do not tell it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub fault: Option<String>,
 }
 
 impl NodeReport {
@@ -234,14 +239,15 @@ pub struct SignedReport {
 
 impl SignedReport {
     /// Signs `report` with the node's secret seed. Where there is no room for all components, those that do not stand well
-    /// come first, the worst phase before the others, and the last ones are left out and counted; reasons and trap texts are
-    /// cut to [`MAX_DETAIL_BYTES`], and alarms to [`MAX_REPORT_ALARMS`].
+    /// come first, the worst phase before the others, and the last ones are left out and counted; reasons, trap texts and the
+    /// fault are cut to [`MAX_DETAIL_BYTES`], and alarms to [`MAX_REPORT_ALARMS`].
     #[must_use]
     pub fn sign(seed: &[u8; 32], report: &NodeReport) -> SignedReport {
         let mut report = report.clone();
         report.alarms.truncate(MAX_REPORT_ALARMS);
         report.components.iter_mut().for_each(ComponentReport::cut);
         report.manifest.iter_mut().for_each(|manifest| cut_reason(&mut manifest.reason));
+        cut_reason(&mut report.fault);
         let mut keep = report.components.len().min(MAX_REPORT_COMPONENTS);
         let body = loop {
             report.leave_out(keep);
@@ -288,6 +294,7 @@ impl SignedReport {
             || report.addrs.iter().any(|addr| addr.len() > MAX_REPORT_ADDR_BYTES)
             || !report.components.iter().all(ComponentReport::is_bounded)
             || !report.manifest.iter().all(|manifest| is_reason_bounded(manifest.reason.as_deref()))
+            || !is_reason_bounded(report.fault.as_deref())
         {
             return Err(ReportRefused::Malformed("a text in the report is too long".into()));
         }

@@ -273,6 +273,7 @@ pub fn report(number: u8, count: u64, change: impl FnOnce(&mut NodeReport)) -> S
         components: Vec::new(),
         omitted: 0,
         alarms: Vec::new(),
+        fault: None,
     };
     change(&mut report);
     SignedReport::sign(&[number; 32], &report)

@@ -7,6 +7,7 @@ mod claim;
 mod declared;
 mod declared_sim;
 mod dial;
+mod fault;
 mod order;
 mod pinned;
 mod quota;

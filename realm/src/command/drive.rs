@@ -109,7 +109,10 @@ impl<'a, 'w, A: Shown> Drive<'a, 'w, A> {
         for node in watching.iter().map(|(_, member)| member).chain(unclaimed) {
             self.hand_over(*node);
         }
-        self.show(&[]);
+        // What is in the way already is said at once.
+        let targets = self.rollout.targets().iter();
+        let held_up: Vec<NodeId> = targets.filter(|(_, it)| it.fault().is_some()).map(|(node, _)| *node).collect();
+        self.show(&held_up);
         loop {
             let now = Instant::now();
             let settled = self.rollout.tick(now - self.begun);

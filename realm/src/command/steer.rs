@@ -59,7 +59,8 @@ pub(super) fn run(steer: Steer, args: &SteerArgs, mut context: Context<'_, '_>) 
             until: if args.detach { Until::Accepted } else { Until::Running },
         };
         let targets = change.targets.iter().map(|known| (known.node, known.tags.clone(), known.alive));
-        let rollout = Rollout::new(goal, targets);
+        let mut rollout = Rollout::new(goal, targets);
+        survey.views.values().for_each(|(report, _)| rollout.foresee(report));
         let deadline = begun + args.timeout.0;
         let drive = Drive::new(&mut session, context.terminal, rollout, Vec::new(), signed.bytes, deadline, begun);
         let ended = drive.run(&survey.watches, &[]).await?;

@@ -4,8 +4,8 @@ use super::drive::Ended;
 use super::logs::collect;
 use crate::exit::{Exit, Failure};
 use crate::output::{
-    PUSH_HEADS, PushNodeObject, PushObject, Shown, Terminal, Tone, counted, failure_hint, listed, outcome_rows, table,
-    text_line, verdict_text, why,
+    PUSH_HEADS, PushNodeObject, PushObject, Shown, Terminal, Tone, counted, failure_hint, fault_hint, listed,
+    outcome_rows, table, text_line, verdict_text, why,
 };
 use crate::rollout::{Goal, Known, Matched, Result as NodeResult, Rollout, Verdict};
 use crate::session::Session;
@@ -104,7 +104,15 @@ pub(super) fn progress<A: Shown>(
 }
 
 /// Where to look when it is over and not all is well.
-pub(super) fn next_step(terminal: &mut Terminal<'_>, verdict: Verdict, after_failure: impl FnOnce() -> String) {
+pub(super) fn next_step<A: Shown>(
+    terminal: &mut Terminal<'_>,
+    rollout: &Rollout<A>,
+    verdict: Verdict,
+    after_failure: impl FnOnce() -> String,
+) {
+    if let Some(hint) = fault_hint(rollout) {
+        return terminal.say(Tone::Plain, &format!("hint: {hint}"));
+    }
     match verdict {
         Verdict::Failed | Verdict::RolledBack | Verdict::Part => {
             terminal.say(Tone::Plain, &format!("hint: {}", after_failure()))
@@ -138,7 +146,7 @@ pub(super) async fn ended(
     }
     let (tone, text) = verdict_text(rollout, *verdict);
     terminal.say(tone, &text);
-    next_step(terminal, *verdict, || failure_hint(rollout));
+    next_step(terminal, rollout, *verdict, || failure_hint(rollout));
     Ok(verdict.exit())
 }
 
@@ -180,7 +188,7 @@ fn object(session: &Session, ended: &Ended<Goal>, signed: &Signed) -> PushObject
         last_outcome: target.last().and_then(|last| last.last_outcome.clone()),
         reason: match target.result() {
             NodeResult::Failed => Some(why(target)),
-            _ => target.last().and_then(|last| last.reason.clone()),
+            _ => target.last().and_then(|last| last.reason.clone()).or_else(|| target.fault().map(str::to_owned)),
         },
     });
     PushObject {

@@ -1,5 +1,6 @@
 //! The sentences of an apply: one line per node while it goes on, the table and the verdict at its end.
 
+use super::fault::{and_not_kept, not_kept};
 use super::json::ComponentObject;
 use super::push::{bytes, hint_after};
 use super::status::{last, not_shown, tags};
@@ -57,7 +58,7 @@ pub struct ApplyNodeObject {
     pub well: Option<u16>,
     /// How many failed.
     pub failed: Option<u16>,
-    /// Why the whole of it is not in force.
+    /// Why the whole of it is not in force, or why it is not held there: the fault of the disk.
     pub reason: Option<String>,
     /// What is declared there, as in `realm status --json`; those that failed as they stood then.
     pub components: Vec<ComponentObject>,
@@ -104,7 +105,10 @@ fn line(applied: &Applied, target: &Target<Standing>, with_bytes: bool) -> (Tone
             0 => (Tone::Good, "nothing to run here".into()),
             wanted => (Tone::Good, format!("{} well", counted(wanted.into(), "component"))),
         },
-        (Result::Waiting, None) => (Tone::Faint, "waiting for its word".into()),
+        (Result::Waiting, None) => match target.fault() {
+            Some(fault) => (Tone::Bad, not_kept(fault)),
+            None => (Tone::Faint, "waiting for its word".into()),
+        },
         (Result::Waiting, Some(last)) if !stand.is_in_force() => match last.state {
             ManifestState::Coming => (Tone::Plain, "fetching the manifest".into()),
             _ => (Tone::Faint, "waits for its turn".into()),
@@ -165,7 +169,8 @@ pub(crate) fn rows(rollout: &Rollout<Applied>) -> Vec<Vec<String>> {
             Result::Good | Result::Failed | Result::Waiting => None,
         };
         if let Some(word) = word {
-            let fault = stand.fault().map_or("-".to_owned(), clean);
+            let fault = stand.fault().map(clean).or_else(|| target.fault().map(not_kept));
+            let fault = fault.unwrap_or_else(|| "-".to_owned());
             return vec![row(["-".into(), word.into(), "-".into(), fault])];
         }
         let component = |component: &ComponentReport| {
@@ -199,6 +204,7 @@ pub(crate) fn verdict_text(rollout: &Rollout<Applied>, verdict: Verdict) -> (Ton
     let (good, away) = (count(Result::Good), count(Result::Away));
     let live = rollout.targets().len() - away;
     let and_away = if away > 0 { format!("; {} away, will get it", counted(away, "node")) } else { String::new() };
+    let and_away = and_away + &and_not_kept(rollout);
     let so_far = format!("well on {good} of {}{and_away}", counted(live, "node"));
     match verdict {
         Verdict::Good => (Tone::Good, format!("{version} is in force and well on {}{and_away}", counted(good, "node"))),

@@ -40,6 +40,8 @@ pub struct NodeObject {
     pub omitted: u32,
     /// Alarms that stand there, the newest first, four at the most.
     pub alarms: Vec<AlarmObject>,
+    /// Why its disk did not keep what arrived lately, so that it stays with what it had; null where there is nothing of the kind.
+    pub fault: Option<String>,
 }
 
 /// Two different intents with one sequence, both of which a node has seen.
@@ -142,6 +144,7 @@ impl NodeObject {
             components: components.collect(),
             omitted: report.omitted,
             alarms: report.alarms.iter().map(AlarmObject::of).collect(),
+            fault: report.fault.clone(),
         }
     }
 }

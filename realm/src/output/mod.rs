@@ -1,6 +1,7 @@
 //! What a user sees: data on standard output, talk and progress on standard error, and the sentences of both.
 
 mod apply;
+mod fault;
 mod history;
 mod inspect;
 mod json;
@@ -16,6 +17,7 @@ pub(crate) use apply::{
     HEADS as APPLY_HEADS, hint as apply_hint, outcome_of, rows as apply_rows, unlisted as apply_unlisted,
     verdict_text as apply_verdict,
 };
+pub(crate) use fault::{fault_hint, faults};
 pub(crate) use history::{HEADS as HISTORY_HEADS, history_rows};
 pub use history::{HistoryObject, VersionObject};
 pub use inspect::{InspectNodeObject, InspectObject};

@@ -1,5 +1,6 @@
 //! The sentences of a push: one line per node while it goes on, the table and the verdict at its end.
 
+use super::fault::{and_not_kept, not_kept};
 use super::status::tags;
 use super::{Shown, Tone, clean, counted};
 use crate::rollout::{Goal, OnNode, Result, Rollout, State, Until, Verdict, Wanted};
@@ -31,7 +32,10 @@ fn state_text(node: &NodeId, target: &Target, size: u64) -> (Tone, String) {
     let (tone, text) = match (target.result(), target.state()) {
         (Result::Away, _) => (Tone::Warning, "away, will get it".to_owned()),
         (Result::Lost, _) => (Tone::Warning, "went away".to_owned()),
-        (_, State::Waiting) => (Tone::Faint, "waiting for its word".to_owned()),
+        (_, State::Waiting) => match target.fault() {
+            Some(fault) => (Tone::Bad, not_kept(fault)),
+            None => (Tone::Faint, "waiting for its word".to_owned()),
+        },
         (_, State::Moving { phase: Phase::Fetching, fetched: Some(fetched), rate }) => {
             let rate = if *rate > 0 { format!(", {}/s", bytes(*rate)) } else { String::new() };
             let text = format!("fetching {} of {}{rate}", bytes(*fetched), bytes(size));
@@ -89,7 +93,7 @@ pub(crate) fn outcome_rows(rollout: &Rollout) -> Vec<Vec<String>> {
                 let outcome = last.last_outcome.as_ref().map(ToString::to_string);
                 outcome.or_else(|| last.reason.clone()).map_or("-".into(), |text| clean(&text))
             }
-            (_, None) => "-".into(),
+            (_, None) => target.fault().map_or("-".into(), not_kept),
         };
         vec![node.short(), tags(target.tags()), phase, outcome]
     };
@@ -103,6 +107,7 @@ pub(crate) fn verdict_text(rollout: &Rollout, verdict: Verdict) -> (Tone, String
     let (good, away) = (count(Result::Good), count(Result::Away));
     let live = rollout.targets().len() - away;
     let and_away = if away > 0 { format!("; {} away, will get it", counted(away, "node")) } else { String::new() };
+    let and_away = and_away + &and_not_kept(rollout);
     match verdict {
         Verdict::Good => {
             let done = match rollout.goal().wanted {

@@ -167,6 +167,10 @@ impl Stand for OnNode {
         }
     }
 
+    fn is_unheard(&self) -> bool {
+        self.state == State::Waiting
+    }
+
     fn refuse(&mut self, why: &str) {
         self.state = State::Failed { phase: None, outcome: None, reason: Some(format!("refused: {why}")) };
     }

@@ -164,6 +164,10 @@ impl Stand for Standing {
         matches!(self.state(), Some(ManifestState::RolledBack | ManifestState::Halted))
     }
 
+    fn is_unheard(&self) -> bool {
+        self.last.is_none()
+    }
+
     fn refuse(&mut self, why: &str) {
         self.fault = Some(format!("refused: {why}"));
     }

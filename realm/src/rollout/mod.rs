@@ -57,6 +57,9 @@ pub trait Stand: Default {
     /// What that comes to.
     fn progress(&self) -> Progress;
 
+    /// Whether the node has not spoken of this change yet.
+    fn is_unheard(&self) -> bool;
+
     /// The node was handed the intent itself, and refused it.
     fn refuse(&mut self, why: &str);
 
@@ -223,6 +226,13 @@ impl<A: Aim> Rollout<A> {
         let is_new = !self.targets.contains_key(&report.node);
         let target = self.targets.entry(report.node).or_insert_with(|| Target::new(report.tags.clone(), is_there));
         target.observe(&self.goal, at, report, is_there) || is_new
+    }
+
+    /// What a node has said of its disk before the change was made.
+    pub fn foresee(&mut self, report: &NodeReport) {
+        if let Some(target) = self.targets.get_mut(&report.node) {
+            target.foresee(report);
+        }
     }
 
     /// Marks a node that was handed the intent itself and refused it.

@@ -41,11 +41,13 @@ pub struct Target<S> {
     was_alive: bool,
     rank: (u64, u64),
     stand: S,
+    /// Why its disk does not keep what arrives, as it last said.
+    fault: Option<String>,
 }
 
 impl<S: Stand> Target<S> {
     pub(super) fn new(tags: Vec<Tag>, alive: bool) -> Target<S> {
-        Target { tags, alive, was_alive: alive, rank: (0, 0), stand: S::default() }
+        Target { tags, alive, was_alive: alive, rank: (0, 0), stand: S::default(), fault: None }
     }
 
     /// Its tags.
@@ -66,6 +68,13 @@ impl<S: Stand> Target<S> {
         &self.stand
     }
 
+    /// Why a node that is there has not taken the change, by its own word: its disk does not keep what arrives. That may pass.
+    #[must_use]
+    pub fn fault(&self) -> Option<&str> {
+        let is_awaited = self.result() == Result::Waiting && self.stand.is_unheard();
+        self.fault.as_deref().filter(|_| is_awaited)
+    }
+
     pub(super) fn stand_mut(&mut self) -> &mut S {
         &mut self.stand
     }
@@ -80,6 +89,11 @@ impl<S: Stand> Target<S> {
             Progress::Waiting if self.was_alive => Result::Lost,
             Progress::Waiting => Result::Away,
         }
+    }
+
+    /// Takes note of what the node said of its disk before the change was made.
+    pub(super) fn foresee(&mut self, report: &NodeReport) {
+        self.fault.clone_from(&report.fault);
     }
 
     /// Takes the node's word. Gives whether something changed that is worth a line.
@@ -97,7 +111,9 @@ impl<S: Stand> Target<S> {
         self.rank = report.rank();
         let was_alive = std::mem::replace(&mut self.alive, alive);
         self.was_alive |= alive;
+        let had_fault = self.fault().map(str::to_owned);
         let is_news = aim.hear(&mut self.stand, at, report);
-        is_news || was_alive != alive
+        self.fault.clone_from(&report.fault);
+        is_news || was_alive != alive || had_fault.as_deref() != self.fault()
     }
 }

@@ -72,6 +72,7 @@ pub(crate) fn report(byte: u8, count: u64, components: Vec<ComponentReport>) -> 
         components,
         omitted: 0,
         alarms: Vec::new(),
+        fault: None,
     }
 }
 
@@ -153,6 +154,31 @@ fn the_clock_is_not_waited_out_when_all_have_failed() {
     assert_eq!(step(&push), Step::Wait(None));
     fail(&mut push, 2, 2, Outcome::OutOfMemory);
     assert_eq!(step(&push), Step::Done(Verdict::Failed));
+}
+
+#[test]
+fn a_disk_that_keeps_nothing_is_news_once_and_until_the_node_has_it() {
+    let full = |count| NodeReport { fault: Some("the disk is full".into()), ..report(1, count, Vec::new()) };
+    let fault = |push: &Rollout| push.targets()[&node(1)].fault().map(str::to_owned);
+    let mut push = rollout(goal(), &[(1, true)]);
+    assert!(push.observe(MS(1), &full(1), true) && !push.observe(MS(2), &full(2), true));
+    assert_eq!((fault(&push).as_deref(), step(&push)), (Some("the disk is full"), Step::Wait(None)), "it may pass");
+    assert!(push.observe(MS(3), &full(3), false));
+    assert_eq!(fault(&push), None, "that it is away says more");
+    assert!(push.observe(MS(4), &full(4), true) && see(&mut push, 5, 1, Phase::Fetching));
+    push.observe(
+        MS(6),
+        &NodeReport { fault: full(6).fault, ..report(1, 6, vec![component(intent(1), Phase::Fetching)]) },
+        true,
+    );
+    assert_eq!(fault(&push), None, "it was something else that it did not keep");
+    // What it said before the change was made is in the way, too.
+    let mut push = rollout(goal(), &[(1, true)]);
+    push.foresee(&full(1));
+    push.foresee(&NodeReport { node: node(2), ..full(1) });
+    assert_eq!((fault(&push).as_deref(), push.targets().len()), (Some("the disk is full"), 1));
+    assert!(push.observe(MS(1), &report(1, 2, Vec::new()), true));
+    assert_eq!(fault(&push), None);
 }
 
 #[test]

@@ -1,13 +1,15 @@
 //! A disk that is full, at each step of the way of a push and of the life of an agent: what cannot be done is said, what
 //! runs goes on, and what was held up goes on when there is space.
 
-use crate::child::{agent_command, run};
+use crate::child::{Guard, agent_command, lines_of, run};
 use crate::disk::{Disk, PAGE};
 use crate::operator::{Operator, code};
 use crate::shell::Shell;
-use crate::support::{Agent, LISTEN, eventually, guest, owner};
+use crate::support::{Agent, LISTEN, PATIENCE, eventually, guest, guest_path, owner};
+use serde_json::Value;
 use shared::{Limits, OwnerKey, Verdict};
 use std::fs;
+use std::process::Stdio;
 
 /// A node on a disk of its own, its owner at a command line, and the same without one, who serves what is pushed.
 fn node(disk: &Disk) -> (Agent, Shell, Operator) {
@@ -54,6 +56,97 @@ fn an_intent_that_cannot_be_kept_is_refused_and_nothing_else_suffers() {
     disk.free();
     let (code, out, err) = shell.push("hello", "hello", &[]);
     assert_eq!(code, Some(0), "{out}{err}");
+}
+
+/// Two nodes with space, the first of which is the entry, and a third with the tag `small` on a disk of its own. They run a
+/// component each.
+fn three(disk: &Disk) -> (Shell, Vec<Agent>) {
+    let shell = Shell::new();
+    shell.good(&["init"]);
+    let text = fs::read_to_string(shell.home.path().join("realm/owner.key")).unwrap();
+    let key = OwnerKey::from_secret_text(&text).unwrap();
+    let mut agents = Agent::realm(&key, &[&[], &[]]);
+    let (data_dir, owner, entry) = (disk.data_dir(), key.id().to_string(), agents[0].addr().to_owned());
+    let own = ["--owner", &owner, "--bootstrap", &entry, "--role", "small", "--data-dir", data_dir.to_str().unwrap()];
+    agents.push(Agent::start_at(&disk.place(), &[&LISTEN[..], &own].concat()));
+    agents.iter().for_each(|agent| agent.until_sees(3));
+    let shell = shell.to(&agents[..1]);
+    assert_eq!(shell.push("ticker", "ticker", &[]).0, Some(0));
+    (shell, agents)
+}
+
+/// What programs are told of the disk of a node.
+fn fault(shell: &Shell, agent: &Agent) -> Value {
+    let id = agent.id().to_string();
+    shell.nodes().into_iter().find(|node| node["peer"] == id.as_str()).unwrap()["fault"].clone()
+}
+
+#[test]
+fn a_node_that_keeps_nothing_says_so_to_whoever_pushes_elsewhere_and_takes_it_when_it_can() {
+    let Some(disk) = Disk::new() else { return };
+    let (shell, agents) = three(&disk);
+    let small = agents[2].id().short();
+    disk.fill_but(0);
+    // It is told while the push waits, and the push goes on waiting.
+    let file = guest_path("finish");
+    let words = ["push", "--name", "fin", "--file", file.to_str().unwrap(), "--tag", "small", "--timeout", "50s"];
+    let mut push =
+        shell.command(&words).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    let said = lines_of(push.stderr.take().unwrap());
+    let mut push = Guard(push);
+    let expected = format!("{small}  did not keep what arrived: the disk is full");
+    while said.recv_timeout(PATIENCE).expect("it is told") != expected {}
+    // Others hear of it, too, and so does who does not wait as long, or applies.
+    assert_eq!(fault(&shell, &agents[2]), "the disk is full");
+    assert!(fault(&shell, &agents[0]).is_null());
+    assert_eq!(agents[2].status()["fault"], "the disk is full");
+    let (code, _, err) = shell.realm(&["status"]);
+    let line = format!(
+        "{small} did not keep what arrived: the disk is full; it stays with what it had before\nhint: make room"
+    );
+    assert!(code == Some(0) && err.contains(&line), "{err}");
+    let (code, out, err) = shell.push("other", "finish", &["--tag", "small", "--timeout", "2s"]);
+    assert_eq!(code, Some(5), "{out}{err}");
+    assert!(
+        out.lines().any(|row| row.starts_with(&small) && row.ends_with("did not keep what arrived: the disk is full")),
+        "{out}"
+    );
+    let verdict = format!("of 1 node; {small} did not keep what arrived: the disk is full\nhint: make room");
+    assert!(err.contains(&verdict), "{err}");
+    let (code, out, _) = shell.realm(&["stop", "ticker", "--timeout", "2s", "--json"]);
+    let object: Value = serde_json::from_str(&out).unwrap();
+    let reasons: Vec<&Value> = object["nodes"].as_array().unwrap().iter().map(|node| &node["reason"]).collect();
+    assert!(code == Some(5) && reasons.contains(&&Value::from("the disk is full")), "{out}");
+
+    // With space, it takes what it has missed when it next hears that others hold more.
+    disk.free();
+    assert_eq!(shell.push("hello", "hello", &["--tag", "small"]).0, Some(0));
+    assert!(push.until_ended(&|| "the push waits".into()).success());
+    agents[2].until("fin", "completed");
+    assert!(fault(&shell, &agents[2]).is_null());
+    assert!(!shell.realm(&["status"]).2.contains("did not keep"));
+}
+
+#[test]
+fn an_apply_that_a_disk_does_not_keep_says_so() {
+    let Some(disk) = Disk::new() else { return };
+    let (shell, agents) = three(&disk);
+    let small = agents[2].id().short();
+    let manifest = shell.home.path().join("realm.toml");
+    let text = format!("[components.fin]\nsource = \"{}\"\ntags = [\"small\"]\n", guest_path("finish").display());
+    fs::write(&manifest, text).unwrap();
+    disk.fill_but(0);
+    let words = ["apply", "--file", manifest.to_str().unwrap(), "--yes", "--timeout"];
+    let (code, out, err) = shell.realm(&[&words[..], &["3s"]].concat());
+    assert_eq!(code, Some(5), "{out}{err}");
+    assert!(err.contains(&format!("{small}  did not keep what arrived: the disk is full\n")), "{err}");
+    assert!(err.contains(&format!("; {small} did not keep what arrived: the disk is full\nhint: make room")), "{err}");
+    assert!(out.lines().any(|row| row.starts_with(&small) && row.ends_with("the disk is full")), "{out}");
+    disk.free();
+    assert_eq!(shell.push("hello", "hello", &["--tag", "small"]).0, Some(0));
+    let (code, out, err) = shell.realm(&[&words[..], &["50s"]].concat());
+    assert_eq!(code, Some(0), "{out}{err}");
+    assert!(fault(&shell, &agents[2]).is_null());
 }
 
 #[test]

@@ -72,6 +72,7 @@ fn member(realm: RealmId, number: u16) -> Member {
         components: (0..COMPONENTS).map(component).collect(),
         omitted: 0,
         alarms: Vec::new(),
+        fault: None,
     };
     Member { report: SignedReport::sign(&seed, &report), addrs: Vec::new() }
 }

@@ -94,6 +94,7 @@ fn report_of(count: usize) -> NodeReport {
         components: (0..count).map(component).collect(),
         omitted: 0,
         alarms: Vec::new(),
+        fault: None,
     }
 }
 

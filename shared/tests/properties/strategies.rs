@@ -217,8 +217,9 @@ pub(crate) fn report(seed: [u8; 32], components: Range<usize>, detail: usize) ->
     let facts = (vec(tag(), 0..=MAX_NODE_TAGS), "[ -~]{0,64}", "[ -~]{0,64}", any::<bool>(), any::<bool>(), addrs);
     let manifest = option::of(manifests::report(detail));
     let alarms = vec((key(), any::<u64>()).prop_map(|(key, seq)| Alarm { key, seq }), 0..=MAX_REPORT_ALARMS);
-    (realm(), rank, facts, summary(), manifest, vec(component(detail), components), alarms).prop_map(
-        move |(realm, rank, facts, summary, manifest, components, alarms)| NodeReport {
+    let told = (alarms, option::of(vec(any::<char>(), 0..=detail).prop_map(String::from_iter)));
+    (realm(), rank, facts, summary(), manifest, vec(component(detail), components), told).prop_map(
+        move |(realm, rank, facts, summary, manifest, components, told)| NodeReport {
             node: NodeId::of_seed(&seed),
             realm,
             boot: rank.0,
@@ -235,7 +236,8 @@ pub(crate) fn report(seed: [u8; 32], components: Range<usize>, detail: usize) ->
             manifest,
             components,
             omitted: rank.4,
-            alarms,
+            alarms: told.0,
+            fault: told.1,
         },
     )
 }

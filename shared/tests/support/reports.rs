@@ -88,6 +88,7 @@ fn ok(name: &str, what: &str, report: Cbor, components: &str) -> Vector {
     vector.push("components", components);
     vector.push("manifest", "none");
     vector.push("alarms", "none");
+    vector.push("fault", "none");
     vector
 }
 
@@ -105,7 +106,24 @@ fn fail(name: &str, code: &str, what: &str, report: Cbor) -> Vector {
 }
 
 pub(crate) fn reports() -> Vec<Vector> {
-    [of_components(), by_others(), of_manifests(), of_alarms()].concat()
+    [of_components(), by_others(), of_manifests(), of_alarms(), of_faults()].concat()
+}
+
+fn of_faults() -> Vec<Vector> {
+    let with = |fault: Cbor| signed(&report_body().and("", "fault", fault));
+    let ok = |name: &str, what: &str, fault: Cbor, expected: &str| {
+        let mut vector = ok(name, what, with(fault), "hello backoff");
+        vector.fields.iter_mut().filter(|(key, _)| key == "fault").for_each(|(_, value)| *value = expected.into());
+        vector
+    };
+    let longest = "f".repeat(240);
+    vec![
+        ok("fault", "its disk did not keep what arrived", text("the disk is full"), "the disk is full"),
+        ok("fault_longest", "240 bytes", text(&longest), &longest),
+        ok("fault_null", "null is none", Cbor::Null, "none"),
+        fail("fault_too_long", "malformed", "241 bytes", with(text(&"f".repeat(241)))),
+        fail("fault_number", "malformed", "a number is no text", with(Cbor::Uint(28))),
+    ]
 }
 
 fn of_alarms() -> Vec<Vector> {

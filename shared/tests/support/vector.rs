@@ -142,6 +142,7 @@ impl Vector {
             ("components", components.join(", ")),
             ("manifest", report.manifest.as_ref().map_or("none".into(), manifest_report)),
             ("alarms", if alarms.is_empty() { "none".into() } else { alarms.join(", ") }),
+            ("fault", report.fault.unwrap_or("none".into())),
         ])
     }
 

@@ -25,6 +25,7 @@ pub(super) fn status(node: &Node, tags: &[shared::Tag]) -> Vec<u8> {
         "version": hello.version,
         "platform": platform(),
         "alive": true,
+        "fault": node.fault(),
         "components": node.components().iter().map(component).collect::<Vec<_>>(),
         "listen": node.own_addrs(),
     });

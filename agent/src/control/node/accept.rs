@@ -1,6 +1,7 @@
 //! Intents as they come in: the word on each, and what follows once one is on the disk.
 
 use super::effect::{Effect, Level, Verdict};
+use super::fault::Written;
 use super::input::{Now, Source, Ticket};
 use super::ledger::{Settled, Word};
 use super::wish::Wish;
@@ -66,11 +67,15 @@ impl Node {
         match self.ledger.settle(ticket, result) {
             Settled::Unknown => {}
             Settled::Failed { waiting, refused } => {
+                if let Refused::Storage(why) = &refused {
+                    self.disk_fault.ended(Written::Intent, Some(why), now.mono_ms);
+                }
                 for source in waiting {
                     self.refuse(source, &refused, now);
                 }
             }
             Settled::Stored { key, waiting, claimed, replaced } => {
+                self.disk_fault.ended(Written::Intent, None, now.mono_ms);
                 for source in &waiting {
                     self.answer(*source, Given::Accepted, Verdict::Forward);
                 }

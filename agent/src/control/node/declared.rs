@@ -5,6 +5,7 @@
 
 use super::Node;
 use super::effect::{Effect, Level};
+use super::fault::Written;
 use super::force::{Forces, InForce};
 use super::input::Now;
 use super::ledger::Held;
@@ -272,6 +273,7 @@ impl Node {
 
     pub(super) fn manifest_saved(&mut self, id: IntentId, result: Result<(), String>, now: Now) {
         let Some((_, forces)) = self.declared.saving.take_if(|(saving, _)| *saving == id) else { return };
+        self.disk_fault.ended(Written::Manifest, result.as_ref().err().map(String::as_str), now.mono_ms);
         if let Err(fault) = result {
             // It is read, and waits once more; where a newer one is held by then, what it names goes with it.
             self.declared.next = forces.in_force.filter(|_| forces.rejected.is_none());

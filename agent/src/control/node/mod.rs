@@ -9,6 +9,7 @@ mod declared;
 mod dialer;
 mod effect;
 mod errands;
+mod fault;
 mod force;
 mod history;
 mod input;
@@ -48,6 +49,7 @@ use chatter::Chatter;
 use declared::Declared;
 use dialer::Dialer;
 use errands::Errand;
+use fault::DiskFault;
 use history::History;
 use ledger::Ledger;
 use neighbours::Neighbours;
@@ -88,6 +90,8 @@ pub struct Node {
     neighbours: Neighbours,
     roster: Roster,
     dialer: Dialer,
+    /// Why the disk did not keep what arrived.
+    disk_fault: DiskFault,
     reporting: Reporting,
     random: Random,
     chatter: Chatter,
@@ -149,6 +153,7 @@ impl Node {
             neighbours: Neighbours::default(),
             roster,
             dialer,
+            disk_fault: DiskFault::default(),
             reporting: Reporting::default(),
             random: Random::new(config.random_seed),
             chatter: Chatter::default(),

@@ -75,6 +75,7 @@ struct Contents {
     progress: Vec<Option<u64>>,
     manifest: Option<ManifestReport>,
     alarms: Vec<Alarm>,
+    fault: Option<String>,
     clock_behind: bool,
     leaving: bool,
 }
@@ -86,6 +87,7 @@ impl Contents {
             && self.components == other.components
             && self.manifest == other.manifest
             && self.alarms == other.alarms
+            && self.fault == other.fault
             && self.clock_behind == other.clock_behind
             && self.leaving == other.leaving
     }
@@ -160,6 +162,7 @@ impl Node {
             manifest: self.manifest_report(&components),
             components,
             alarms: self.ledger.alarms.told(),
+            fault: self.fault(),
             clock_behind: self.ledger.clock_behind(now),
             leaving: self.leaving,
         };
@@ -190,6 +193,7 @@ impl Node {
             components: contents.components(),
             omitted: 0,
             alarms: contents.alarms.clone(),
+            fault: contents.fault.clone(),
         };
         let signed = SignedReport::sign(&self.config.seed, &report);
         if let Heard::News { view, .. } = self.roster.told(signed.clone(), report, now.mono_ms) {

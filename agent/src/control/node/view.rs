@@ -69,6 +69,12 @@ impl Node {
         self.history.total(name)
     }
 
+    /// Why the disk did not keep what arrived lately; none where there is nothing of the kind.
+    #[must_use]
+    pub fn fault(&self) -> Option<String> {
+        self.disk_fault.told(self.now_ms)
+    }
+
     /// Counters and sizes.
     #[must_use]
     pub fn figures(&self) -> Figures {

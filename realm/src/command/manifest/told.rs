@@ -73,7 +73,7 @@ pub(super) async fn ended(
     }
     let (tone, text) = apply_verdict(rollout, *verdict);
     terminal.say(tone, &text);
-    tell::next_step(terminal, *verdict, || apply_hint(rollout));
+    tell::next_step(terminal, rollout, *verdict, || apply_hint(rollout));
     Ok(verdict.exit())
 }
 
@@ -109,7 +109,7 @@ fn object(session: &Session, ended: &Ended<Applied>, told: &Told) -> ApplyObject
             wanted: last.map(|last| last.wanted),
             well: last.map(|last| last.well),
             failed: last.map(|last| last.failed),
-            reason: stand.fault().map(str::to_owned),
+            reason: stand.fault().or(target.fault()).map(str::to_owned),
             components: components.map(ComponentObject::of).collect(),
         }
     });

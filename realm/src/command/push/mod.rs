@@ -39,7 +39,8 @@ pub(super) fn run(args: &PushArgs, mut context: Context<'_, '_>) -> Result<Exit,
             until: plan.until,
         };
         let targets = matched.nodes.iter().map(|known| (known.node, known.tags.clone(), known.alive));
-        let rollout = Rollout::new(goal, targets);
+        let mut rollout = Rollout::new(goal, targets);
+        survey.views.values().for_each(|(report, _)| rollout.foresee(report));
         let artifact = plan.component.artifact;
         session.offer(plan.component);
         let drive = Drive::new(
