@@ -1,5 +1,6 @@
 //! An intent on its way: hands it over, follows the reports, and ends when the rollout says so.
 
+use super::seek::Seek;
 use super::tell;
 use crate::exit::Failure;
 use crate::output::{Shown, Terminal, Tone, clean};
@@ -13,9 +14,9 @@ use std::time::{Duration, Instant};
 /// A node that does not have everything yet is asked again after this: it tells nobody when it has, unless it is for it, too.
 const ASK_PAUSE: Duration = Duration::from_millis(250);
 
-/// The entry node is gone, and no other is connected: for how long the others that it told of are looked for. They have
-/// to notice, too, when the network is to blame.
-const SEEK_TIMEOUT: Duration = Duration::from_secs(15);
+/// A connection that breaks is noticed by what goes through it in no order: when nobody could be asked, it is waited so long for
+/// the word that this is why.
+const BROKEN_WITHIN: Duration = Duration::from_secs(1);
 
 /// How it ended.
 pub(super) struct Ended<A: Shown> {
@@ -56,8 +57,10 @@ pub(super) struct Drive<'a, 'w, A: Shown> {
     lacks: Option<(NodeId, Vec<Artifact>)>,
     /// When it is asked again.
     ask_at: Option<Instant>,
-    /// Nobody is connected: until when others are looked for.
-    seeking: Option<Instant>,
+    /// Nobody is connected: all that are known of are dialled.
+    seeking: Option<Seek>,
+    /// Nobody has accepted it, or can be asked: when that is the end, unless nobody is connected.
+    fails_at: Option<Instant>,
 }
 
 impl<'a, 'w, A: Shown> Drive<'a, 'w, A> {
@@ -91,6 +94,7 @@ impl<'a, 'w, A: Shown> Drive<'a, 'w, A> {
             lacks: None,
             ask_at: None,
             seeking: None,
+            fails_at: None,
         }
     }
 
@@ -124,9 +128,16 @@ impl<'a, 'w, A: Shown> Drive<'a, 'w, A> {
                 Step::Wait(None) => self.deadline,
                 Step::Wait(Some(at)) => self.deadline.min(self.begun + at),
             };
-            let until = self.seeking.into_iter().chain(self.ask_at).fold(until, Instant::min);
+            let again_at = self.seeking.as_ref().map(Seek::again_at);
+            let until = [again_at, self.ask_at, self.fails_at].into_iter().flatten().fold(until, Instant::min);
             if let Some(event) = self.session.next(Some(until)).await {
                 self.take(event)?;
+            }
+            if self.seeking.as_mut().is_some_and(|seek| seek.is_due(Instant::now())) {
+                self.session.reach_others();
+            }
+            if self.fails_at.take_if(|at| *at <= Instant::now()).is_some() {
+                return Err(self.refused_by_all());
             }
             if self.ask_at.take_if(|at| *at <= Instant::now()).is_some() {
                 self.ask_who_holds();
@@ -140,7 +151,7 @@ impl<'a, 'w, A: Shown> Drive<'a, 'w, A> {
         let replicated = self.rollout.is_replicated(&self.holders);
         let step = self.rollout.step(HandOver { held, replicated, timed_out: now >= self.deadline });
         match step {
-            Step::Wait(_) if self.seeking.is_some_and(|seeking| seeking <= now) => Step::Done(Verdict::CutOff),
+            Step::Done(Verdict::TimedOut) if self.seeking.is_some() => Step::Done(Verdict::CutOff),
             step => step,
         }
     }
@@ -154,6 +165,8 @@ impl<'a, 'w, A: Shown> Drive<'a, 'w, A> {
     fn take(&mut self, event: Event) -> Result<(), Failure> {
         match event {
             Event::Met(node) => self.met(node),
+            // Until now it was no use to dial it.
+            Event::Gone if self.seeking.is_some() => self.session.reach_others(),
             Event::Gone | Event::Unreached { .. } | Event::Found(_) => {}
             Event::Receipt { node, receipt } => self.answered(node, receipt)?,
             Event::Watched { watch, reply: WatchReply::Node(view) } if self.watches.contains_key(&watch) => {
@@ -190,6 +203,8 @@ impl<'a, 'w, A: Shown> Drive<'a, 'w, A> {
         }
         if is_member && self.seeking.take().is_some() {
             self.terminal.say(Tone::Warning, &format!("going on through {}", node.short()));
+            // One that was started anew knows neither that it was asked nor who has what it is to fetch.
+            self.tried.remove(&node);
             self.enter(node);
         }
     }
@@ -207,6 +222,7 @@ impl<'a, 'w, A: Shown> Drive<'a, 'w, A> {
 
     fn answered(&mut self, node: NodeId, receipt: Result<Receipt, String>) -> Result<(), Failure> {
         self.asked.remove(&node);
+        let is_broken = receipt.is_err();
         let refusal = match receipt {
             Ok(Receipt { verdict: shared::Verdict::Accepted | shared::Verdict::AlreadyHeld, .. }) => {
                 self.accepted(node);
@@ -227,6 +243,8 @@ impl<'a, 'w, A: Shown> Drive<'a, 'w, A> {
         }
         match self.untried() {
             Some(next) => self.enter(next),
+            None if self.seeking.is_some() => {}
+            None if is_broken => self.fails_at = Some(Instant::now() + BROKEN_WITHIN),
             None => return Err(self.refused_by_all()),
         }
         Ok(())
@@ -261,9 +279,10 @@ impl<'a, 'w, A: Shown> Drive<'a, 'w, A> {
                 self.enter(next);
             }
             None => {
-                self.terminal.say(Tone::Warning, &format!("lost {}{why}; looking for another node", node.short()));
+                self.terminal
+                    .say(Tone::Warning, &format!("lost {}{why}; looking for it and for another node", node.short()));
                 self.session.reach_others();
-                self.seeking = Some(Instant::now() + SEEK_TIMEOUT);
+                (self.seeking, self.fails_at) = (Some(Seek::begin(Instant::now())), None);
             }
         }
     }

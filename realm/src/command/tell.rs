@@ -34,9 +34,14 @@ pub(super) struct Signed {
     pub(super) json: bool,
 }
 
-/// What to do when every node that was asked has refused, the last one with this code.
+/// What to do when no node that was asked has accepted it: the last one that refused did so with this code; none, where none
+/// could be asked.
 pub(super) fn after_refusal(code: Option<&str>) -> &'static str {
     match code {
+        None => {
+            "it may have arrived all the same: `realm status` shows what the nodes have; do it again, or through another \
+                 node with `--via ADDR`"
+        }
         Some("from-the-future" | "stale") => "is the clock of this machine right, and that of the node?",
         Some("storage") => "put that right on the node, or push through another one with `--via ADDR`",
         Some("full") => "`realm rm NAME` frees a name",
@@ -204,5 +209,16 @@ fn object(session: &Session, ended: &Ended<Goal>, signed: &Signed) -> PushObject
         nodes: nodes.collect(),
         stops: signed.stops.clone(),
         claimed: ended.claimed.clone(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn who_could_ask_nobody_is_not_sent_to_look_after_keys() {
+        assert!(after_refusal(None).contains("`realm status`") && after_refusal(None).contains("--via"));
+        assert!(after_refusal(Some("other-owner")).contains("`realm key show`"));
     }
 }

@@ -33,7 +33,7 @@ const INBOX: usize = 256;
 /// beyond that are reset; the node that opened one tries again.
 const MAX_TASKS: usize = 512;
 
-/// Members whose addresses are remembered for the case that the entry node is lost: those that it told of.
+/// Members whose addresses are remembered for the case that the entry node is lost: its own, and those that it told of.
 const MAX_MEMBERS: usize = 64;
 
 /// Addresses of each: LAN, VPN and loopback, over QUIC and TCP.
@@ -100,7 +100,7 @@ pub(crate) struct Session {
     executor: Arc<Executor<'static>>,
     realm: RealmId,
     peers: BTreeMap<NodeId, Peer>,
-    /// Addresses of members, as they were told by members.
+    /// Addresses of members: where they answered, and as they were told by members.
     members: BTreeMap<NodeId, Vec<String>>,
     shelf: Arc<Shelf>,
     /// Who may fetch from it; see [`Session::hand_over`].
@@ -187,6 +187,7 @@ impl Session {
         match event {
             MeshEvent::Met { peer, addr, hello, admitted } => {
                 if admitted {
+                    self.learn(std::slice::from_ref(&addr));
                     self.learn(&hello.addrs);
                 }
                 self.peers.insert(peer, Peer { addr, hello, admitted });
@@ -229,7 +230,7 @@ impl Session {
         }
     }
 
-    /// Dials the members that were told of; [`Event::Met`] follows for those that answer.
+    /// Dials the members that answered once or were told of, and are not connected; [`Event::Met`] follows for those that answer.
     pub(crate) fn reach_others(&self) {
         for (_, addrs) in self.members.iter().filter(|(node, _)| !self.peers.contains_key(node)) {
             // One that cannot be dialled now is no worse than one that does not answer.

@@ -2,7 +2,11 @@
 
 use crate::operator::Operator;
 use crate::shell::Shell;
-use crate::support::{Agent, PATIENCE, eventually, guest};
+use crate::support::{Agent, PATIENCE, eventually, guest, guest_path};
+#[cfg(target_os = "linux")]
+use crate::{load::children, support::signal};
+#[cfg(target_os = "linux")]
+use rustix::process::Signal;
 use shared::{Hasher, OwnerKey, Verdict};
 use std::fs;
 use std::io::{BufRead, BufReader};
@@ -46,8 +50,14 @@ struct Push {
 
 impl Push {
     fn begin(shell: &Shell, file: &str, more: &[&str]) -> Push {
-        let words = ["push", "--name", "large", "--file", file, "--tag", "dev", "--timeout", "60s"];
-        let mut command = shell.command(&[&words[..], more].concat());
+        let words = ["push", "--name", "large", "--file", file, "--tag", "dev"];
+        let timeout: &[&str] = if more.contains(&"--timeout") { &[] } else { &["--timeout", "60s"] };
+        Push::of(shell, &[&words[..], timeout, more].concat())
+    }
+
+    /// Another change that waits.
+    fn of(shell: &Shell, words: &[&str]) -> Push {
+        let mut command = shell.command(words);
         let mut child = command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
         let (sender, lines) = std::sync::mpsc::channel();
         let stderr = BufReader::new(child.stderr.take().unwrap());
@@ -90,6 +100,65 @@ fn when_the_entry_node_dies_the_push_goes_on_through_another() {
     assert_eq!(code, Some(0), "{said}");
     assert!(said.contains("going on through"), "it was not missed: {said}");
     agents.iter().for_each(|agent| drop(agent.until("large", "completed")));
+}
+
+#[test]
+fn what_waits_for_the_only_node_goes_on_when_its_agent_is_started_again() {
+    let (shell, mut agents) = crate::shell::realm(&[&["--role", "dev"]]);
+    let agent = &mut agents[0];
+    let file = large(&shell);
+    let mut push = Push::begin(&shell, &file, &[]);
+    assert!(push.until(|line| line.contains("fetching")), "{:?}", push.said);
+    agent.kill();
+    agent.start_again(&[]);
+    let (code, said) = push.end();
+    assert_eq!(code, Some(0), "{said}");
+    assert!(said.contains("looking for it") && said.contains("going on through"), "{said}");
+    agent.until("large", "completed");
+
+    let manifest = shell.home.path().join("realm.toml");
+    let text = format!(
+        "[rollout]\nmin_healthy_s = 10\n[components.service]\nsource = \"{}\"\n",
+        guest_path("ticker").display()
+    );
+    fs::write(&manifest, text).unwrap();
+    let words = ["apply", "--file", manifest.to_str().unwrap(), "--yes", "--timeout", "60s"];
+    let mut apply = Push::of(&shell, &words);
+    // It runs, and is not well before it has run for a while.
+    assert!(apply.until(|line| line.contains("the rest has started")), "{:?}", apply.said);
+    // This time it is away for longer than a dial or two.
+    agent.kill();
+    assert!(apply.until(|line| line.contains("looking for it")), "{:?}", apply.said);
+    agent.start_again(&[]);
+    let (code, said) = apply.end();
+    assert_eq!(code, Some(0), "{said}");
+    assert!(said.contains("going on through"), "{said}");
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn a_node_whose_agent_dies_while_it_is_asked_is_asked_again() {
+    let (shell, mut agents) = crate::shell::realm(&[&["--role", "dev"]]);
+    let file = large(&shell);
+    let mut push = Push::begin(&shell, &file, &[]);
+    // What follows is the hand-over: mostly there is no word on it yet, and where there was one the end is the same.
+    assert!(push.until(|line| line.contains("matched 1 node")), "{:?}", push.said);
+    signal(children(agents[0].pid())[0], Signal::KILL);
+    agents[0].until_ready_again();
+    let (code, said) = push.end();
+    assert_eq!(code, Some(0), "{said}");
+    assert!(said.contains("going on through"), "{said}");
+}
+
+#[test]
+fn when_the_only_node_does_not_come_back_that_is_said_in_the_end() {
+    let (shell, mut agents) = crate::shell::realm(&[&["--role", "dev"]]);
+    let mut push = Push::begin(&shell, &large(&shell), &["--timeout", "20s"]);
+    assert!(push.until(|line| line.contains("fetching")), "{:?}", push.said);
+    agents.remove(0).kill();
+    let (code, said) = push.end();
+    assert_eq!(code, Some(5), "{said}");
+    assert!(said.contains("the realm cannot be reached any more") && said.contains("hint: "), "{said}");
 }
 
 #[test]
