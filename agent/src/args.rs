@@ -7,7 +7,7 @@ pub use adhoc::AdhocArgs;
 use argh::{EarlyExit, FromArgs};
 use shared::args::{Flag, Table};
 use shared::mesh;
-use shared::{DeadlineMs, EnvPair, EpochMs, Fuel, Mebibytes, OwnerId, Tag};
+use shared::{DeadlineMs, EnvPair, EpochMs, Fuel, Mebibytes, OwnerId, StoreMebibytes, Tag};
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
@@ -23,6 +23,7 @@ const FLAGS: Table = Table {
         Flag::many("--listen", "REALM_AGENT_LISTEN"),
         Flag::one("--http", "REALM_AGENT_HTTP"),
         Flag::one("--data-dir", "REALM_AGENT_DATA"),
+        Flag::one("--store-max-mb", "REALM_AGENT_STORE_MAX_MB"),
         Flag::switch("--no-tofu", "REALM_AGENT_NO_TOFU"),
         Flag::switch("--no-mdns", "REALM_AGENT_NO_MDNS"),
         // What is run once is typed: a variable that is left over would change what the run means.
@@ -64,6 +65,10 @@ struct Words {
     /// where to keep key, state and artifacts
     #[argh(option, arg_name = "DIR")]
     data_dir: Option<PathBuf>,
+
+    /// what artifacts and compiled code may take together, in MiB; default: a quarter of the file system, at least 256
+    #[argh(option, arg_name = "MB")]
+    store_max_mb: Option<StoreMebibytes>,
 
     /// never obey the first stranger: stay without an owner until one is configured
     #[argh(switch)]
@@ -121,6 +126,8 @@ pub struct AgentArgs {
     pub http: SocketAddr,
     /// Where everything is kept.
     pub data_dir: PathBuf,
+    /// What artifacts and compiled code may take, if a flag says so.
+    pub store_max_mb: Option<StoreMebibytes>,
     /// Whether the first stranger is refused too.
     pub no_tofu: bool,
     /// Whether to keep out of mDNS.
@@ -191,6 +198,7 @@ fn node(words: Words, env: &dyn Fn(&str) -> Option<String>) -> Result<AgentArgs,
         listen: words.listen,
         http,
         data_dir,
+        store_max_mb: words.store_max_mb,
         no_tofu: words.no_tofu,
         no_mdns: words.no_mdns,
     })
@@ -216,6 +224,7 @@ impl AgentArgs {
         self.owner.iter().for_each(|owner| flag("--owner", owner.to_string()));
         self.bootstrap.iter().for_each(|addr| flag("--bootstrap", addr.clone()));
         self.listen.iter().for_each(|addr| flag("--listen", addr.clone()));
+        self.store_max_mb.iter().for_each(|mb| flag("--store-max-mb", mb.to_string()));
         if self.no_tofu {
             words.push("--no-tofu".into());
         }

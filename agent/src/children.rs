@@ -92,12 +92,12 @@ fn watched(child: Child, ended: impl FnOnce(u32, String) + Send + 'static) -> io
 }
 
 /// Starts a compile child; `ended` hears its process id, how it ended, and what it said. With a digest, no other file is
-/// compiled.
+/// compiled, and only into so many bytes.
 pub(crate) fn spawn_compile(
     input: &Path,
     output: &Path,
     fuel: bool,
-    sha256: Option<Digest>,
+    meant: Option<(Digest, u64)>,
     ended: impl FnOnce(u32, String, Vec<u8>) + Send + 'static,
 ) -> io::Result<Compile> {
     let mut command = this_binary("compile")?;
@@ -105,7 +105,10 @@ pub(crate) fn spawn_compile(
     if fuel {
         command.arg("--fuel");
     }
-    command.args(sha256.iter().flat_map(|sha256| ["--sha256".to_owned(), sha256.to_string()]));
+    let words = |(sha256, room): &(Digest, u64)| {
+        ["--sha256".to_owned(), sha256.to_string(), "--room".to_owned(), room.to_string()]
+    };
+    command.args(meant.iter().flat_map(words));
     let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).env_clear().spawn()?;
     let (stdin, stdout) = (child.stdin.take(), child.stdout.take());
     let child = Spawned(RefCell::new(child));

@@ -214,6 +214,8 @@ pub enum ToGuard {
         fuel: bool,
         /// SHA-256 of the component; another file is not compiled.
         sha256: [u8; 32],
+        /// How many bytes the compiled form may have.
+        room: u64,
     },
     /// End a compile child, at once; `Compiled` follows as ever.
     StopCompile {
@@ -279,6 +281,11 @@ pub enum CompileReport {
         reason: String,
         /// What to do about it; may be empty.
         hint: String,
+    },
+    /// It has more bytes than it may have, and was not put in place.
+    TooLarge {
+        /// How many.
+        bytes: u64,
     },
     /// The file is not the one that was meant: the disk has changed it.
     Torn,

@@ -47,6 +47,7 @@ pub use hello::{Hello, MAX_HELLO_ADDRS, MAX_NODE_TAGS, Role};
 pub use intent::{Body, Content, IntentKey, Kind, MAX_NOTE_BYTES, Payload, Push, Remove, Verb};
 pub use limits::{
     BOARD_MEMORY_MB, DEFAULT_MEMORY_MB, DeadlineMs, EpochMs, Fuel, LimitError, Limits, LogMaxKb, Mebibytes, Replicas,
+    StoreMebibytes,
 };
 pub use manifest::{Declaration, MAX_MANIFEST_BYTES, MAX_MANIFEST_COMPONENTS, Manifest, Takeover};
 pub use name::{ComponentName, NameError, Tag};
@@ -56,8 +57,8 @@ pub use owner::{OwnerId, OwnerKey, Signature};
 pub use realm_id::RealmId;
 pub use receipt::{Receipt, Verdict};
 pub use report::{
-    ComponentReport, MAX_DETAIL_BYTES, MAX_REPORT_ADDR_BYTES, MAX_REPORT_ADDRS, MAX_REPORT_COMPONENTS, ManifestReport,
-    NodeReport, ReportRefused, SignedReport,
+    Alarm, ComponentReport, MAX_DETAIL_BYTES, MAX_REPORT_ADDR_BYTES, MAX_REPORT_ADDRS, MAX_REPORT_ALARMS,
+    MAX_REPORT_COMPONENTS, ManifestReport, NodeReport, ReportRefused, SignedReport,
 };
 pub use rollout::{MAX_HEALTHY_S, ManifestState, Rollout};
 pub use seal::{IntentId, MAX_BODY_BYTES, MAX_SEALED_BYTES, Opened, Refused, Sealed, Trust, open, pae, seal};

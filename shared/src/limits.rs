@@ -102,6 +102,10 @@ limit! {
     LogMaxKb, "log_max_kb", u32, 16, 1_048_576
 }
 limit! {
+    /// MiB of artifacts and compiled code that a node keeps on its disk, at most 16 TiB.
+    StoreMebibytes, "store_max_mb", u32, 1, 16_777_216
+}
+limit! {
     /// Instances on each matching node.
     Replicas, "replicas", u16, 1, 1_000
 }

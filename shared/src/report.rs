@@ -2,6 +2,7 @@
 
 use crate::digest::Digest;
 use crate::frame;
+use crate::intent::IntentKey;
 use crate::name::{ComponentName, Tag};
 use crate::node_id::NodeId;
 use crate::outcome::{Outcome, Phase};
@@ -30,6 +31,9 @@ pub const MAX_REPORT_ADDRS: usize = 4;
 
 /// The longest of them, in bytes: an IPv6 address and a port over QUIC have 65.
 pub const MAX_REPORT_ADDR_BYTES: usize = 80;
+
+/// The most alarms in a report: one is reason enough to look after the key, and with the longest names these have 400 bytes.
+pub const MAX_REPORT_ALARMS: usize = 4;
 
 /// The longest version or platform in a report, in bytes; as in a hello.
 const MAX_WORD_BYTES: usize = 64;
@@ -112,6 +116,16 @@ pub struct ManifestReport {
     pub reason: Option<String>,
 }
 
+/// The owner's key has signed two different intents with one sequence: it is used in two places at once, or somebody else
+/// has it. A node raises it when it sees both, and keeps it until it holds an intent with a higher sequence under the key.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct Alarm {
+    /// What both are about.
+    pub key: IntentKey,
+    /// The sequence of both.
+    pub seq: u64,
+}
+
 /// A node's state, as it says itself.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct NodeReport {
@@ -148,6 +162,10 @@ pub struct NodeReport {
     pub components: Vec<ComponentReport>,
     /// How many further components there was no room for.
     pub omitted: u32,
+    /// The last alarms that stand, the newest first, at most [`MAX_REPORT_ALARMS`]. Left out where there are none, and by
+    /// agents that know none.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub alarms: Vec<Alarm>,
 }
 
 impl NodeReport {
@@ -217,10 +235,11 @@ pub struct SignedReport {
 impl SignedReport {
     /// Signs `report` with the node's secret seed. Where there is no room for all components, those that do not stand well
     /// come first, the worst phase before the others, and the last ones are left out and counted; reasons and trap texts are
-    /// cut to [`MAX_DETAIL_BYTES`].
+    /// cut to [`MAX_DETAIL_BYTES`], and alarms to [`MAX_REPORT_ALARMS`].
     #[must_use]
     pub fn sign(seed: &[u8; 32], report: &NodeReport) -> SignedReport {
         let mut report = report.clone();
+        report.alarms.truncate(MAX_REPORT_ALARMS);
         report.components.iter_mut().for_each(ComponentReport::cut);
         report.manifest.iter_mut().for_each(|manifest| cut_reason(&mut manifest.reason));
         let mut keep = report.components.len().min(MAX_REPORT_COMPONENTS);
@@ -260,6 +279,7 @@ impl SignedReport {
         if report.components.len() > MAX_REPORT_COMPONENTS
             || report.tags.len() > crate::hello::MAX_NODE_TAGS
             || report.addrs.len() > MAX_REPORT_ADDRS
+            || report.alarms.len() > MAX_REPORT_ALARMS
         {
             return Err(ReportRefused::Malformed("a list in the report is too long".into()));
         }

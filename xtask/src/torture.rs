@@ -1,5 +1,5 @@
 //! `cargo xtask torture`: real agents, treated badly at random for a while. Then what they run is compared with what was asked
-//! for, and what they hold with what they held before. Or many realms of the simulator.
+//! for, and what they hold with what they held before. Or many realms of the simulator, or one apply cut off at every write.
 
 use argh::FromArgs;
 
@@ -12,12 +12,14 @@ mod deeds;
 mod files;
 mod life;
 mod plan;
+mod power;
 mod random;
 mod sync;
 mod told;
 mod wares;
 
-/// Treat agents badly at random, then check what runs and whether anything leaks; or try seeds of the simulator.
+/// Treat agents badly at random, then check what runs and whether anything leaks; or try seeds of the simulator; or cut off an apply
+/// at every write.
 #[derive(FromArgs)]
 #[argh(subcommand, name = "torture")]
 pub(crate) struct Args {
@@ -30,6 +32,7 @@ pub(crate) struct Args {
 enum What {
     Life(life::Args),
     Sync(sync::Args),
+    Power(power::Args),
 }
 
 /// Runs what was named.
@@ -37,5 +40,6 @@ pub(crate) fn run(args: &Args) -> Result<(), Failure> {
     match &args.what {
         What::Life(args) => life::run(args),
         What::Sync(args) => sync::run(args),
+        What::Power(args) => power::run(args),
     }
 }

@@ -209,7 +209,9 @@ fn compiled(status: &str, stdout: &[u8]) -> Result<[u8; 32], Verdict> {
         Ok(Some(CompileReport::Refused { reason, hint })) => Err(Verdict::fault(reason).hint(&hint)),
         Ok(Some(CompileReport::Failed { reason })) => Err(Verdict::fault(format!("compiling failed: {reason}"))),
         // When it could, it has said more on the standard error output, which is ours.
-        Ok(None | Some(CompileReport::Torn)) | Err(_) => Err(Verdict::fault(format!("compiling failed: {status}"))),
+        Ok(None | Some(CompileReport::Torn | CompileReport::TooLarge { .. })) | Err(_) => {
+            Err(Verdict::fault(format!("compiling failed: {status}")))
+        }
     }
 }
 

@@ -72,6 +72,7 @@ fn of_a_node(words: &Words) -> Option<&'static str> {
         ("--listen", !words.listen.is_empty()),
         ("--http", words.http.is_some()),
         ("--data-dir", words.data_dir.is_some()),
+        ("--store-max-mb", words.store_max_mb.is_some()),
         ("--no-tofu", words.no_tofu),
         ("--no-mdns", words.no_mdns),
     ])

@@ -7,7 +7,7 @@ mod link;
 mod runners;
 mod wishes;
 
-pub use cwasm::unnamed;
+pub use cwasm::{unnamed, usage};
 
 use actor::Actor;
 use shared::RunUsage;
@@ -43,6 +43,8 @@ pub enum HostOrder {
         input: PathBuf,
         /// Whether for metered runs.
         fuel: bool,
+        /// How many bytes it may have.
+        room: u64,
     },
     /// Start a run of a prepared artifact.
     Start {
@@ -75,6 +77,8 @@ pub enum HostEvent {
         fuel: bool,
         /// At hand, refused for good (`Ok(Err)` is not used: the flag tells), or not possible this time.
         result: Result<(), PrepareFailed>,
+        /// Bytes of all compiled code of the artifact by now.
+        code_bytes: u64,
     },
     /// An artifact that was to be compiled is not what its name says. The wish for code ends with `Prepared` as well.
     Torn {
@@ -150,6 +154,8 @@ pub struct PrepareFailed {
     pub for_good: bool,
     /// For people.
     pub reason: String,
+    /// How many bytes it takes, where that is more than it may have.
+    pub takes: Option<u64>,
 }
 
 /// The queue is full.

@@ -30,7 +30,7 @@ impl Guard {
                     compile.child.kill();
                 }
             }
-            ToGuard::Compile { job, input, output, fuel, sha256 } => {
+            ToGuard::Compile { job, input, output, fuel, sha256, room } => {
                 let started = if self.compiles.len() >= MAX_COMPILES {
                     Err(io::Error::other("too many are running"))
                 } else {
@@ -39,7 +39,7 @@ impl Guard {
                         &input,
                         &output,
                         fuel,
-                        Some(Digest::from_bytes(sha256)),
+                        Some((Digest::from_bytes(sha256), room)),
                         move |pid, status, stdout| {
                             let _ = events.send(Event::CompileEnded { pid, status, stdout });
                         },

@@ -184,6 +184,7 @@ mod tests {
             output: PathBuf::new(),
             fuel: false,
             sha256: [1; 32],
+            room: 0,
         };
         assert!(matches!(write_frame(&mut ours, &job), Err(IpcError::Frame(FrameError::TooLong { .. }))));
         ours.write_all(&u32::MAX.to_be_bytes()).unwrap();

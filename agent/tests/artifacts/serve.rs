@@ -163,3 +163,54 @@ fn one_peer_gets_so_many_streams_and_no_more() {
         assert!(peer.link.mesh.open(node.id(), Protocol::Blob).await.is_ok());
     });
 }
+
+#[test]
+fn what_is_removed_while_it_is_served_goes_when_the_slow_peer_has_all_of_it() {
+    run(async |executor| {
+        let sample = Sample::of(3);
+        let (node, peer) = (Node::with(&executor, 1, &sample).await, Peer::start(&executor, 2).await);
+        peer.link.connect(&node.link).await;
+        let open = BlobRequest::Open(sample.artifact);
+        let mut slow = peer.open(&node).await;
+        let have = slow.ask(&open).await;
+        assert_eq!(slow.ask(&BlobRequest::Chunk(0)).await, Some(BlobReply::Chunk(sample.chunk(0))));
+        node.artifacts.remove(sample.digest()).unwrap();
+        // Nobody else begins any more: then the removal has come to the edge.
+        patiently("removal", async { while peer.open(&node).await.ask(&open).await != Some(BlobReply::Unknown) {} })
+            .await;
+        // The slow one goes on, and may ask again what there is.
+        assert_eq!(slow.ask(&BlobRequest::List).await, Some(BlobReply::List(sample.list.to_bytes())));
+        assert_eq!(slow.ask(&open).await, have);
+        for index in [1, 2] {
+            assert_eq!(slow.ask(&BlobRequest::Chunk(index)).await, Some(BlobReply::Chunk(sample.chunk(index))));
+        }
+        assert!(sample.is_stored(&node.dir) && node.events.is_empty(), "it counts as long as it is there");
+        drop(slow);
+        assert_eq!(node.next(|_| false).await, ArtifactEvent::Removed { digest: sample.digest(), gone: true });
+        assert!(!sample.path(&node.dir).exists());
+    });
+}
+
+#[test]
+fn what_is_wanted_again_before_it_was_removed_stays() {
+    run(async |executor| {
+        let sample = Sample::of(2);
+        let (node, peer) = (Node::with(&executor, 1, &sample).await, Peer::start(&executor, 2).await);
+        peer.link.connect(&node.link).await;
+        let open = BlobRequest::Open(sample.artifact);
+        let mut slow = peer.open(&node).await;
+        assert!(slow.ask(&open).await.is_some());
+        node.artifacts.remove(sample.digest()).unwrap();
+        node.fetch(&sample, &[]);
+        node.stored(&sample).await;
+        drop(slow);
+        // Served as ever, and removed when nobody reads it.
+        let mut talk = peer.open(&node).await;
+        assert_eq!(talk.ask(&open).await, Some(BlobReply::Have { complete: true, have: vec![0b11] }));
+        assert!(node.artifacts.holds(&sample.artifact) && node.events.is_empty());
+        drop(talk);
+        node.artifacts.remove(sample.digest()).unwrap();
+        assert_eq!(node.next(|_| false).await, ArtifactEvent::Removed { digest: sample.digest(), gone: true });
+        assert!(!node.artifacts.held(&sample.digest()));
+    });
+}

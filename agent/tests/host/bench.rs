@@ -74,7 +74,7 @@ impl Bench {
     }
 
     pub(crate) fn prepare(&self, number: u8) {
-        let order = HostOrder::Prepare { digest: digest(number), input: "nowhere".into(), fuel: false };
+        let order = HostOrder::Prepare { digest: digest(number), input: "nowhere".into(), fuel: false, room: 1 << 30 };
         self.host.order(order).unwrap();
     }
 

@@ -2,7 +2,7 @@
 
 use crate::bench::{Bench, MAX_EVENTS, digest, start, unloadable};
 use agent::control::host::{HostEvent, HostOrder};
-use agent::ipc::{self, CompileReport, FromRunner, OutputStream, ToGuard, ToRunner};
+use agent::ipc::{self, CompileReport, FromRunner, OutputStream, Tenants, ToGuard, ToRunner};
 use shared::Outcome;
 use std::path::{Path, PathBuf};
 
@@ -175,4 +175,35 @@ fn code_of_another_engine_is_kept_until_there_is_code_of_this_one() {
     bench.compiled(job, &output);
     assert!(matches!(bench.event(), HostEvent::Prepared { result: Ok(()), .. }));
     assert!(!old.exists(), "nothing is left of it");
+}
+
+#[test]
+fn code_is_compiled_into_the_room_that_it_was_given() {
+    let mut bench = Bench::start();
+    bench.prepare(1);
+    let (_, _runner) = bench.runner_for(&Tenants::Shared);
+    let job = match bench.order() {
+        ToGuard::Compile { job, room, .. } => {
+            assert_eq!(room, 1 << 30);
+            job
+        }
+        other => panic!("{other:?}"),
+    };
+    bench.reported(job, &CompileReport::TooLarge { bytes: 2 << 30 });
+    let event = bench.event();
+    let HostEvent::Prepared { result: Err(failed), code_bytes: 0, .. } = &event else { panic!("{event:?}") };
+    assert_eq!((failed.takes, failed.for_good), (Some(2 << 30), false));
+    // What is there counts with its seal, until it is forgotten.
+    bench.prepare(1);
+    let (job, output) = bench.compile();
+    bench.compiled(job, &output);
+    let event = bench.event();
+    let HostEvent::Prepared { result: Ok(()), code_bytes, .. } = event else { panic!("{event:?}") };
+    let sizes = |bench: &Bench| bench.code().iter().map(|path| std::fs::metadata(path).unwrap().len()).sum::<u64>();
+    assert!(code_bytes > 4 && code_bytes == sizes(&bench), "{code_bytes} {:?}", bench.code());
+    assert_eq!(agent::control::host::usage(bench.dir.path())[&digest(1)], code_bytes);
+    bench.host.order(HostOrder::Forget(digest(1))).unwrap();
+    bench.prepare(1);
+    bench.compile();
+    assert_eq!(sizes(&bench), 0);
 }

@@ -122,6 +122,7 @@ impl Bench {
             platform: "linux/x86_64".into(),
             boot: 1,
             budget_bytes: 1 << 30,
+            store_max_bytes: u64::MAX,
             default_memory_mb: 64,
             bootstrap: Vec::new(),
             random_seed: 5,
@@ -236,6 +237,7 @@ pub fn nothing() -> Restored {
         runs: BTreeMap::new(),
         members: Vec::new(),
         blobs: BTreeSet::new(),
+        usage: BTreeMap::new(),
         strays: BTreeSet::new(),
         kept: BTreeSet::new(),
     }
@@ -270,6 +272,7 @@ pub fn report(number: u8, count: u64, change: impl FnOnce(&mut NodeReport)) -> S
         manifest: None,
         components: Vec::new(),
         omitted: 0,
+        alarms: Vec::new(),
     };
     change(&mut report);
     SignedReport::sign(&[number; 32], &report)
@@ -293,7 +296,7 @@ pick!(stops, Instance, Effect::Stop(instance) => *instance);
 pick!(fetches, Digest, Effect::Fetch { artifact, .. } => artifact.digest);
 pick!(cancels, Digest, Effect::Cancel(digest) => *digest);
 pick!(drops, Digest, Effect::Drop(digest) => *digest);
-pick!(prepares, (Digest, bool), Effect::Prepare { digest, fuel } => (*digest, *fuel));
+pick!(prepares, (Digest, bool), Effect::Prepare { digest, fuel, .. } => (*digest, *fuel));
 pick!(receipts, Verdict, Effect::Receipt { receipt, .. } => receipt.verdict.clone());
 pick!(
     /// Whom: the first address of each.

@@ -152,6 +152,7 @@ fn a_node_that_joins_a_realm_dials_again() {
             platform: "linux/x86_64".into(),
             boot: 1,
             budget_bytes: 1 << 30,
+            store_max_bytes: u64::MAX,
             default_memory_mb: 64,
             bootstrap: vec![addr(1)],
             random_seed: 5,

@@ -9,6 +9,7 @@ mod declared_sim;
 mod dial;
 mod order;
 mod pinned;
+mod quota;
 mod remove;
 mod replace;
 mod report;

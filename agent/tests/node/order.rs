@@ -1,8 +1,9 @@
 //! Which of two intents is newer, and what a clock has to do with it.
 
 use crate::bench::*;
+use crate::pinned::*;
 use agent::control::node::{FUTURE_MS, Input};
-use shared::{BUILD_FLOOR_UNIX_MS, Verdict};
+use shared::{Alarm, BUILD_FLOOR_UNIX_MS, IntentKey, Rollout, Verdict};
 
 #[test]
 fn nothing_older_replaces_something_newer() {
@@ -39,7 +40,42 @@ fn two_with_one_sequence_are_an_alarm_and_the_higher_id_wins() {
             bench.give(Input::Persisted { ticket, result: Ok(()) });
         }
         assert_eq!(bench.component("hello").intent, held(&high).opened.id());
+        // Everybody hears of it, once, until the owner has said what is meant.
+        let alarm = Alarm { key: IntentKey::Component(name("hello")), seq: EPOCH + 5 };
+        assert_eq!(alarms(&mut bench), std::slice::from_ref(&alarm));
+        bench.offer(&low);
+        assert_eq!(alarms(&mut bench), std::slice::from_ref(&alarm));
+        bench.accept(&named("other", 9));
+        assert_eq!(alarms(&mut bench), [alarm], "another name is none of its business");
+        bench.accept(&push(6, |_| {}));
+        assert_eq!(alarms(&mut bench), []);
+        // Nor does a replay of what is past raise it again.
+        bench.offer(&low);
+        assert_eq!(alarms(&mut bench), []);
     }
+}
+
+/// The alarms in its report.
+fn alarms(bench: &mut Bench) -> Vec<Alarm> {
+    // Many changes at once are told together.
+    bench.wait(1_000);
+    bench.node.own_report().unwrap().open(&bench.node.realm().unwrap()).unwrap().alarms
+}
+
+#[test]
+fn two_manifests_with_one_sequence_are_an_alarm_until_a_higher_one_is_on_the_disk() {
+    let mut bench = Bench::new();
+    let [one, other] = ["one", "other"].map(|text| Pinned::signed(1, 5, Rollout::default(), &[declare(text, 1)]));
+    bench.accept(&one.sealed);
+    bench.offer(&other.sealed);
+    let alarm = Alarm { key: IntentKey::Manifest, seq: EPOCH + 5 };
+    assert_eq!(alarms(&mut bench), std::slice::from_ref(&alarm));
+    let next = Pinned::signed(2, 6, Rollout::default(), &[declare("one", 1)]);
+    let (ticket, _) = persist(&bench.offer(&next.sealed)).unwrap();
+    bench.give(Input::Persisted { ticket, result: Err("the disk is full".into()) });
+    assert_eq!(alarms(&mut bench), [alarm], "it is not held");
+    bench.accept(&next.sealed);
+    assert_eq!(alarms(&mut bench), []);
 }
 
 #[test]

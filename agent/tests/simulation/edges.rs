@@ -48,7 +48,9 @@ impl World {
             Effect::Fetch { artifact, .. } => self.fetch(at, artifact.digest),
             Effect::Cancel(digest) => _ = self.machines[at].fetching.remove(&digest),
             Effect::Drop(digest) => self.drop(at, &digest),
-            Effect::Prepare { digest, fuel } => self.prepare(at, digest, fuel),
+            // Its disks are large.
+            Effect::DropCode(_) => unreachable!("there is room for all"),
+            Effect::Prepare { digest, fuel, .. } => self.prepare(at, digest, fuel),
             Effect::Start { instance, spec, .. } => self.start(at, instance, spec),
             Effect::Stop(instance) => {
                 self.check_stop(at, instance);
@@ -245,6 +247,7 @@ pub fn weigh(effect: &Effect) -> u64 {
         Effect::Fetch { artifact, .. } => head(artifact.digest.as_bytes()),
         Effect::Cancel(digest)
         | Effect::Drop(digest)
+        | Effect::DropCode(digest)
         | Effect::ReadManifest(digest)
         | Effect::Prepare { digest, .. } => !head(digest.as_bytes()),
         Effect::SaveRun { .. } | Effect::Forget { .. } | Effect::SetHello(_) | Effect::Log(..) | Effect::Note(..) => 1,

@@ -197,6 +197,7 @@ impl Machine {
             platform: "linux/x86_64".into(),
             boot: self.disk.boots,
             budget_bytes: self.budget_bytes,
+            store_max_bytes: u64::MAX,
             default_memory_mb: MEMORY_MB,
             bootstrap: self.bootstrap.clone(),
             random_seed: self.disk.boots ^ u64::from(self.seed[0]) << 8,
@@ -208,6 +209,7 @@ impl Machine {
             runs: self.disk.runs.clone(),
             members: self.disk.members.clone(),
             blobs: self.disk.blobs.clone(),
+            usage: BTreeMap::new(),
             strays: self.disk.parts.clone(),
             kept: BTreeSet::new(),
         };

@@ -16,6 +16,7 @@ pub(super) const TABLE: Table = Table {
             &[
                 Flag::one("--owner", "REALM_OWNER"),
                 Flag::many("--bootstrap", "REALM_BOOTSTRAP"),
+                Flag::one("--store-max-mb", "REALM_STORE_MAX_MB"),
                 Flag::one("--data-dir", "REALM_DATA_DIR"),
                 Flag::switch("--force", "REALM_FORCE"),
             ],

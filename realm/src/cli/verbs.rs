@@ -7,7 +7,8 @@ use crate::rollout::Until;
 use argh::{ArgsInfo, FromArgs};
 use shared::time::Since;
 use shared::{
-    ComponentName, DeadlineMs, EnvPair, EpochMs, Fuel, Isolation, LogMaxKb, Mebibytes, OwnerId, Replicas, Restart, Tag,
+    ComponentName, DeadlineMs, EnvPair, EpochMs, Fuel, Isolation, LogMaxKb, Mebibytes, OwnerId, Replicas, Restart,
+    StoreMebibytes, Tag,
 };
 use std::path::PathBuf;
 use std::str::FromStr;
@@ -119,6 +120,9 @@ pub struct ConfigureArgs {
     /// multiaddr that the agent dials at start (repeatable); the list that is there is replaced
     #[argh(option, arg_name = "addr")]
     pub bootstrap: Vec<ReachAddr>,
+    /// what artifacts and compiled code may take on its disk together, in MiB
+    #[argh(option, arg_name = "mb")]
+    pub store_max_mb: Option<StoreMebibytes>,
     /// the agent's data directory
     #[argh(option, arg_name = "dir")]
     pub data_dir: Option<PathBuf>,

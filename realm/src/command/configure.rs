@@ -14,8 +14,9 @@ use std::path::{Path, PathBuf};
 const MODE: u32 = 0o644;
 
 pub(super) fn run(args: &ConfigureArgs, settings: &Settings, terminal: &mut Terminal<'_>) -> Result<Exit, Failure> {
-    if args.owner.is_none() && args.bootstrap.is_empty() {
-        return Err(Failure::usage("nothing to configure").hint("give `--owner KEY`, `--bootstrap ADDR`, or both"));
+    if args.owner.is_none() && args.bootstrap.is_empty() && args.store_max_mb.is_none() {
+        let hint = "give `--owner KEY`, `--bootstrap ADDR`, `--store-max-mb MB`, or several of them";
+        return Err(Failure::usage("nothing to configure").hint(hint));
     }
     let dir = data_dir(args, settings)?;
     // Both files are looked at before one is written: a refusal leaves everything as it was.
@@ -34,10 +35,17 @@ pub(super) fn run(args: &ConfigureArgs, settings: &Settings, terminal: &mut Term
         wrote = true;
     }
     let before = old_config.clone().unwrap_or_default();
-    let wanted: Vec<String> = args.bootstrap.iter().map(|addr| addr.as_str().to_owned()).collect();
-    if !wanted.is_empty() && (wanted != before.bootstrap || old_config.is_none()) {
-        write(&config, &AgentConfig { bootstrap: wanted, ..before }.to_text())?;
-        terminal.say(Tone::Plain, &format!("wrote `{}`: {} to dial at start", config.display(), args.bootstrap.len()));
+    let mut wanted = before.clone();
+    if !args.bootstrap.is_empty() {
+        wanted.bootstrap = args.bootstrap.iter().map(|addr| addr.as_str().to_owned()).collect();
+    }
+    wanted.store_max_mb = args.store_max_mb.or(before.store_max_mb);
+    let is_asked = !args.bootstrap.is_empty() || args.store_max_mb.is_some();
+    if is_asked && (wanted != before || old_config.is_none()) {
+        write(&config, &wanted.to_text())?;
+        let dial = wanted.bootstrap.len();
+        let store = wanted.store_max_mb.map(|mb| format!(", {mb} MiB for artifacts and code")).unwrap_or_default();
+        terminal.say(Tone::Plain, &format!("wrote `{}`: {dial} to dial at start{store}", config.display()));
         wrote = true;
     }
     let last =

@@ -5,7 +5,8 @@ use super::connect::{Connected, connect, converse, survey};
 use crate::cli::StatusArgs;
 use crate::exit::{Exit, Failure};
 use crate::output::{
-    NodeObject, STATUS_HEADS, StatusObject, Tone, UnclaimedObject, behind, counted, status_rows, table, unlisted,
+    NodeObject, STATUS_HEADS, StatusObject, Tone, UnclaimedObject, alarms, behind, counted, status_rows, table,
+    unlisted,
 };
 
 pub(super) fn run(args: &StatusArgs, mut context: Context<'_, '_>) -> Result<Exit, Failure> {
@@ -36,6 +37,9 @@ pub(super) fn run(args: &StatusArgs, mut context: Context<'_, '_>) -> Result<Exi
         return Ok(Exit::Done);
     }
     context.terminal.data(&table(&STATUS_HEADS, &status_rows(&status.nodes, &status.unclaimed)));
+    for line in alarms(&status.nodes) {
+        context.terminal.say(Tone::Bad, &line);
+    }
     for line in status.nodes.iter().filter_map(unlisted).chain(status.nodes.iter().filter_map(behind)) {
         context.terminal.say(Tone::Warning, &line);
     }

@@ -2,8 +2,8 @@
 
 use serde::Serialize;
 use shared::{
-    ComponentName, ComponentReport, Digest, IntentId, ManifestReport, ManifestState, NodeId, NodeReport, Outcome,
-    Phase, RealmId, Tag,
+    Alarm, ComponentName, ComponentReport, Digest, IntentId, IntentKey, ManifestReport, ManifestState, NodeId,
+    NodeReport, Outcome, Phase, RealmId, Tag,
 };
 
 /// `realm status --json`.
@@ -38,6 +38,23 @@ pub struct NodeObject {
     pub components: Vec<ComponentObject>,
     /// How many further components there was no room for.
     pub omitted: u32,
+    /// Alarms that stand there, the newest first, four at the most.
+    pub alarms: Vec<AlarmObject>,
+}
+
+/// Two different intents with one sequence, both of which a node has seen.
+#[derive(Debug, Serialize)]
+pub struct AlarmObject {
+    /// What both are about: `component/NAME`, or `manifest`.
+    pub key: IntentKey,
+    /// The sequence of both.
+    pub seq: u64,
+}
+
+impl AlarmObject {
+    fn of(alarm: &Alarm) -> AlarmObject {
+        AlarmObject { key: alarm.key.clone(), seq: alarm.seq }
+    }
 }
 
 /// How far the manifest is on a node.
@@ -124,6 +141,7 @@ impl NodeObject {
             manifest: report.manifest.as_ref().map(ManifestObject::of),
             components: components.collect(),
             omitted: report.omitted,
+            alarms: report.alarms.iter().map(AlarmObject::of).collect(),
         }
     }
 }

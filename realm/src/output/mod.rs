@@ -21,14 +21,16 @@ pub use history::{HistoryObject, VersionObject};
 pub use inspect::{InspectNodeObject, InspectObject};
 pub(crate) use inspect::{Inspected, inspect_text};
 pub(crate) use json::PushNodeObject;
-pub use json::{ComponentObject, LogObject, ManifestObject, NodeObject, PushObject, StatusObject, UnclaimedObject};
+pub use json::{
+    AlarmObject, ComponentObject, LogObject, ManifestObject, NodeObject, PushObject, StatusObject, UnclaimedObject,
+};
 pub(crate) use logs::{json_line, text_line};
 pub use plan::PlanObject;
 pub(crate) use plan::plan_text;
 pub(crate) use ps::{HEADS as PS_HEADS, ps_objects, ps_omitted, ps_rows};
 pub use ps::{PsComponentObject, PsObject, PsOmittedObject};
 pub(crate) use push::{HEADS as PUSH_HEADS, bytes, failure_hint, outcome_rows, verdict_text, why};
-pub(crate) use status::{HEADS as STATUS_HEADS, behind, not_shown, status_rows, unlisted};
+pub(crate) use status::{HEADS as STATUS_HEADS, alarms, behind, not_shown, status_rows, unlisted};
 pub(crate) use table::table;
 
 use crate::cli::Color;

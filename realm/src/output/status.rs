@@ -1,8 +1,9 @@
 //! The table of `realm status`.
 
-use super::clean;
 use super::json::{ComponentObject, NodeObject, UnclaimedObject};
-use shared::{MAX_REPORT_COMPONENTS, ManifestState, NodeId, Tag};
+use super::{clean, listed};
+use shared::{IntentKey, MAX_REPORT_COMPONENTS, ManifestState, NodeId, Tag};
+use std::collections::BTreeMap;
 
 pub(crate) const HEADS: [&str; 10] =
     ["NODE", "TAGS", "VERSION", "ALIVE", "COMPONENT", "FROM", "PHASE", "REPLICAS", "RESTARTS", "LAST OUTCOME"];
@@ -63,6 +64,27 @@ pub(crate) fn behind(node: &NodeObject) -> Option<String> {
         node.peer.short(),
         clean(why)
     ))
+}
+
+/// Of each alarm that stands on a node that is there: what it is about, who has raised it, and the next step.
+pub(crate) fn alarms(nodes: &[NodeObject]) -> Vec<String> {
+    let mut alarms: BTreeMap<(&IntentKey, u64), Vec<String>> = BTreeMap::new();
+    for node in nodes.iter().filter(|node| node.alive) {
+        node.alarms.iter().for_each(|alarm| alarms.entry((&alarm.key, alarm.seq)).or_default().push(node.peer.short()));
+    }
+    let line = |((key, seq), nodes): ((&IntentKey, u64), Vec<String>)| {
+        let (about, again) = match key {
+            IntentKey::Component(name) => (format!("`{name}`"), "push it again"),
+            IntentKey::Manifest => ("the manifest".to_owned(), "apply it again"),
+        };
+        format!(
+            "ALARM: two different intents for {about} are signed with the sequence {seq}, and one of them was dropped (seen \
+             by {})\nhint: is the owner's key used on two machines, or has somebody else got it? When you know, {again}: that \
+             has a higher sequence, says which one is meant, and ends the alarm",
+            listed(nodes)
+        )
+    };
+    alarms.into_iter().map(line).collect()
 }
 
 /// Of a node that has more components than its report had room for: how many are not shown, and how the manifest is with them.

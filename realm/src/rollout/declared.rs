@@ -147,7 +147,10 @@ impl Stand for Standing {
     fn progress(&self) -> Progress {
         // A report may have had no room for the one that failed.
         let unlisted = self.in_force && self.last.as_ref().is_some_and(|last| last.failed > 0);
-        let fails = unlisted || !self.failing.is_empty() || self.state() == Some(ManifestState::Failing);
+        // What failed first and is well now is well: a node tells for ever that it failed, for the others, whose turn it is not then.
+        // Where it goes back for that, it still does.
+        let told = self.state() == Some(ManifestState::Failing) && (self.goes_back || !self.is_well());
+        let fails = unlisted || !self.failing.is_empty() || told;
         match self.fault().is_some() || fails {
             // It fails, and is not back at the one before it yet.
             true if self.fault.is_none() && self.goes_back && self.in_force => Progress::Waiting,

@@ -71,6 +71,7 @@ pub(crate) fn report(byte: u8, count: u64, components: Vec<ComponentReport>) -> 
         manifest: None,
         components,
         omitted: 0,
+        alarms: Vec::new(),
     }
 }
 

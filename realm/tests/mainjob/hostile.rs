@@ -1,9 +1,10 @@
 //! What is forged, altered, relabelled or replayed is refused by every node, counted, and changes nothing.
 
 use crate::operator::{Operator, code};
+use crate::shell::{Shell, realm};
 use crate::support::{Agent, eventually, owner};
-use serde_json::Value;
-use shared::{MAX_SEALED_BYTES, RealmId, Sealed, Verdict, frame, pae};
+use serde_json::{Value, json};
+use shared::{MAX_SEALED_BYTES, OwnerKey, RealmId, Sealed, Verdict, frame, pae};
 
 /// The envelope with a change that its signer did not make.
 fn altered(bytes: &[u8], change: impl FnOnce(&mut Sealed)) -> Vec<u8> {
@@ -133,4 +134,46 @@ fn what_a_member_floods_is_checked_before_it_is_obeyed_or_passed_on() {
             _ => Ok(()),
         });
     }
+}
+
+/// The alarms of all nodes, as the command line tells them to programs.
+fn alarms(shell: &Shell) -> Vec<Value> {
+    shell.nodes().iter().flat_map(|node| node["alarms"].as_array().unwrap().clone()).collect()
+}
+
+#[test]
+fn a_key_that_signs_at_two_places_is_told_until_the_owner_has_said_what_is_meant() {
+    let (shell, agents) = realm(&[&[], &[]]);
+    let secret = std::fs::read_to_string(shell.home.path().join("realm/owner.key")).unwrap();
+    let key = OwnerKey::from_secret_text(&secret).unwrap();
+    let [here, there] = [Operator::of(&key), Operator::of(&key)];
+    let ((one, _), (other, _)) = (here.meet(agents[0].addr()), there.meet(agents[1].addr()));
+    let mut body = here.intent("service", "ticker");
+    assert_eq!(here.hand(one, &here.seal(&body)), Verdict::Accepted);
+    agents.iter().for_each(|agent| agent.until_accepted(1));
+    assert_eq!(alarms(&shell), Vec::<Value>::new());
+    let (_, _, quiet) = shell.realm(&["status"]);
+    assert!(!quiet.contains("ALARM"), "{quiet}");
+
+    // Somebody else signs at the same moment. Which of the two counts is a matter of their ids.
+    body.note = "from elsewhere".into();
+    there.hand(other, &there.seal(&body));
+    eventually("the alarm is told", || {
+        let alarms = alarms(&shell);
+        let expected = json!({ "key": "component/service", "seq": body.seq });
+        if alarms.first() == Some(&expected) { Ok(()) } else { Err(format!("{alarms:?}")) }
+    });
+    let (code, out, err) = shell.realm(&["status"]);
+    assert_eq!(code, Some(0), "{out}{err}");
+    let said = format!("ALARM: two different intents for `service` are signed with the sequence {}", body.seq);
+    assert!(err.contains(&said) && err.contains(&agents[1].id().short()) && err.contains("hint: "), "{err}");
+    assert!(agents[1].metric("realm_alarms_total") > 0);
+
+    let (code, out, err) = shell.push("service", "ticker", &[]);
+    assert_eq!(code, Some(0), "{out}{err}");
+    eventually("the alarm is over", || {
+        let alarms = alarms(&shell);
+        if alarms.is_empty() { Ok(()) } else { Err(format!("{alarms:?}")) }
+    });
+    assert!(!shell.realm(&["status"]).2.contains("ALARM"));
 }

@@ -23,6 +23,7 @@ mod rollout;
 #[allow(dead_code, reason = "tests on other hosts share it")]
 mod shell;
 mod slow_clients;
+mod store;
 mod support;
 mod thousand;
 mod watch;

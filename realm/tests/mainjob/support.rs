@@ -10,7 +10,8 @@ use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::{ExitStatus, Stdio};
-use std::sync::mpsc::RecvTimeoutError;
+use std::sync::Mutex;
+use std::sync::mpsc::{Receiver, RecvTimeoutError};
 use std::thread;
 use std::time::{Duration, Instant};
 use tempfile::TempDir;
@@ -60,8 +61,30 @@ pub(crate) struct Agent {
 
 struct Running {
     guard: Guard,
+    /// What its control says on stdout, and after it those that the guard starts in its place.
+    lines: Mutex<Receiver<String>>,
     listen: Vec<String>,
     http: SocketAddr,
+}
+
+impl Running {
+    /// Waits until a control has said where it is, and that it is ready.
+    fn until_ready(&mut self) {
+        self.listen.clear();
+        let failed = loop {
+            match self.lines.get_mut().unwrap().recv_timeout(PATIENCE) {
+                Ok(line) if line == "ready" => return,
+                Ok(line) => match line.split_once(' ') {
+                    Some(("listening", addr)) => self.listen.push(addr.to_owned()),
+                    Some(("http", addr)) => self.http = addr.parse().unwrap(),
+                    _ => break format!("an unknown line, `{line}`"),
+                },
+                Err(RecvTimeoutError::Timeout) => break "silence".into(),
+                Err(RecvTimeoutError::Disconnected) => break "its end".into(),
+            }
+        };
+        panic!("the agent was not ready, but there was {failed}");
+    }
 }
 
 impl Agent {
@@ -108,25 +131,17 @@ impl Agent {
         let mut command = agent_command(&self.place, &self.data_dir());
         let mut child = command.args(&self.flags).args(more).stdout(Stdio::piped()).stderr(stderr).spawn().unwrap();
         let lines = lines_of(child.stdout.take().unwrap());
-        let mut running =
-            Running { guard: Guard(child), listen: Vec::new(), http: SocketAddr::from(([0, 0, 0, 0], 0)) };
-        let failed = loop {
-            match lines.recv_timeout(PATIENCE) {
-                Ok(line) if line == "ready" => break None,
-                Ok(line) => match line.split_once(' ') {
-                    Some(("listening", addr)) => running.listen.push(addr.to_owned()),
-                    Some(("http", addr)) => running.http = addr.parse().unwrap(),
-                    _ => break Some(format!("an unknown line, `{line}`")),
-                },
-                Err(RecvTimeoutError::Timeout) => break Some("silence".into()),
-                Err(RecvTimeoutError::Disconnected) => break Some("its end".into()),
-            }
-        };
+        let http = SocketAddr::from(([0, 0, 0, 0], 0));
         // From here on, `drop` ends it.
-        self.running = Some(running);
-        if let Some(failed) = failed {
-            panic!("the agent was not ready, but there was {failed}");
-        }
+        let running =
+            self.running.insert(Running { guard: Guard(child), lines: Mutex::new(lines), listen: Vec::new(), http });
+        running.until_ready();
+    }
+
+    /// Waits until the guard has started another control in place of one that has ended, and that is ready.
+    #[allow(dead_code, reason = "tests that kill control use it")]
+    pub(crate) fn until_ready_again(&mut self) {
+        self.running.as_mut().expect("the agent runs").until_ready();
     }
 
     fn running(&self) -> &Running {

@@ -71,6 +71,7 @@ fn member(realm: RealmId, number: u16) -> Member {
         manifest: None,
         components: (0..COMPONENTS).map(component).collect(),
         omitted: 0,
+        alarms: Vec::new(),
     };
     Member { report: SignedReport::sign(&seed, &report), addrs: Vec::new() }
 }

@@ -1,5 +1,6 @@
 //! `config.toml` and `trust.toml` of a node: written by `realm configure` and by the agent, read by the agent.
 
+use crate::limits::StoreMebibytes;
 use crate::owner::OwnerId;
 use serde::{Deserialize, Serialize};
 use std::fmt;
@@ -13,6 +14,8 @@ pub struct AgentConfig {
     pub bootstrap: Vec<String>,
     /// Multiaddrs to listen on; the agent remembers here which ports it was given.
     pub listen: Vec<String>,
+    /// MiB that artifacts and compiled code may take together; left out, a part of the file system.
+    pub store_max_mb: Option<StoreMebibytes>,
 }
 
 /// `trust.toml`: who may command the node.
@@ -90,7 +93,11 @@ mod tests {
     fn texts_come_back() {
         let trust = TrustFile { owner: crate::OwnerKey::of_seed(&[1; 32]).id() };
         assert_eq!(TrustFile::parse(&trust.to_text()), Ok(trust));
-        let config = AgentConfig { bootstrap: vec!["/ip4/1.2.3.4/udp/1/quic-v1".into()], listen: vec![] };
+        let config = AgentConfig {
+            bootstrap: vec!["/ip4/1.2.3.4/udp/1/quic-v1".into()],
+            listen: vec![],
+            store_max_mb: Some("512".parse().unwrap()),
+        };
         assert_eq!(AgentConfig::parse(&config.to_text()), Ok(config));
     }
 }

@@ -93,6 +93,7 @@ fn report_of(count: usize) -> NodeReport {
         manifest: None,
         components: (0..count).map(component).collect(),
         omitted: 0,
+        alarms: Vec::new(),
     }
 }
 
@@ -185,7 +186,8 @@ fn spec(name: String, texts: usize) -> ComponentSpec {
         deadline_ms: Some(31_536_000_000_u64.try_into().unwrap()),
         log_max_kb: 1_048_576_u64.try_into().unwrap(),
     };
-    let text = "x".repeat(texts / (MAX_ARGS + 2 * MAX_ENV));
+    let width = texts / (MAX_ARGS + 2 * MAX_ENV);
+    let text = "x".repeat(width);
     ComponentSpec {
         name: name.parse().unwrap(),
         artifact: Artifact { digest: Digest::of(b""), size: MAX_ARTIFACT_BYTES, chunks: Digest::of(b"") },
@@ -194,7 +196,7 @@ fn spec(name: String, texts: usize) -> ComponentSpec {
         restart: Restart::OnFailure,
         start: false,
         args: vec![text.clone(); MAX_ARGS],
-        env: vec![(text.clone(), text); MAX_ENV],
+        env: (0..MAX_ENV).map(|at| (format!("{at:x>width$}"), text.clone())).collect(),
         isolation: Isolation::Process,
     }
 }

@@ -2,7 +2,7 @@
 
 pub(crate) mod manifests;
 
-use proptest::collection::vec;
+use proptest::collection::{btree_map, vec};
 use proptest::option;
 use proptest::prelude::*;
 use shared::*;
@@ -83,7 +83,7 @@ pub(crate) fn artifact() -> impl Strategy<Value = Artifact> {
 }
 
 fn spec() -> impl Strategy<Value = ComponentSpec> {
-    let texts = (vec("[^\0]{0,20}", 0..8), vec(("[^\0=]{1,10}", "[^\0]{0,20}"), 0..8));
+    let texts = (vec("[^\0]{0,20}", 0..8), btree_map("[^\0=]{1,10}", "[^\0]{0,20}", 0..8));
     let fields = (name(), artifact(), limits(), replicas(), restart(), any::<bool>(), texts, isolation());
     fields.prop_map(|(name, artifact, limits, replicas, restart, start, (args, env), isolation)| ComponentSpec {
         name,
@@ -93,7 +93,7 @@ fn spec() -> impl Strategy<Value = ComponentSpec> {
         restart,
         start,
         args,
-        env,
+        env: env.into_iter().collect(),
         isolation,
     })
 }
@@ -216,8 +216,9 @@ pub(crate) fn report(seed: [u8; 32], components: Range<usize>, detail: usize) ->
     let addrs = vec("[ -~]{0,80}", 0..=MAX_REPORT_ADDRS);
     let facts = (vec(tag(), 0..=MAX_NODE_TAGS), "[ -~]{0,64}", "[ -~]{0,64}", any::<bool>(), any::<bool>(), addrs);
     let manifest = option::of(manifests::report(detail));
-    (realm(), rank, facts, summary(), manifest, vec(component(detail), components)).prop_map(
-        move |(realm, rank, facts, summary, manifest, components)| NodeReport {
+    let alarms = vec((key(), any::<u64>()).prop_map(|(key, seq)| Alarm { key, seq }), 0..=MAX_REPORT_ALARMS);
+    (realm(), rank, facts, summary(), manifest, vec(component(detail), components), alarms).prop_map(
+        move |(realm, rank, facts, summary, manifest, components, alarms)| NodeReport {
             node: NodeId::of_seed(&seed),
             realm,
             boot: rank.0,
@@ -234,6 +235,7 @@ pub(crate) fn report(seed: [u8; 32], components: Range<usize>, detail: usize) ->
             manifest,
             components,
             omitted: rank.4,
+            alarms,
         },
     )
 }

@@ -87,6 +87,7 @@ fn ok(name: &str, what: &str, report: Cbor, components: &str) -> Vector {
     vector.push("rank", "3 17");
     vector.push("components", components);
     vector.push("manifest", "none");
+    vector.push("alarms", "none");
     vector
 }
 
@@ -104,7 +105,42 @@ fn fail(name: &str, code: &str, what: &str, report: Cbor) -> Vector {
 }
 
 pub(crate) fn reports() -> Vec<Vector> {
-    [of_components(), by_others(), of_manifests()].concat()
+    [of_components(), by_others(), of_manifests(), of_alarms()].concat()
+}
+
+fn of_alarms() -> Vec<Vector> {
+    let alarm = |key: &str, seq: u64| map([("key", text(key)), ("seq", Cbor::Uint(seq))]);
+    let with = |alarms: Cbor| signed(&report_body().and("", "alarms", alarms));
+    let ok = |name: &str, what: &str, alarms: Cbor, expected: &str| {
+        let mut vector = ok(name, what, with(alarms), "hello backoff");
+        vector.fields.iter_mut().filter(|(key, _)| key == "alarms").for_each(|(_, value)| *value = expected.into());
+        vector
+    };
+    let fail = |name: &str, what: &str, alarms: Cbor| fail(name, "malformed", what, with(alarms));
+    let longest = format!("component/{}", "a".repeat(63));
+    let expected = format!("manifest 7, component/a 0, component/b 18446744073709551615, {longest} 1");
+    let most = [alarm("manifest", 7), alarm("component/a", 0), alarm("component/b", u64::MAX), alarm(&longest, 1)];
+    vec![
+        ok(
+            "alarms",
+            "two intents for `hello` had one sequence",
+            array([alarm("component/hello", 1_790_000_000_000)]),
+            "component/hello 1790000000000",
+        ),
+        ok("alarms_most", "four, the longest name, the highest sequence", array(most), &expected),
+        ok("alarms_empty", "an empty list is none", array([]), "none"),
+        ok(
+            "alarms_later",
+            "a later field of an alarm is skipped",
+            array([alarm("manifest", 7).and("", "later", text("x"))]),
+            "manifest 7",
+        ),
+        fail("alarms_too_many", "five", array((0..5).map(|_| alarm("manifest", 7)))),
+        fail("alarms_null", "null is no list", Cbor::Null),
+        fail("alarm_key_unknown", "a key that nobody knows", array([alarm("hello", 7)])),
+        fail("alarm_without_seq", "which sequence is not said", array([alarm("manifest", 7).without("seq")])),
+        fail("alarm_seq_negative", "minus one", array([alarm("manifest", 7).with("seq", Cbor::Negative(0))])),
+    ]
 }
 
 fn of_manifests() -> Vec<Vector> {

@@ -135,11 +135,13 @@ impl Vector {
         let signed: SignedReport = frame::decode(&self.bytes).map_err(|error| refused_frame(&error))?;
         let report = signed.open(&realm).map_err(refused)?;
         let components: Vec<_> = report.components.iter().map(|c| format!("{} {}", c.name, c.phase)).collect();
+        let alarms: Vec<_> = report.alarms.iter().map(|alarm| format!("{} {}", alarm.key, alarm.seq)).collect();
         Ok(vec![
             ("node", report.node.to_string()),
             ("rank", format!("{} {}", report.boot, report.count)),
             ("components", components.join(", ")),
             ("manifest", report.manifest.as_ref().map_or("none".into(), manifest_report)),
+            ("alarms", if alarms.is_empty() { "none".into() } else { alarms.join(", ") }),
         ])
     }
 

@@ -123,3 +123,7 @@ pub(super) const SEND_MOST: Duration = Duration::from_secs(60);
 
 /// Chunk lists of whole artifacts that are kept in memory: 1 MiB at the worst. Another one costs reading the artifact.
 pub(super) const MAX_LISTS: usize = 8;
+
+/// What is to be removed waits so long for those who read it: 64 MiB at 150 kbit/s. After that its file loses its name, and who
+/// still has it open gets the rest of it all the same.
+pub(super) const READ_MOST: Duration = Duration::from_secs(60 * 60);

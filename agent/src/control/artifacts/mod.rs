@@ -8,6 +8,7 @@ mod fetch;
 mod limits;
 mod lists;
 mod partial;
+mod readers;
 mod run;
 mod serve;
 mod slots;
@@ -16,6 +17,7 @@ mod store;
 
 use lists::Lists;
 use partial::Partial;
+use readers::Readers;
 use shared::mesh::{Mesh, MeshStream};
 use shared::{Artifact, Digest, NodeId, Role};
 use smol::channel::{Sender, bounded};
@@ -62,6 +64,13 @@ pub enum ArtifactEvent {
         /// What was found, and where it is.
         reason: String,
     },
+    /// What [`Artifacts::remove`] asked for has been done: nothing of it takes room on the disk any more, or the disk failed.
+    Removed {
+        /// Which.
+        digest: Digest,
+        /// Whether it is gone.
+        gone: bool,
+    },
     /// What [`Artifacts::read`] asked for.
     Read {
         /// Which.
@@ -102,15 +111,27 @@ pub struct Artifacts {
 
 /// What the handle, or a fetch that has ended, asks of the task.
 enum Message {
-    Fetch { artifact: Artifact, hints: Vec<NodeId> },
+    Fetch {
+        artifact: Artifact,
+        hints: Vec<NodeId>,
+    },
     Cancel(Digest),
     Examine(Digest),
     Read(Digest),
     Remove(Digest),
+    /// Nobody reads it any more, which is to be removed.
+    Unread(Digest),
     PeerJoined(NodeId, Role),
     PeerGone(NodeId),
-    Serve { peer: NodeId, stream: MeshStream },
-    Ended { digest: Digest, run: u64, outcome: fetch::Outcome },
+    Serve {
+        peer: NodeId,
+        stream: MeshStream,
+    },
+    Ended {
+        digest: Digest,
+        run: u64,
+        outcome: fetch::Outcome,
+    },
 }
 
 /// What all tasks of the edge share.
@@ -127,6 +148,7 @@ struct Context {
     /// Places for transfers.
     places: Arc<Semaphore>,
     sending: serve::Sending,
+    readers: Readers,
 }
 
 impl Artifacts {
@@ -152,6 +174,7 @@ impl Artifacts {
             fetching: Mutex::default(),
             places: Arc::new(Semaphore::new(limits::MAX_FETCHES)),
             sending: serve::Sending::new(),
+            readers: Readers::default(),
         };
         let (queue, inbox) = bounded(limits::QUEUE);
         let task = executor.spawn(run::run(Arc::new(context), inbox, queue.clone()));
@@ -174,6 +197,12 @@ impl Artifacts {
     #[must_use]
     pub fn unnamed(&self, is_named: impl Fn(&Digest) -> bool, most: usize) -> BTreeSet<Digest> {
         self.store.unnamed(is_named, most)
+    }
+
+    /// Bytes that the disk has of each artifact, whole or in part, and of what was set aside under its name.
+    #[must_use]
+    pub fn usage(&self) -> BTreeMap<Digest, (u64, u64)> {
+        self.store.usage()
     }
 
     /// Where an artifact is, or would be.
@@ -216,7 +245,8 @@ impl Artifacts {
         self.send(Message::Read(digest))
     }
 
-    /// Ends a fetch and removes the artifact, whole or in part.
+    /// Ends a fetch and removes the artifact, whole or in part, once the peers have done that are being served from it; others
+    /// are not any more. Then [`ArtifactEvent::Removed`] comes, unless it is fetched again before.
     ///
     /// # Errors
     /// [`Busy`].

@@ -1,10 +1,11 @@
 //! The task of the edge: takes messages, and owns a task for each fetch and each stream that is served.
 
 use super::fetch::{Fetch, Hints, Outcome};
-use super::limits::{MAX_PEERS, MAX_SERVED, MAX_SERVED_PER_PEER, MAX_WANTED};
+use super::limits::{MAX_PEERS, MAX_SERVED, MAX_SERVED_PER_PEER, MAX_WANTED, READ_MOST};
 use super::lists::Look;
 use super::partial::Partial;
 use super::{ArtifactEvent, Context, Message, serve};
+use crate::control::timeout::within;
 use shared::mesh::MeshStream;
 use shared::{Artifact, Digest, MAX_ARTIFACT_BYTES, NodeId, Role};
 use smol::channel::{Receiver, Sender, bounded};
@@ -21,6 +22,7 @@ pub(super) async fn run(context: Arc<Context>, inbox: Receiver<Message>, queue: 
         served: Vec::new(),
         examining: None,
         reading: None,
+        leaving: BTreeMap::new(),
         last_number: 0,
     };
     while let Ok(message) = inbox.recv().await {
@@ -38,6 +40,8 @@ struct Edge {
     examining: Option<Task<()>>,
     /// The artifact that is being read as a whole; one at a time, as they are wanted.
     reading: Option<Task<()>>,
+    /// Those that wait until nobody reads an artifact any more that is to be removed.
+    leaving: BTreeMap<Digest, Task<()>>,
     /// Counts orders, to tell runs of the same fetch, and connections of the same peer, apart.
     last_number: u64,
 }
@@ -59,7 +63,8 @@ impl Edge {
             Message::Cancel(digest) => self.cancel(&digest).await,
             Message::Examine(digest) => self.examine(digest),
             Message::Read(digest) => self.read(digest),
-            Message::Remove(digest) => self.remove(digest).await,
+            Message::Remove(digest) => self.leave(digest).await,
+            Message::Unread(digest) => self.unread(digest).await,
             Message::PeerJoined(peer, role) => self.peer_joined(peer, role),
             Message::PeerGone(peer) => {
                 self.context.peers.lock().unwrap_or_else(PoisonError::into_inner).remove(&peer);
@@ -71,6 +76,9 @@ impl Edge {
 
     async fn fetch(&mut self, artifact: Artifact, hints: Vec<NodeId>) {
         let digest = artifact.digest;
+        // Wanted again, it stays.
+        self.leaving.remove(&digest);
+        self.context.readers.stay(&digest);
         self.last_number += 1;
         let number = self.last_number;
         if let Some(running) = self.fetches.get(&digest) {
@@ -147,14 +155,37 @@ impl Edge {
         });
     }
 
-    async fn remove(&mut self, digest: Digest) {
+    /// It is removed once nobody reads it any more, or so late that whoever does may as well keep it open.
+    async fn leave(&mut self, digest: Digest) {
         self.cancel(&digest).await;
+        let Some(closed) = self.context.readers.leave(digest) else { return self.remove(digest).await };
+        let queue = self.queue.clone();
+        let task = self.context.spawn(async move {
+            // Nothing is ever sent: it is closed.
+            within(READ_MOST, closed.recv()).await;
+            // Not while the edge runs, which takes it.
+            let _ = queue.send(Message::Unread(digest)).await;
+        });
+        self.leaving.extend(task.map(|task| (digest, task)));
+    }
+
+    async fn unread(&mut self, digest: Digest) {
+        // It may be wanted again by now.
+        if self.leaving.remove(&digest).is_some() {
+            self.remove(digest).await;
+        }
+    }
+
+    async fn remove(&mut self, digest: Digest) {
         self.context.lists.forget(&digest);
         let store = Arc::clone(&self.context.store);
-        if let Err(error) = unblock(move || store.remove(&digest)).await {
+        let removed = unblock(move || store.remove(&digest)).await;
+        if let Err(error) = &removed {
             // It takes up room and does no other harm.
             eprintln!("cannot remove artifact {digest}: {error}");
         }
+        self.context.tell(ArtifactEvent::Removed { digest, gone: removed.is_ok() }).await;
+        self.context.readers.stay(&digest);
     }
 
     fn forget(&mut self, digest: &Digest) -> Option<Running> {

@@ -7,6 +7,7 @@ use super::limits::{
 };
 use super::lists::{Look, Whole};
 use super::partial::Partial;
+use super::readers::Reading;
 use super::store;
 use crate::control::timeout::within;
 use shared::mesh::MeshStream;
@@ -48,6 +49,8 @@ impl Sending {
 struct Opened {
     artifact: Artifact,
     supply: Supply,
+    /// It is not removed meanwhile.
+    reading: Reading,
     told: u32,
     told_at: Instant,
 }
@@ -67,7 +70,9 @@ pub(super) async fn run(context: Arc<Context>, peer: NodeId, mut stream: MeshStr
                     // Who asks for something else in the meantime has waited long enough.
                     or(before.news(), async { _ = stream.incoming().await }).await;
                 }
-                opened = open(&context, artifact).await;
+                // Who reads it already may go on, though it is to be removed.
+                let reading = opened.as_ref().map(|opened| Arc::clone(&opened.reading));
+                opened = open(&context, artifact, reading).await;
                 let reply = opened.as_ref().map_or(BlobReply::Unknown, |opened| opened.supply.have(&artifact));
                 send(&mut stream, &reply).await
             }
@@ -96,11 +101,12 @@ pub(super) async fn run(context: Arc<Context>, peer: NodeId, mut stream: MeshStr
     }
 }
 
-async fn open(context: &Arc<Context>, artifact: Artifact) -> Option<Opened> {
+async fn open(context: &Arc<Context>, artifact: Artifact, reading: Option<Reading>) -> Option<Opened> {
+    let reading = reading.or_else(|| context.readers.read(artifact.digest))?;
     let supply = look_up(context, &artifact).await?;
     // Counted before it is told: what comes in between is news.
     let told = supply.count();
-    Some(Opened { artifact, supply, told, told_at: Instant::now() })
+    Some(Opened { artifact, supply, reading, told, told_at: Instant::now() })
 }
 
 async fn send(stream: &mut MeshStream, reply: &BlobReply) -> bool {

@@ -2,7 +2,7 @@
 //! not what its name says. Everything here blocks.
 
 use shared::{Artifact, CHUNK_BYTES, ChunkList, Digest, Hasher, MAX_MANIFEST_BYTES, files};
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read, Seek};
 use std::os::unix::fs::{FileExt, OpenOptionsExt};
@@ -99,6 +99,21 @@ impl Store {
         self.remove_part(digest)?;
         files::remove(&self.torn(digest))?;
         files::remove(&self.path(digest))
+    }
+
+    /// What each artifact takes: whole or in part, and what was set aside of it.
+    pub(super) fn usage(&self) -> BTreeMap<Digest, (u64, u64)> {
+        let mut usage: BTreeMap<Digest, (u64, u64)> = BTreeMap::new();
+        let Ok(dirs) = fs::read_dir(&self.root) else { return usage };
+        for file in dirs.flatten().filter_map(|dir| fs::read_dir(dir.path()).ok()).flatten().flatten() {
+            let path = file.path();
+            let digest = path.file_stem().and_then(|stem| Digest::from_hex(stem.to_str()?));
+            let (Some(digest), Ok(metadata)) = (digest, file.metadata()) else { continue };
+            let (here, aside) = usage.entry(digest).or_default();
+            let is_aside = path.extension().is_some_and(|extension| extension == "torn");
+            *if is_aside { aside } else { here } += metadata.len();
+        }
+        usage
     }
 
     /// What lies here of artifacts that nothing names, whole, in part or set aside; `most` of them.

@@ -141,6 +141,7 @@ impl Daemon {
                 log(Level::Info, &format!("no connected peer has {digest}; waiting for one that does"));
                 self.feed(Input::NoSource { digest });
             }
+            ArtifactEvent::Removed { digest, gone } => self.feed(Input::Removed { digest, gone }),
             ArtifactEvent::Torn { digest, reason } => {
                 log(Level::Warn, &format!("{digest} is torn: {reason}"));
                 self.feed(Input::Torn { digest });
@@ -161,11 +162,13 @@ impl Daemon {
 
     pub(super) fn host_event(&mut self, event: HostEvent) {
         match event {
-            HostEvent::Prepared { digest, fuel, result } => {
-                let result = result.map_err(|failed| match failed.for_good {
-                    true => PrepareError::Refused(failed.reason),
-                    false => PrepareError::Unable(failed.reason),
+            HostEvent::Prepared { digest, fuel, result, code_bytes } => {
+                let result = result.map_err(|failed| match (failed.takes, failed.for_good) {
+                    (Some(bytes), _) => PrepareError::TooLarge(bytes),
+                    (None, true) => PrepareError::Refused(failed.reason),
+                    (None, false) => PrepareError::Unable(failed.reason),
                 });
+                self.feed(Input::Code { digest, bytes: code_bytes });
                 self.feed(Input::Prepared { digest, fuel, result });
             }
             HostEvent::Torn { digest } => {

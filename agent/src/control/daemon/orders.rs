@@ -67,10 +67,14 @@ impl Daemon {
             Effect::Cancel(digest) => _ = self.artifacts.cancel(digest),
             Effect::Drop(digest) => {
                 // What is not removed now is removed at the next start.
-                let _ = self.artifacts.remove(digest);
+                if self.artifacts.remove(digest).is_err() {
+                    self.backlog.push_back(Input::Removed { digest, gone: false });
+                }
                 let _ = self.host.order(HostOrder::Forget(digest));
             }
-            Effect::Prepare { digest, fuel } => self.prepare(digest, fuel),
+            // It goes when there is room for the order, or at the next start.
+            Effect::DropCode(digest) => _ = self.host.order(HostOrder::Forget(digest)),
+            Effect::Prepare { digest, fuel, room } => self.prepare(digest, fuel, room),
             Effect::Start { instance, spec, memory_max_bytes } => self.start_run(instance, spec, memory_max_bytes),
             Effect::Stop(instance) => self.host.stop(instance),
             Effect::Dial(addrs) => self.dial(&addrs),
@@ -110,9 +114,9 @@ impl Daemon {
         }
     }
 
-    fn prepare(&mut self, digest: Digest, fuel: bool) {
+    fn prepare(&mut self, digest: Digest, fuel: bool, room: u64) {
         let input = self.artifacts.path(&digest);
-        if self.host.order(HostOrder::Prepare { digest, input, fuel }).is_err() {
+        if self.host.order(HostOrder::Prepare { digest, input, fuel, room }).is_err() {
             let result = Err(PrepareError::Unable("too many runs are being prepared".into()));
             self.backlog.push_back(Input::Prepared { digest, fuel, result });
         }

@@ -8,14 +8,14 @@ use crate::control::artifacts::Artifacts;
 use crate::control::host::{self, Host, HostConfig, HostOrder};
 use crate::control::http::Http;
 use crate::control::logs::{self, Logs};
-use crate::control::node::{Config, Forces, Held, Input, Level, Node, Restored};
+use crate::control::node::{Config, Forces, Held, Input, Level, Node, Restored, Usage};
 use crate::control::store::{Loaded, Store, StorePaths, endpoint_file, load, set_aside};
 use crate::machine;
 use shared::mesh::{Limits, MeshConfig};
-use shared::{Artifact, BUILD_FLOOR_UNIX_MS, Hello, Role, Trust, open};
+use shared::{Artifact, BUILD_FLOOR_UNIX_MS, Digest, Hello, Role, Trust, open};
 use smol::Executor;
 use smol::channel::bounded;
-use std::collections::{BTreeSet, HashMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 use std::io::Write;
 use std::os::unix::net::UnixStream;
 use std::sync::Arc;
@@ -44,7 +44,7 @@ pub(super) async fn start(
     let host_config = HostConfig { cwasm: paths.cwasm(), seed: loaded.seed };
     let host_edge = Host::start(guard, host_config, host_events).map_err(no_thread)?;
 
-    let config = node_config(args, loaded.seed, loaded.boot, bootstrap);
+    let config = node_config(args, &loaded, bootstrap);
     let (mesh_events, mesh) = bounded(MAX_EVENTS);
     let hello = first_hello(&config, &trust);
     let mesh_config = MeshConfig {
@@ -162,10 +162,13 @@ fn addresses(args: &AgentArgs, paths: &StorePaths, loaded: &Loaded) -> Result<(V
     Ok((bootstrap, wanted))
 }
 
-fn node_config(args: &AgentArgs, seed: [u8; 32], boot: u64, bootstrap: Vec<String>) -> Config {
+fn node_config(args: &AgentArgs, loaded: &Loaded, bootstrap: Vec<String>) -> Config {
+    let Loaded { seed, boot, .. } = *loaded;
+    let store_max_mb = args.store_max_mb.or(loaded.config.store_max_mb);
+    let store_max_bytes = || machine::store_bytes(&args.data_dir);
     let memory = machine::memory_bytes();
     let mut random = [0; 8];
-    random.copy_from_slice(&shared::Digest::of_parts(&[b"jitter", &seed, &boot.to_be_bytes()]).as_bytes()[..8]);
+    random.copy_from_slice(&Digest::of_parts(&[b"jitter", &seed, &boot.to_be_bytes()]).as_bytes()[..8]);
     Config {
         seed,
         tags: args.roles.clone(),
@@ -173,6 +176,7 @@ fn node_config(args: &AgentArgs, seed: [u8; 32], boot: u64, bootstrap: Vec<Strin
         platform: shared::platform(),
         boot,
         budget_bytes: memory / 100 * BUDGET_PERCENT,
+        store_max_bytes: store_max_mb.map_or_else(store_max_bytes, |mb| u64::from(mb.get()) << 20),
         default_memory_mb: machine::default_memory_mb(memory),
         bootstrap,
         random_seed: u64::from_be_bytes(random),
@@ -212,12 +216,23 @@ fn restore(paths: &StorePaths, trust: Trust, loaded: &mut Loaded, here: &Artifac
     let runs = std::mem::take(&mut loaded.runs);
     let members = std::mem::take(&mut loaded.members.members);
     let (strays, kept) = Default::default();
-    let mut restored = Restored { trust, intents, in_force, runs, members, blobs, strays, kept };
+    let usage = usage(paths, here);
+    let mut restored = Restored { trust, intents, in_force, runs, members, blobs, usage, strays, kept };
     // What an intent that was not taken up named is not for us to remove: it may be put right and back.
     if !loaded.lacks_intents {
         look_for_leftovers(paths, &mut restored, here);
     }
     restored
+}
+
+/// What the disk has of each artifact.
+fn usage(paths: &StorePaths, here: &Artifacts) -> BTreeMap<Digest, Usage> {
+    let of = |(digest, (artifact, aside))| (digest, Usage { artifact, aside, code: 0 });
+    let mut usage: BTreeMap<Digest, Usage> = here.usage().into_iter().map(of).collect();
+    for (digest, bytes) in host::usage(&paths.cwasm()) {
+        usage.entry(digest).or_default().code = bytes;
+    }
+    usage
 }
 
 /// What was in force. When it is lost, the manifest that is held comes into force again as soon as its document is here.
@@ -240,7 +255,7 @@ fn named(intents: &[Held], in_force: &Forces) -> BTreeSet<Artifact> {
 fn look_for_leftovers(paths: &StorePaths, restored: &mut Restored, here: &Artifacts) {
     let named = named(&restored.intents, &restored.in_force);
     let named: BTreeSet<_> = named.into_iter().map(|artifact| artifact.digest).collect();
-    let is_named = |digest: &shared::Digest| named.contains(digest);
+    let is_named = |digest: &Digest| named.contains(digest);
     restored.strays = here.unnamed(is_named, MAX_STRAYS);
     restored.strays.extend(host::unnamed(&paths.cwasm(), is_named, MAX_STRAYS - restored.strays.len()));
     restored.kept = logs::kept(&paths.logs()).unwrap_or_default();

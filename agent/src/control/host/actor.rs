@@ -123,8 +123,8 @@ impl Actor {
 
     fn obey(&mut self, order: HostOrder) {
         match order {
-            HostOrder::Prepare { digest, input, fuel } => {
-                self.wishes.push_back(Wish { digest, input, fuel });
+            HostOrder::Prepare { digest, input, fuel, room } => {
+                self.wishes.push_back(Wish { digest, input, fuel, room });
                 self.next_wish();
             }
             HostOrder::Start { instance, spec, memory_max_bytes } => {

@@ -3,7 +3,7 @@
 
 use serde::{Deserialize, Serialize};
 use shared::{Digest, NodeId, OwnerKey, Signature, frame};
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -90,6 +90,30 @@ pub fn unnamed(dir: &Path, is_named: impl Fn(&Digest) -> bool, most: usize) -> B
     let files = kinds.flatten().filter_map(|kind| fs::read_dir(kind.path()).ok()).flatten().flatten();
     let digests = files.filter_map(|file| Digest::from_hex(file.path().file_stem()?.to_str()?));
     digests.filter(|digest| !is_named(digest)).take(most).collect()
+}
+
+/// Bytes of what was compiled of each artifact, of every kind, with the seals.
+#[must_use]
+pub fn usage(dir: &Path) -> BTreeMap<Digest, u64> {
+    let mut usage = BTreeMap::new();
+    let Ok(kinds) = fs::read_dir(dir) else { return usage };
+    for file in kinds.flatten().filter_map(|kind| fs::read_dir(kind.path()).ok()).flatten().flatten() {
+        let digest = file.path().file_stem().and_then(|stem| Digest::from_hex(stem.to_str()?));
+        if let (Some(digest), Ok(metadata)) = (digest, file.metadata()) {
+            *usage.entry(digest).or_default() += metadata.len();
+        }
+    }
+    usage
+}
+
+/// The same of one artifact.
+pub(super) fn size(dir: &Path, digest: &Digest) -> u64 {
+    let Ok(kinds) = fs::read_dir(dir) else { return 0 };
+    let files = kinds.flatten().flat_map(|kind| {
+        let code = kind.path().join(digest.hex());
+        [seal_path(&code), code]
+    });
+    files.filter_map(|file| fs::metadata(file).ok()).map(|metadata| metadata.len()).sum()
 }
 
 /// Removes code that is not what its seal says.

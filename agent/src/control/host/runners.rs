@@ -178,7 +178,7 @@ impl Actor {
         if self.compat.is_none() {
             for wish in std::mem::take(&mut self.wishes) {
                 let reason = reason.to_owned();
-                self.prepared(&wish, Err(PrepareFailed { for_good: false, reason }));
+                self.prepared(&wish, Err(PrepareFailed { for_good: false, reason, takes: None }));
             }
         }
     }

@@ -13,6 +13,8 @@ pub(super) struct Wish {
     pub(super) digest: Digest,
     pub(super) input: PathBuf,
     pub(super) fuel: bool,
+    /// How many bytes the code may have.
+    pub(super) room: u64,
 }
 
 /// A wish that a compile child works at.
@@ -59,7 +61,7 @@ impl Actor {
                 self.prepared(&wish, Ok(code));
             } else if at_hand && !wish.input.exists() {
                 let reason = "the artifact is no longer here".to_owned();
-                self.prepared(&wish, Err(PrepareFailed { for_good: false, reason }));
+                self.prepared(&wish, Err(PrepareFailed { for_good: false, reason, takes: None }));
             } else {
                 if cwasm::exists(&self.config.cwasm, &compat, &wish.digest) {
                     let reason = "its code has no seal of this node".to_owned();
@@ -78,7 +80,8 @@ impl Actor {
         let is_wished = self.wishes.iter().chain(self.compiling.iter().map(|job| &job.wish)).any(is);
         match self.inputs.get(&(digest, fuel)) {
             Some(input) if !is_wished => {
-                self.wishes.push_back(Wish { digest, input: input.clone(), fuel });
+                // It takes the place of what was there.
+                self.wishes.push_back(Wish { digest, input: input.clone(), fuel, room: u64::MAX });
                 self.waiting.push(run);
                 self.next_wish();
             }
@@ -118,6 +121,7 @@ impl Actor {
             output: output.clone(),
             fuel: wish.fuel,
             sha256: *wish.digest.as_bytes(),
+            room: wish.room,
         });
         self.compiling = Some(Job { number: self.next_job, wish, output, given_up: false });
     }
@@ -137,19 +141,24 @@ impl Actor {
             }
             Ok(Some(CompileReport::Refused { reason, hint })) => {
                 let reason = if hint.is_empty() { reason } else { format!("{reason} (hint: {hint})") };
-                Err(PrepareFailed { for_good: true, reason })
+                Err(PrepareFailed { for_good: true, reason, takes: None })
             }
             Ok(Some(CompileReport::Failed { reason })) => {
-                Err(PrepareFailed { for_good: false, reason: format!("compiling failed: {reason}") })
+                Err(PrepareFailed { for_good: false, reason: format!("compiling failed: {reason}"), takes: None })
             }
             Ok(Some(CompileReport::Torn)) => {
                 self.send(HostEvent::Torn { digest: wish.digest });
-                Err(PrepareFailed { for_good: false, reason: "the disk has changed its artifact".into() })
+                Err(PrepareFailed { for_good: false, reason: "the disk has changed its artifact".into(), takes: None })
+            }
+            Ok(Some(CompileReport::TooLarge { bytes })) => {
+                let reason = format!("its code has {bytes} bytes, and there is room for {}", wish.room);
+                Err(PrepareFailed { for_good: false, reason, takes: Some(bytes) })
             }
             // Killed by its own limits, most likely: the same bytes would end the same way.
             Ok(None) | Err(_) => Err(PrepareFailed {
                 for_good: !status.starts_with("not started"),
                 reason: format!("compiling failed: {status}"),
+                takes: None,
             }),
         };
         let _ = std::fs::remove_file(&output);
@@ -164,6 +173,7 @@ impl Actor {
         let code = cwasm::keep(dir, seed, compat, digest, fresh, sha256).map_err(|error| PrepareFailed {
             for_good: false,
             reason: format!("cannot keep the code: {}", shared::files::fault(&error)),
+            takes: None,
         })?;
         if let Some((plain, fuelled)) = &self.compat {
             cwasm::forget(dir, digest, &[compat, plain, fuelled]);
@@ -182,7 +192,8 @@ impl Actor {
                 self.cannot_run(&run, failed.reason.clone());
             }
         }
-        self.send(HostEvent::Prepared { digest: wish.digest, fuel: wish.fuel, result });
+        let code_bytes = cwasm::size(&self.config.cwasm, &wish.digest);
+        self.send(HostEvent::Prepared { digest: wish.digest, fuel: wish.fuel, result, code_bytes });
         self.start_waiting();
     }
 }

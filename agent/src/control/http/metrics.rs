@@ -45,8 +45,14 @@ pub struct Metrics {
     pub intents_accepted: u64,
     /// Intents that were refused, by `Refused::code`.
     pub intents_refused: BTreeMap<String, u64>,
+    /// How often an intent was offered that has the sequence of another one under its key.
+    pub alarms: u64,
     /// Reports that did not count.
     pub reports_refused: u64,
+    /// Bytes that artifacts and compiled code take.
+    pub store_bytes: u64,
+    /// Bytes that they may take.
+    pub store_max_bytes: u64,
     /// How often intents and the manifest in force made the disk sync.
     pub store_syncs: u64,
     /// Bytes of guests' output that were lost to rate limits, full queues or a full disk.
@@ -144,10 +150,17 @@ impl Collector for Metrics {
         let peaks = self.each(|component| component.memory_peak_bytes);
         out.gauges("component_memory_peak", help, Some(&Unit::Bytes), peaks)?;
         out.counters("intents_accepted", "Intents that were stored", None, [(vec![], self.intents_accepted)])?;
+        let help = "Artifacts and compiled code on the disk, with what is coming";
+        out.gauges("store", help, Some(&Unit::Bytes), [(vec![], self.store_bytes)])?;
+        let help = "What artifacts and compiled code may take on the disk";
+        out.gauges("store_max", help, Some(&Unit::Bytes), [(vec![], self.store_max_bytes)])?;
         let help = "How often intents and the manifest in force made the disk sync";
         out.counters("store_syncs", help, None, [(vec![], self.store_syncs)])?;
         let refused = self.intents_refused.iter().map(|(code, count)| (vec![("code", code.as_str())], *count));
         out.counters("intents_refused", "Intents that were refused, by reason", None, refused)?;
+        let help =
+            "Intents that have the sequence of another one under their key: the owner's key is used twice, or stolen";
+        out.counters("alarms", help, None, [(vec![], self.alarms)])?;
         out.counters("reports_refused", "Reports that did not count", None, [(vec![], self.reports_refused)])?;
         let help = "Output of guests that was lost to rate limits, full queues or a full disk";
         out.counters("output_dropped", help, Some(&Unit::Bytes), [(vec![], self.output_dropped_bytes)])
@@ -242,7 +255,10 @@ mod tests {
             component: [("hello".parse().unwrap(), component)].into(),
             intents_accepted: 9,
             intents_refused: [("bad-signature".into(), 1)].into(),
+            alarms: 3,
             reports_refused: 0,
+            store_bytes: 5_000,
+            store_max_bytes: 90_000,
             store_syncs: 4,
             output_dropped_bytes: 12,
         };
@@ -264,10 +280,13 @@ mod tests {
             r#"realm_component_runs_total{component="hello",outcome="out_of_fuel"} 3"#,
             "realm_intents_accepted_total 9",
             r#"realm_intents_refused_total{code="bad-signature"} 1"#,
+            "realm_alarms_total 3",
             "realm_reports_refused_total 0",
             "# TYPE realm_output_dropped_bytes_total counter",
             "realm_output_dropped_bytes_total 12",
             "realm_store_syncs_total 4",
+            "realm_store_bytes 5000",
+            "realm_store_max_bytes 90000",
         ] {
             assert!(text.lines().any(|found| found == line), "no `{line}` in\n{text}");
         }

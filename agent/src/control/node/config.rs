@@ -3,6 +3,7 @@
 use super::effect::{Member, RunRecord};
 use super::force::Forces;
 use super::ledger::Held;
+use super::quota::Usage;
 use shared::{ComponentName, Digest, Tag, Trust};
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -21,6 +22,8 @@ pub struct Config {
     pub boot: u64,
     /// Bytes of memory that all instances may take together.
     pub budget_bytes: u64,
+    /// Bytes that artifacts and compiled code may take together on the disk.
+    pub store_max_bytes: u64,
     /// The cap of an instance whose spec has none, in MiB.
     pub default_memory_mb: u32,
     /// Addresses that are dialled until they answer.
@@ -44,6 +47,8 @@ pub struct Restored {
     pub members: Vec<Member>,
     /// Artifacts that are complete.
     pub blobs: BTreeSet<Digest>,
+    /// What the disk has of each artifact.
+    pub usage: BTreeMap<Digest, Usage>,
     /// Artifacts that there is anything else of: a part, or compiled code.
     pub strays: BTreeSet<Digest>,
     /// Components that there is output or a run record of.

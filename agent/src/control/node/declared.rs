@@ -100,6 +100,12 @@ impl Declared {
         self.retry_at.into_iter().chain(slow.then_some(self.changed_at + PROGRESS_MS)).min()
     }
 
+    /// Whether a manifest that is in force or is about to be names an artifact.
+    pub(super) fn wants(&self, digest: &Digest) -> bool {
+        let saving = self.saving.iter().filter_map(|(_, forces)| forces.in_force.as_ref());
+        saving.chain(self.in_force()).chain(&self.next).any(|of| of.names(digest))
+    }
+
     /// Whether a manifest that is in force, was before, or is about to be names an artifact.
     fn names(&self, digest: &Digest) -> bool {
         let saving = self.saving.iter().map(|(_, forces)| forces);
@@ -382,7 +388,7 @@ impl Node {
             wanted: count(declared().count()),
             well: count(declared().filter(|work| work.is_well()).count()),
             failed: count(components.iter().filter(is_failed).count()),
-            reason: self.declared.fault.clone(),
+            reason: self.declared.fault.clone().or_else(|| self.no_room_for(&apply.manifest.digest).cloned()),
         })
     }
 }

@@ -101,14 +101,19 @@ pub enum Effect {
     },
     /// Nobody waits for this artifact any more: stop fetching it, and keep what has come.
     Cancel(Digest),
-    /// Nobody wants this artifact any more: stop fetching it, and remove it with its compiled code.
+    /// Nobody wants this artifact any more: stop fetching it, and remove it with its compiled code. `Removed` follows once nobody
+    /// reads it any more and it is gone.
     Drop(Digest),
+    /// Remove the compiled code of an artifact, which nothing here runs.
+    DropCode(Digest),
     /// Have compiled code at hand, and answer `Prepared`.
     Prepare {
         /// Of which artifact.
         digest: Digest,
         /// Whether for metered runs.
         fuel: bool,
+        /// How many bytes it may have.
+        room: u64,
     },
     /// Start a run, and answer `Started` and `Exited`.
     Start {

@@ -51,6 +51,11 @@ impl InForce {
         PinnedFile { sealed: self.sealed.to_vec(), document: self.manifest.bytes().to_vec() }
     }
 
+    /// Artifacts of the components that it declares.
+    pub fn artifacts(&self) -> impl Iterator<Item = Digest> + '_ {
+        self.manifest.components().values().map(|declared| declared.spec.artifact.digest)
+    }
+
     /// Whether it names an artifact.
     pub fn names(&self, digest: &Digest) -> bool {
         self.manifest.components().values().any(|declared| declared.spec.artifact.digest == *digest)

@@ -168,6 +168,20 @@ pub enum Input {
         /// Which.
         digest: Digest,
     },
+    /// What was to be dropped of an artifact is gone from the disk, or is not, until the next start.
+    Removed {
+        /// Which.
+        digest: Digest,
+        /// Whether it is gone.
+        gone: bool,
+    },
+    /// All compiled code of an artifact takes so much of the disk by now.
+    Code {
+        /// Of which artifact.
+        digest: Digest,
+        /// How many bytes.
+        bytes: u64,
+    },
     /// So many bytes of an artifact are here.
     Fetched {
         /// Which.
@@ -237,4 +251,6 @@ pub enum PrepareError {
     Refused(String),
     /// The node could not do it this time; another attempt may succeed.
     Unable(String),
+    /// It takes so many bytes, more than it was given.
+    TooLarge(u64),
 }

@@ -1,6 +1,7 @@
 //! The state map: who is obeyed, which intents are held, which are on their way to the disk.
 //! Everything that P1 to P3 say about a single node is decided here.
 
+use super::alarms::Alarms;
 use super::declared::Declared;
 use super::effect::Effect;
 use super::input::{Now, Source, Ticket};
@@ -77,7 +78,7 @@ pub struct Ledger {
     /// A sentence about the alarm that the last offer raised.
     alarm: Option<String>,
     /// Two different intents with one sequence: the owner's key is used in two places at once, or is stolen.
-    pub alarms: u64,
+    pub alarms: Alarms,
     /// Intents accepted since start.
     pub accepted: u64,
     /// Intents refused since start, by code.
@@ -99,7 +100,7 @@ impl Ledger {
             declined: VecDeque::new(),
             next_ticket: 0,
             alarm: None,
-            alarms: 0,
+            alarms: Alarms::default(),
             accepted: 0,
             refused: BTreeMap::new(),
         }
@@ -217,7 +218,7 @@ impl Ledger {
         let (seq, key) = (opened.body().seq, opened.key());
         if let Some((held, held_id)) = self.newest(&key) {
             if held == seq {
-                self.alarms += 1;
+                self.alarms.raise(key.clone(), seq);
                 self.alarm = Some(format!(
                     "ALARM: two different intents for `{key}` have the sequence {seq} ({} and {}): \
                      the owner's key is used in two places at once, or somebody else has it",
@@ -277,6 +278,7 @@ impl Ledger {
         self.accepted += 1;
         let mut replaced = None;
         if self.held.get(&key).is_none_or(|other| other.opened.rank() < held.opened.rank()) {
+            self.alarms.held(&key, held.opened.body().seq);
             replaced = self.held.insert(key.clone(), held).map(Box::new);
             self.summary = summarise(&self.held);
         }

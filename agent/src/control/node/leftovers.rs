@@ -3,8 +3,10 @@
 
 use super::Node;
 use super::effect::Effect;
+use super::force::InForce;
 use super::wish::Wish;
 use shared::{ComponentName, Digest, IntentKey};
+use std::collections::BTreeSet;
 
 impl Node {
     /// Drops what nothing names any more: what was replaced or removed when the agent was killed or an edge was busy, and
@@ -57,6 +59,26 @@ impl Node {
     pub(super) fn is_named(&self, digest: &Digest) -> bool {
         let mut components = self.ledger.held().values().filter_map(|held| held.opened.component());
         components.any(|component| component.artifact.digest == *digest) || self.manifest_names(digest)
+    }
+
+    /// Artifacts that are kept for the way back alone, the oldest first: documents of earlier manifests, and what the one
+    /// before that is in force declares. As long as it is not known what the manifest that is held declares, it may be any.
+    pub(super) fn kept_for_the_way_back(&self) -> Vec<Digest> {
+        let Some((_, apply)) = self.held_apply().filter(|_| !self.is_unread()) else { return Vec::new() };
+        let pushed: BTreeSet<Digest> = self
+            .ledger
+            .held()
+            .values()
+            .filter_map(|held| held.opened.component())
+            .map(|spec| spec.artifact.digest)
+            .collect();
+        let is_wanted = |digest: &Digest| {
+            pushed.contains(digest) || apply.manifest.digest == *digest || self.declared.wants(digest)
+        };
+        let mut seen = BTreeSet::new();
+        let documents = apply.past.iter().rev().map(|past| past.manifest.digest);
+        let old = documents.chain(self.declared.forces.before.iter().flat_map(InForce::artifacts));
+        old.filter(|digest| !is_wanted(digest) && seen.insert(*digest)).collect()
     }
 
     /// Removes an artifact that is here, or on its way, and that no held intent names.

@@ -2,6 +2,7 @@
 //! is named here, so that a simulator can drive a thousand nodes from one seed.
 
 mod accept;
+mod alarms;
 mod chatter;
 mod config;
 mod declared;
@@ -16,7 +17,9 @@ mod ledger;
 mod leftovers;
 mod neighbours;
 mod orders;
+mod quota;
 mod random;
+mod ration;
 mod reporting;
 mod rolling;
 mod room;
@@ -38,6 +41,7 @@ pub use force::{Forces, InForce};
 pub use history::Total;
 pub use input::{Input, Instance, Now, PrepareError, Source, Ticket};
 pub use ledger::{FUTURE_MS, Held};
+pub use quota::Usage;
 pub use signatures::Signatures;
 pub use view::Figures;
 
@@ -49,6 +53,7 @@ use history::History;
 use ledger::Ledger;
 use neighbours::Neighbours;
 use orders::Orders;
+use quota::Quota;
 use random::Random;
 use reporting::Reporting;
 use room::Retiring;
@@ -78,6 +83,8 @@ pub struct Node {
     orders: Orders,
     /// Artifacts that nobody fetches any more, of which there may be a part.
     parts: BTreeSet<Digest>,
+    /// What artifacts and compiled code may take on the disk.
+    quota: Quota,
     history: History,
     next_instance: Instance,
     neighbours: Neighbours,
@@ -137,6 +144,7 @@ impl Node {
             errands: BTreeMap::new(),
             orders: Orders::default(),
             parts: BTreeSet::new(),
+            quota: Quota::new(config.store_max_bytes, restored.usage),
             history: History::default(),
             next_instance: 0,
             neighbours: Neighbours::default(),
@@ -164,7 +172,9 @@ impl Node {
         // What is heard of others is by far the most, and changes nothing that this node has to report.
         let of_others = matches!(input, Input::Reported { .. } | Input::SyncAsked { .. });
         self.orders.answered(&input);
+        let look = self.disk_changed(&input);
         self.take(input, now);
+        self.ration(look, now);
         self.save_members_due(now);
         if self.roll_out(now) || !of_others {
             self.maybe_report(now);
@@ -210,6 +220,8 @@ impl Node {
             Input::Reported { ticket, report } => self.reported(ticket, report, now),
             Input::Stored { digest } => self.stored(digest),
             Input::Torn { digest } => self.torn(&digest),
+            // What follows is that there is room.
+            Input::Removed { .. } | Input::Code { .. } => {}
             Input::Fetched { digest, bytes } => self.fetched(&digest, bytes),
             Input::NoSource { digest } => self.no_source(&digest),
             Input::FetchFailed { digest, reason } => self.fetch_failed(&digest, &reason, now),

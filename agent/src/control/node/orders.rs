@@ -56,7 +56,7 @@ impl Orders {
                         known.truncate(MAX_HINTS);
                     }
                 }
-                Effect::Prepare { digest, fuel } => {
+                Effect::Prepare { digest, fuel, .. } => {
                     if prepared.insert((digest, fuel)) {
                         due.push(order);
                     }

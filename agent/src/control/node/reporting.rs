@@ -5,7 +5,7 @@ use super::effect::{Effect, Level, Verdict};
 use super::input::{Now, Ticket};
 use super::roster::Heard;
 use super::workload::Workload;
-use shared::{ComponentReport, ManifestReport, NodeReport, RealmId, SignedReport, Summary};
+use shared::{Alarm, ComponentReport, ManifestReport, NodeReport, RealmId, SignedReport, Summary};
 
 /// Heartbeats are this far apart in a small realm.
 const HEARTBEAT_LEAST_MS: u64 = 10_000;
@@ -74,6 +74,7 @@ struct Contents {
     components: Vec<ComponentReport>,
     progress: Vec<Option<u64>>,
     manifest: Option<ManifestReport>,
+    alarms: Vec<Alarm>,
     clock_behind: bool,
     leaving: bool,
 }
@@ -84,6 +85,7 @@ impl Contents {
             && self.addrs == other.addrs
             && self.components == other.components
             && self.manifest == other.manifest
+            && self.alarms == other.alarms
             && self.clock_behind == other.clock_behind
             && self.leaving == other.leaving
     }
@@ -157,6 +159,7 @@ impl Node {
             progress: components.iter_mut().map(|component| component.fetched.take()).collect(),
             manifest: self.manifest_report(&components),
             components,
+            alarms: self.ledger.alarms.told(),
             clock_behind: self.ledger.clock_behind(now),
             leaving: self.leaving,
         };
@@ -186,6 +189,7 @@ impl Node {
             manifest: contents.manifest.clone(),
             components: contents.components(),
             omitted: 0,
+            alarms: contents.alarms.clone(),
         };
         let signed = (self.sign_report)(&self.config.seed, &report);
         if let Heard::News { view, .. } = self.roster.told(signed.clone(), report, now.mono_ms) {

@@ -6,7 +6,7 @@ use super::input::{Instance, Now};
 use super::slot::Slot;
 use super::wish::Wish;
 use super::{Node, Workload};
-use shared::{ComponentName, IntentId};
+use shared::{ComponentName, Digest, IntentId};
 use std::collections::BTreeMap;
 
 /// What a process of its own takes beside the memory of a component's instances: 5 MiB with a small one, and 4 MiB of output
@@ -19,6 +19,7 @@ pub struct Retiring(BTreeMap<Instance, Old>);
 
 struct Old {
     intent: IntentId,
+    digest: Digest,
     slot: Slot,
     memory_bytes: u64,
     /// Whether it is to end; until then it serves, and its memory is promised to it.
@@ -27,9 +28,9 @@ struct Old {
 
 impl Retiring {
     /// What lives in a slot of an intent, and serves still.
-    pub fn add(&mut self, intent: IntentId, slot: Slot, memory_bytes: u64) {
+    pub fn add(&mut self, intent: IntentId, digest: Digest, slot: Slot, memory_bytes: u64) {
         if let Some(instance) = slot.instance() {
-            self.0.insert(instance, Old { intent, slot, memory_bytes, told: false });
+            self.0.insert(instance, Old { intent, digest, slot, memory_bytes, told: false });
         }
     }
 
@@ -75,6 +76,11 @@ impl Retiring {
     /// Whether there are any that were not told to end.
     pub fn serves(&self) -> bool {
         self.0.values().any(|old| !old.told)
+    }
+
+    /// Artifacts of those that have not ended.
+    pub fn digests(&self) -> impl Iterator<Item = Digest> {
+        self.0.values().map(|old| old.digest)
     }
 
     /// Memory of those that serve.

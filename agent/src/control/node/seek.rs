@@ -35,7 +35,7 @@ impl Node {
         if self.leaving || self.seek_at.is_none_or(|at| at > now.mono_ms) {
             return;
         }
-        let fetching = self.works.values().filter(|work| work.is_fetching());
+        let fetching = self.works.values().filter(|work| work.is_fetching() && !work.lacks_room());
         let fetching: BTreeSet<Digest> = fetching.map(|work| work.spec.artifact.digest).collect();
         self.seek_at = (!fetching.is_empty()).then(|| now.mono_ms + self.random.jitter(SEEK_MS, 25));
         let serves =

@@ -19,6 +19,8 @@ pub enum Stage {
     Stopped,
     /// The node has no memory for it by now.
     NoRoom { reason: String },
+    /// The node has no room on its disk by now: for its bytes, or, when those are `here`, for its code.
+    NoSpace { reason: String, here: bool },
     /// It never will be.
     Broken { reason: String },
 }
@@ -31,7 +33,7 @@ impl Stage {
             Stage::Refetching { .. } => Some(Phase::Backoff),
             Stage::Preparing | Stage::Retrying { .. } => Some(Phase::Compiling),
             Stage::Stopped => Some(Phase::Stopped),
-            Stage::NoRoom { .. } | Stage::Broken { .. } => Some(Phase::Failed),
+            Stage::NoRoom { .. } | Stage::NoSpace { .. } | Stage::Broken { .. } => Some(Phase::Failed),
             Stage::Ready => None,
         }
     }
@@ -41,6 +43,7 @@ impl Stage {
         match self {
             Stage::Fetching { reason, .. } => reason.as_ref(),
             Stage::NoRoom { reason }
+            | Stage::NoSpace { reason, .. }
             | Stage::Broken { reason }
             | Stage::Retrying { reason, .. }
             | Stage::Refetching { reason, .. } => Some(reason),

@@ -18,8 +18,12 @@ pub struct Figures {
     pub intents_refused: BTreeMap<&'static str, u64>,
     /// Reports that did not count.
     pub reports_refused: u64,
-    /// Equal sequences of different intents.
+    /// How often an intent was offered that has the sequence of another one under its key.
     pub alarms: u64,
+    /// Bytes that artifacts and compiled code take; what is being fetched or compiled counts with what it may take.
+    pub store_bytes: u64,
+    /// Bytes that they may take.
+    pub store_max_bytes: u64,
 }
 
 impl Node {
@@ -74,7 +78,9 @@ impl Node {
             intents_accepted: self.ledger.accepted,
             intents_refused: self.ledger.refused.clone(),
             reports_refused: self.reporting.refused,
-            alarms: self.ledger.alarms,
+            alarms: self.ledger.alarms.raised,
+            store_bytes: self.quota.used(),
+            store_max_bytes: self.quota.max(),
         }
     }
 }

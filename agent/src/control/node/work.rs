@@ -73,8 +73,14 @@ impl Node {
                 Ok(()) => work.prepared(around),
                 Err(PrepareError::Refused(reason)) => work.refuse(reason.clone(), around.out),
                 Err(PrepareError::Unable(reason)) => work.unable(reason.clone(), around),
+                Err(PrepareError::TooLarge(_)) => {}
             }
         });
+        if let Err(PrepareError::TooLarge(bytes)) = result
+            && self.works.values().any(concerned)
+        {
+            self.code_needs((*digest, fuel), *bytes);
+        }
         self.make_room(now);
     }
 

@@ -2,6 +2,7 @@
 
 mod handover;
 mod report;
+mod space;
 
 use super::effect::{Effect, RunRecord};
 use super::input::{Instance, Now};
@@ -140,7 +141,7 @@ impl Workload {
 
     /// Whether its bytes are awaited.
     pub fn is_fetching(&self) -> bool {
-        matches!(self.stage, Stage::Fetching { .. } | Stage::Refetching { .. })
+        matches!(self.stage, Stage::Fetching { .. } | Stage::Refetching { .. } | Stage::NoSpace { here: false, .. })
     }
 
     /// Its bytes are here: have them compiled.
@@ -166,7 +167,8 @@ impl Workload {
 
     fn prepare(&mut self, out: &mut Vec<Effect>) {
         self.stage = Stage::Preparing;
-        out.push(Effect::Prepare { digest: self.spec.artifact.digest, fuel: self.needs_fuel() });
+        // How much room it gets is decided when all orders of the node are known.
+        out.push(Effect::Prepare { digest: self.spec.artifact.digest, fuel: self.needs_fuel(), room: 0 });
     }
 
     /// Whether its runs are metered, which takes code of its own.
@@ -187,7 +189,7 @@ impl Workload {
 
     /// What was to be compiled is not here any more.
     pub fn fetch_anew(&mut self, out: &mut Vec<Effect>) {
-        if matches!(self.stage, Stage::Preparing | Stage::Retrying { .. }) {
+        if matches!(self.stage, Stage::Preparing | Stage::Retrying { .. } | Stage::NoSpace { here: true, .. }) {
             self.stage = Stage::Fetching { bytes: 0, reason: None };
             out.push(Effect::Fetch { artifact: self.spec.artifact, hints: Vec::new() });
         }
@@ -308,7 +310,8 @@ impl Workload {
     /// Everything of it that lives, to be stopped by whoever replaces it.
     pub fn into_retiring(self) -> Retiring {
         let mut retiring = self.retiring;
-        self.slots.into_iter().for_each(|(slot, _)| retiring.add(self.intent, slot, self.memory_max_bytes));
+        let (intent, digest) = (self.intent, self.spec.artifact.digest);
+        self.slots.into_iter().for_each(|(slot, _)| retiring.add(intent, digest, slot, self.memory_max_bytes));
         retiring
     }
 }

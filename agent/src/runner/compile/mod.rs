@@ -21,6 +21,9 @@ use wasmtime::component::Component;
 pub use limits::{MAX_CWASM_BYTES, MAX_WASM_BYTES};
 pub use refuse::Refusal;
 
+/// What the seal of compiled code takes beside it, at the most.
+const SEAL_BYTES: u64 = 512;
+
 /// Arguments of `realm-agent compile`.
 #[derive(Debug, Clone, PartialEq, Eq, FromArgs)]
 #[argh(subcommand, name = "compile")]
@@ -38,6 +41,9 @@ pub struct CompileArgs {
     /// what the component has to be
     #[argh(option)]
     pub sha256: Option<Digest>,
+    /// how many bytes its compiled form may have
+    #[argh(option)]
+    pub room: Option<u64>,
 }
 
 /// A compiled component.
@@ -98,7 +104,12 @@ fn report(args: &CompileArgs) -> io::Result<CompileReport> {
         None => Err(Refusal::too_large(MAX_WASM_BYTES)),
     };
     match compiled {
-        Ok(compiled) => place(&args.output, compiled),
+        Ok(compiled) => match (compiled.cwasm.len() as u64, args.room) {
+            (bytes, Some(room)) if bytes.saturating_add(SEAL_BYTES) > room => {
+                Ok(CompileReport::TooLarge { bytes: bytes.saturating_add(SEAL_BYTES) })
+            }
+            _ => place(&args.output, compiled),
+        },
         Err(Refusal { reason, hint }) => Ok(CompileReport::Refused { reason, hint }),
     }
 }

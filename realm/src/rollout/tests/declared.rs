@@ -76,6 +76,31 @@ fn what_failed_has_failed_until_all_is_well() {
 }
 
 #[test]
+fn a_node_that_tells_of_a_failure_is_good_when_all_is_well_unless_it_goes_back() {
+    for auto_rollback in [false, true] {
+        let mut applied = applied();
+        if auto_rollback {
+            let manifest = shared::Rollout { auto_rollback, ..shared::Rollout::default() };
+            let [declared] = applied.manifest.components().values().collect::<Vec<_>>()[..] else { panic!() };
+            let component = ((*declared.spec).clone(), declared.audience.clone(), declared.strategy);
+            applied.manifest = shared::Manifest::new(manifest, vec![component]).unwrap().into();
+        }
+        let mut apply = Rollout::new(applied.clone(), [(node(1), Vec::new(), true)]);
+        for (count, well) in [(1, 0), (2, 1)] {
+            let mut report = declared(&applied, count, 3, Phase::Running, well);
+            report.manifest.as_mut().unwrap().state = shared::ManifestState::Failing;
+            apply.observe(MS(0), &report, true);
+            let expected = match (auto_rollback, well) {
+                (true, _) => Step::Wait(None),
+                (false, 0) => Step::Done(Verdict::Failed),
+                (false, _) => Step::Done(Verdict::Good),
+            };
+            assert_eq!(apply.step(held()), expected, "{auto_rollback}, {well}");
+        }
+    }
+}
+
+#[test]
 fn a_failure_that_a_report_had_no_room_for_counts() {
     let applied = applied();
     let mut apply = Rollout::new(applied.clone(), [(node(1), Vec::new(), true)]);
