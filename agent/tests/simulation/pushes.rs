@@ -142,8 +142,11 @@ impl World {
     pub fn visit(&mut self, push: IntentId) {
         let up: Vec<usize> = (0..self.machines.len()).filter(|at| self.machines[*at].node.is_some()).collect();
         let (opened, bytes) = self.pushes.signed[&push].clone();
-        let Some(at) = self.rng.pick(&up) else { return };
-        self.enter(at, push, self.pushes.brought(&opened), &bytes);
+        match self.rng.pick(&up) {
+            Some(at) => self.enter(at, push, self.pushes.brought(&opened), &bytes),
+            // All machines are off.
+            None => self.after(500, Event::Step(Step::Visit(push))),
+        }
     }
 
     pub fn enter(&mut self, at: usize, push: IntentId, brings: Vec<Digest>, bytes: &Arc<[u8]>) {
