@@ -41,9 +41,21 @@ impl Realm {
 
     /// A node says where it stands.
     fn tell(&mut self, number: u8, version: u32, intent: IntentId, state: ManifestState) -> Vec<Effect> {
+        self.tell_why(number, version, intent, state, None)
+    }
+
+    fn tell_why(
+        &mut self,
+        number: u8,
+        version: u32,
+        intent: IntentId,
+        state: ManifestState,
+        reason: Option<&str>,
+    ) -> Vec<Effect> {
         self.counts += 1;
+        let reason = reason.map(str::to_owned);
         let manifest =
-            ManifestReport { version, intent, state, in_force: Some(1), wanted: 1, well: 1, failed: 0, reason: None };
+            ManifestReport { version, intent, state, in_force: Some(1), wanted: 1, well: 1, failed: 0, reason };
         let report = report(number, self.counts, |report| {
             report.heartbeat_ms = 10_000_000;
             report.manifest = Some(manifest);
@@ -121,6 +133,24 @@ fn nodes_that_are_away_hold_up_nobody() {
         realm.bench.give(Input::Gone { peer: peer(number) });
     }
     assert_eq!(saves(&realm.bench.wait(10_000)), [next.id()]);
+}
+
+#[test]
+fn nodes_that_cannot_take_it_hold_up_nobody() {
+    let mut realm = Realm::new(5);
+    let next = second(5, 5, Rollout::default());
+    assert!(saves(&realm.hold(&next)).is_empty());
+    let full = Some("the disk is full");
+    for number in 1..=3 {
+        assert!(saves(&realm.tell_why(number, 2, next.id(), ManifestState::Coming, full)).is_empty());
+    }
+    assert_eq!(saves(&realm.tell_why(4, 2, next.id(), ManifestState::Waiting, full)), [next.id()]);
+    // Nor does it change beside two that changed all the same.
+    let mut realm = Realm::new(5);
+    realm.hold(&next);
+    for number in 1..=5 {
+        assert!(saves(&realm.tell_why(number, 2, next.id(), ManifestState::Changing, full)).is_empty());
+    }
 }
 
 #[test]

@@ -19,10 +19,13 @@ const MAX_REPORT_BYTES: usize = 31 * 1024;
 /// So many reports of a node are remembered: more are rarely on their way at once.
 const NEWEST: usize = 8;
 
+/// Reports of one node, as they were signed and as they read.
+type Reports = VecDeque<(SignedReport, Arc<NodeReport>)>;
+
 thread_local! {
     static OPENED: RefCell<HashMap<Arc<[u8]>, Opened>> = RefCell::default();
     static IN_FORCE: RefCell<HashMap<IntentId, (PinnedFile, InForce)>> = RefCell::default();
-    static REPORTS: RefCell<HashMap<NodeId, VecDeque<(SignedReport, Arc<NodeReport>)>>> = RefCell::default();
+    static REPORTS: RefCell<HashMap<NodeId, Reports>> = RefCell::default();
     static NODES: RefCell<HashMap<[u8; 32], NodeId>> = RefCell::default();
 }
 

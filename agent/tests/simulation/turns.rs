@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 /// What a node went by when it let a manifest come into force.
 pub struct Went {
-    /// The others that it took for alive, and on which the manifest changes something.
+    /// The others that it took for alive and able to go, and on which the manifest changes something.
     knew: BTreeSet<NodeId>,
     /// How many may change at a time, of so many.
     parallel: usize,
@@ -62,8 +62,14 @@ impl World {
             let facts = NodeFacts { node: report.node, tags: &report.tags, platform: &report.platform };
             *alive && is_changed(last, &next, &facts)
         });
-        let knew: BTreeSet<NodeId> = living.map(|(report, _)| report.node).collect();
-        let parallel = rollout.parallel(knew.len() + 1, last.is_none());
+        let living: Vec<&NodeReport> = living.map(|(report, _)| &**report).collect();
+        let parallel = rollout.parallel(living.len() + 1, last.is_none());
+        // Who cannot take it by now is not waited for.
+        let is_stuck = |report: &NodeReport| {
+            report.manifest.as_ref().is_some_and(|told| told.intent == id && told.reason.is_some())
+        };
+        let knew: BTreeSet<NodeId> =
+            living.into_iter().filter(|report| !is_stuck(report)).map(|report| report.node).collect();
         self.machines[at].past.went.insert(id, Went { knew, parallel });
         self.check_parallel(id);
     }

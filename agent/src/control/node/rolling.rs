@@ -139,15 +139,16 @@ impl Node {
 
     /// The other nodes that a manifest changes, as far as anybody has heard of them lately.
     fn participants(&self, next: &InForce, last: Option<&Manifest>) -> Vec<Participant> {
-        let state = |report: &NodeReport| {
-            let told = report.manifest.as_ref().filter(|told| told.intent == next.id)?;
-            Some(told.state)
+        let participant = |report: &NodeReport| {
+            let told = report.manifest.as_ref().filter(|told| told.intent == next.id);
+            let is_stuck = told.is_some_and(|told| told.reason.is_some());
+            Participant { node: report.node, state: told.map(|told| told.state), is_stuck }
         };
         let differs = |report: &NodeReport| {
             let facts = NodeFacts { node: report.node, tags: &report.tags, platform: &report.platform };
             is_changed(last, &next.manifest, &facts)
         };
         let others = self.roster.living().filter(|report| report.node != self.me && differs(report));
-        others.map(|report| Participant { node: report.node, state: state(report) }).collect()
+        others.map(participant).collect()
     }
 }
