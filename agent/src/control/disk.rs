@@ -36,6 +36,9 @@ pub struct ManifestFile {
     pub before: Option<PinnedFile>,
     /// The intent of one that was in force, that failed, and that does not come into force again.
     pub rejected: Option<IntentId>,
+    /// The intent of one that has failed on other nodes, and does not come into force here.
+    #[serde(default)]
+    pub halted: Option<IntentId>,
 }
 
 /// Other nodes: newest report and addresses of each.

@@ -204,3 +204,34 @@ fn what_comes_unasked_before_a_manifest_is_read_may_be_what_it_needs() {
     let effects = bench.give(pinned.saved());
     assert_eq!((fetches(&effects), prepares(&effects)), (vec![], vec![(artifact(1).digest, false)]));
 }
+
+#[test]
+fn what_is_fetched_here_and_declared_for_others_from_now_on_is_still_taken_from_the_operator() {
+    let mut bench = Bench::new();
+    bench.meet(50, Role::Operator, true);
+    bench.apply(&Pinned::new(1, &[declare("web", 1)]));
+    let next = Pinned::new(2, &[elsewhere("web", 1)]);
+    bench.accept(&next.sealed);
+    let source = Source::Stream { ticket: bench.ticket(), peer: peer(50) };
+    bench.give(Input::Offered { source, bytes: next.sealed.clone() });
+    bench.give(Input::Stored { digest: next.document().digest });
+    assert_eq!(fetches(&bench.give(next.read())), [artifact(1).digest]);
+    let effects = bench.give(next.saved());
+    assert_eq!((cancels(&effects), drops(&effects)), (vec![], vec![]));
+}
+
+#[test]
+fn what_the_disk_refused_goes_with_all_that_it_names_also_when_the_newer_one_came_meanwhile() {
+    let mut bench = Bench::new();
+    let (first, next) = (Pinned::new(1, &[declare("web", 1)]), Pinned::new(2, &[declare("web", 2)]));
+    bench.meet(50, Role::Operator, true);
+    bench.accept(&first.sealed);
+    bench.give(Input::Stored { digest: first.document().digest });
+    bench.give(first.read());
+    bench.give(Input::Stored { digest: artifact(1).digest });
+    bench.accept(&next.sealed);
+    bench.give(Input::ManifestSaved { id: first.id(), result: Err("the disk is full".into()) });
+    let mut effects = bench.give(Input::Stored { digest: next.document().digest });
+    effects.extend(bench.give(next.read()));
+    assert!(drops(&effects).contains(&artifact(1).digest), "{effects:?}");
+}

@@ -1,7 +1,7 @@
 //! Manifests on the bench: declared, signed, read, and in force.
 
 use crate::bench::*;
-use agent::control::node::{Effect, Forces, InForce, Input, Instance};
+use agent::control::node::{Effect, Forces, InForce, Input, Instance, ManifestFile};
 use shared::{
     Apply, Artifact, Audience, Body, ComponentSpec, Digest, IntentId, Isolation, Limits, Manifest, ManifestReport,
     RealmId, Replicas, Restart, Rollout, SignedReport, Takeover, Trust, seal,
@@ -91,9 +91,19 @@ pub fn reads(effects: &[Effect]) -> Vec<Digest> {
     effects.iter().filter_map(pick).collect()
 }
 
+/// What comes into force, or the way back from which does.
 pub fn saves(effects: &[Effect]) -> Vec<IntentId> {
     let pick = |effect: &Effect| match effect {
-        Effect::SaveManifest { id, .. } => Some(*id),
+        Effect::SaveManifest { id, file } if file.halted.is_none() => Some(*id),
+        _ => None,
+    };
+    effects.iter().filter_map(pick).collect()
+}
+
+/// What is written of one that does not come into force.
+pub fn halts(effects: &[Effect]) -> Vec<ManifestFile> {
+    let pick = |effect: &Effect| match effect {
+        Effect::SaveManifest { file, .. } if file.halted.is_some() => Some(file.clone()),
         _ => None,
     };
     effects.iter().filter_map(pick).collect()

@@ -2,7 +2,7 @@
 
 use crate::bench::*;
 use crate::pinned::*;
-use agent::control::node::{Effect, Input, Restored};
+use agent::control::node::{Effect, Input, ManifestFile, Restored};
 use shared::{IntentId, ManifestReport, ManifestState, NodeId, Outcome, Phase, Rollout};
 
 /// The node on the bench.
@@ -41,9 +41,21 @@ impl Realm {
 
     /// A node says where it stands.
     fn tell(&mut self, number: u8, version: u32, intent: IntentId, state: ManifestState) -> Vec<Effect> {
+        self.tell_why(number, version, intent, state, None)
+    }
+
+    fn tell_why(
+        &mut self,
+        number: u8,
+        version: u32,
+        intent: IntentId,
+        state: ManifestState,
+        reason: Option<&str>,
+    ) -> Vec<Effect> {
         self.counts += 1;
+        let reason = reason.map(str::to_owned);
         let manifest =
-            ManifestReport { version, intent, state, in_force: Some(1), wanted: 1, well: 1, failed: 0, reason: None };
+            ManifestReport { version, intent, state, in_force: Some(1), wanted: 1, well: 1, failed: 0, reason };
         let report = report(number, self.counts, |report| {
             report.heartbeat_ms = 10_000_000;
             report.manifest = Some(manifest);
@@ -124,6 +136,24 @@ fn nodes_that_are_away_hold_up_nobody() {
 }
 
 #[test]
+fn nodes_that_cannot_take_it_hold_up_nobody() {
+    let mut realm = Realm::new(5);
+    let next = second(5, 5, Rollout::default());
+    assert!(saves(&realm.hold(&next)).is_empty());
+    let full = Some("the disk is full");
+    for number in 1..=3 {
+        assert!(saves(&realm.tell_why(number, 2, next.id(), ManifestState::Coming, full)).is_empty());
+    }
+    assert_eq!(saves(&realm.tell_why(4, 2, next.id(), ManifestState::Waiting, full)), [next.id()]);
+    // Nor does it change beside two that changed all the same.
+    let mut realm = Realm::new(5);
+    realm.hold(&next);
+    for number in 1..=5 {
+        assert!(saves(&realm.tell_why(number, 2, next.id(), ManifestState::Changing, full)).is_empty());
+    }
+}
+
+#[test]
 fn what_changes_nothing_here_waits_for_nobody_and_a_first_one_neither() {
     let mut realm = Realm::new(5);
     let next = Pinned::new(2, &[declare("web", 1), elsewhere("far", 2)]);
@@ -147,6 +177,8 @@ fn where_it_has_failed_elsewhere_it_does_not_come_into_force() {
     assert!(saves(&effects).is_empty());
     assert_eq!(realm.state(), ManifestState::Halted);
     assert!(!published(&effects).is_empty(), "the others are told at once");
+    assert_eq!(halts(&effects).len(), 1);
+    realm.bench.give(next.saved());
     // It stays so, whatever becomes of the one that failed.
     for number in 1..=5 {
         assert!(saves(&realm.tell(number, 2, next.id(), ManifestState::Healthy)).is_empty());
@@ -250,4 +282,61 @@ fn what_was_rejected_stays_so_after_a_start() {
     let mut bench = Bench::with(restored, |_| {});
     assert_eq!(told(&bench).state, ManifestState::RolledBack);
     assert!(saves(&bench.wait(60_000)).is_empty());
+}
+
+#[test]
+fn that_it_has_halted_is_written_with_what_is_in_force_and_changes_nothing_there() {
+    let mut realm = Realm::new(5);
+    let next = second(5, 4, Rollout::default());
+    realm.hold(&next);
+    let effects = realm.tell(ahead(&next, 5)[0], 2, next.id(), ManifestState::Failing);
+    let was = realm.first.in_force().to_file();
+    assert_eq!(halts(&effects), [ManifestFile { halted: Some(next.id()), ..was }]);
+    let effects = realm.bench.give(next.saved());
+    assert!(stops(&effects).is_empty() && starts(&effects).is_empty() && drops(&effects).is_empty(), "{effects:?}");
+    assert_eq!((realm.state(), realm.bench.component("web").phase), (ManifestState::Halted, Phase::Running));
+    let effects = realm.tell(1, 2, next.id(), ManifestState::Halted);
+    assert!(halts(&effects).is_empty(), "once is enough");
+}
+
+#[test]
+fn what_has_halted_stays_so_after_a_start_although_nobody_else_remembers() {
+    let (first, next) = (Pinned::new(1, &[declare("web", 1)]), Pinned::new(2, &[declare("web", 2)]));
+    for halted in [None, Some(next.id())] {
+        let restored = Restored {
+            intents: vec![held(&next.sealed)],
+            in_force: agent::control::node::Forces { halted, ..first.in_force() },
+            blobs: [artifact(1).digest, next.document().digest].into(),
+            ..nothing()
+        };
+        let mut bench = Bench::with(restored, |_| {});
+        let mut effects = bench.give(next.read());
+        assert_eq!(told(&bench).state, halted.map_or(ManifestState::Waiting, |_| ManifestState::Halted));
+        effects.extend(bench.wait(60_000));
+        assert_eq!(saves(&effects).len(), usize::from(halted.is_none()));
+        // A later one has its own chance.
+        let third = Pinned::new(3, &[declare("web", 3)]);
+        bench.give(next.saved());
+        bench.accept(&third.sealed);
+        bench.give(Input::Stored { digest: third.document().digest });
+        assert_eq!(saves(&bench.give(third.read())), [third.id()]);
+    }
+}
+
+#[test]
+fn a_disk_that_does_not_take_the_halt_is_asked_again_and_keeps_no_later_one_waiting() {
+    let mut realm = Realm::new(5);
+    let next = second(5, 4, Rollout::default());
+    realm.hold(&next);
+    realm.tell(ahead(&next, 5)[0], 2, next.id(), ManifestState::Failing);
+    realm.bench.give(Input::ManifestSaved { id: next.id(), result: Err("the disk is full".into()) });
+    assert_eq!(realm.state(), ManifestState::Halted);
+    assert_eq!(halts(&realm.bench.wait(5_000)).len(), 1);
+    // While that is on its way, it waits for its turn at the disk.
+    let third = Pinned::signed(3, 5_000, Rollout { max_parallel: Some(9), ..Rollout::default() }, &[declare("web", 3)]);
+    realm.bench.accept(&third.sealed);
+    assert!(reads(&realm.bench.give(Input::Stored { digest: third.document().digest })).is_empty());
+    let effects = realm.bench.give(Input::ManifestSaved { id: next.id(), result: Err("the disk is full".into()) });
+    assert_eq!(reads(&effects), [third.document().digest]);
+    assert_eq!(saves(&realm.bench.give(third.read())), [third.id()]);
 }

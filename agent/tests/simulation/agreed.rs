@@ -3,7 +3,9 @@
 use crate::checks::Wish;
 use crate::machine::{MEMORY_MB, Machine, Rank};
 use crate::pushes::Behaviour;
+use crate::remembered;
 use crate::world::World;
+use agent::control::node::Node;
 use shared::{
     ComponentName, ComponentReport, ComponentSpec, Digest, IntentKey, ManifestReport, ManifestState, Payload, Phase,
     Restart, Summary, Takeover,
@@ -23,6 +25,45 @@ impl World {
         self.goes_back_together()?;
         for at in 0..self.machines.len() {
             self.agrees(at, &newest).map_err(|what| format!("machine {at}: {what}"))?;
+        }
+        Ok(())
+    }
+
+    /// Whether those that are connected hold the same, and have done with the newest manifest that they have all of, without those
+    /// that are off.
+    pub fn connected_agree(&self) -> Result<(), String> {
+        let mut left: BTreeSet<usize> =
+            (0..self.machines.len()).filter(|at| self.machines[*at].node.is_some()).collect();
+        while let Some(first) = left.pop_first() {
+            let mut part = vec![first];
+            let mut next = 0;
+            while let Some(at) = part.get(next).copied() {
+                let peers = self.admitted_peers(at);
+                part.extend(peers.into_iter().filter(|peer| self.is_linked(at, *peer) && left.remove(peer)));
+                next += 1;
+            }
+            self.part_agrees(&part)?;
+        }
+        Ok(())
+    }
+
+    fn part_agrees(&self, part: &[usize]) -> Result<(), String> {
+        let all = || part.iter().map(|at| &self.machines[*at]);
+        let newest = World::newest_of(all());
+        let apply = newest.get(&IntentKey::Manifest).map(|(_, id)| &self.pushes.signed[id].0);
+        let is_here =
+            |digest: &Digest| all().any(|it| it.disk.blobs.contains(digest) && !it.disk.torn.contains(digest));
+        // Whoever brought it may have been content with a machine that is off.
+        let has_all = apply.is_some_and(|apply| self.pushes.brought(apply).iter().all(is_here));
+        for machine in all() {
+            let own = |node: &Node| remembered::check(node.own_report()?, &node.realm()?).ok();
+            let state = machine.node.as_ref().and_then(own).and_then(|report| Some(report.manifest.as_ref()?.state));
+            if machine.past.written != newest {
+                return Err(format!("{} holds something else than its neighbours", machine.addr));
+            }
+            if has_all && matches!(state, None | Some(ManifestState::Waiting)) {
+                return Err(format!("{} waits, although nobody is there to be waited for", machine.addr));
+            }
         }
         Ok(())
     }
@@ -53,13 +94,12 @@ impl World {
             ));
         }
         let summary = Summary::of(newest.iter().map(|(key, (seq, id))| (key, *seq, *id)));
-        if node.own_report().and_then(|report| report.open(&node.realm()?).ok()).is_none_or(|it| it.summary != summary)
-        {
+        let report = node.own_report().and_then(|report| remembered::check(report, &node.realm()?).ok());
+        if report.as_ref().is_none_or(|report| report.summary != summary) {
             return Err("reports another state map".into());
         }
         self.keeps_what_is_named(at)?;
-        let report = node.own_report().and_then(|report| report.open(&node.realm()?).ok());
-        self.has_in_force(at, newest, report.and_then(|report| report.manifest))?;
+        self.has_in_force(at, newest, report.and_then(|report| report.manifest.clone()))?;
         let components = node.components();
         let pushed = newest.keys().filter_map(IntentKey::component);
         let declared = machine.in_force().into_iter().flat_map(|of| of.manifest.components().keys());

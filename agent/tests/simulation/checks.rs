@@ -78,7 +78,11 @@ impl World {
         let before = file.before.as_ref().map(is_pinned);
         let rank = |of: &Option<InForce>| of.as_ref().map(|of| of.rank);
         let (in_force, last) = (rank(&machine.forces.in_force), rank(&machine.forces.before));
-        if file.rejected.is_some() {
+        if file.halted.is_some() {
+            let same =
+                (next, before, file.rejected, file.halted) == (in_force, last, machine.forces.rejected, Some(*id));
+            assert!(same, "{at} halts, and goes over to something else");
+        } else if file.rejected.is_some() {
             let back = (next, before, file.rejected) == (last, None, in_force.map(|(_, id)| id));
             assert!(back && file.rejected == Some(*id), "{at} goes back to something else than was before");
         } else {

@@ -3,9 +3,10 @@
 use crate::machine::{Live, Waiting, Write};
 use crate::network::Data;
 use crate::pushes::Behaviour;
+use crate::remembered;
 use crate::rng::{fingerprint, head, mix};
 use crate::world::{Event, World};
-use agent::control::node::{Effect, Forces, Input, Instance, ManifestFile, PrepareError, Ticket, Verdict};
+use agent::control::node::{Effect, Input, Instance, ManifestFile, PrepareError, Ticket, Verdict};
 use shared::{ComponentSpec, Digest, IntentId, IntentKey, Outcome, OwnerId, Trust};
 use std::sync::Arc;
 
@@ -28,7 +29,10 @@ impl World {
             }
             Effect::Announce(bytes) => self.publish(at, Data::Intent(bytes)),
             Effect::PublishReport(report) => {
-                self.figures.reports += u64::from(report.node == self.machines[at].id);
+                if report.node == self.machines[at].id {
+                    self.figures.reports += 1;
+                    self.check_told(at, &report);
+                }
                 self.figures.published += 1;
                 if head(report.sig.as_bytes()) % 100 >= self.plan.unheard {
                     self.publish(at, Data::Report(Arc::new(report)));
@@ -80,7 +84,11 @@ impl World {
 
     fn save(&mut self, at: usize, id: IntentId, file: ManifestFile) {
         self.check_save(at, &id, &file);
+        let is_next = file.rejected.is_none() && file.halted.is_none();
         self.machines[at].saving = Some((id, file));
+        if is_next {
+            self.check_turn(at, id);
+        }
         let (delay, life) = (self.rng.between(1, 80), self.machines[at].life);
         self.after(delay, Event::Saved { at, life });
     }
@@ -144,9 +152,11 @@ impl World {
         self.machines[at].save();
         let result = if failed { Err("the disk is full".into()) } else { Ok(()) };
         if result.is_ok() {
-            self.figures.in_force += 1;
+            self.figures.in_force += u64::from(file.halted.is_none());
+            self.figures.halted += u64::from(file.halted.is_some());
+            self.machines[at].past.halted.extend(file.halted);
             let trust = Trust::Owner(self.pushes.owner.id());
-            self.machines[at].forces = Forces::open(&file, &trust).unwrap_or_else(|why| panic!("{why}"));
+            self.machines[at].forces = remembered::forces(&file, &trust).unwrap_or_else(|why| panic!("{why}"));
             self.check_in_force(at);
         }
         self.feed(at, Input::ManifestSaved { id, result });

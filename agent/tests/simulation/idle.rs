@@ -27,8 +27,11 @@ pub fn silent(nodes: usize) -> World {
         loss: 0,
         latency_ms: (1, 180),
         gossip: true,
+        sparing: None,
+        doubled: 0,
         unheard: 100,
         told: 1,
+        weighed: false,
         faults: 0,
         cuts: 0,
     };
@@ -40,7 +43,7 @@ pub fn silent(nodes: usize) -> World {
 }
 
 /// Everybody is told the newest of everybody, as if by a neighbour.
-fn introduce(world: &mut World) {
+pub fn introduce(world: &mut World) {
     let reports = world.machines.iter().filter_map(|machine| machine.node.as_ref()?.own_report().cloned());
     let views: Vec<NodeView> = reports.map(|report| NodeView { report, alive: true }).collect();
     for at in 0..world.machines.len() {

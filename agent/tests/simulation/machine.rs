@@ -1,14 +1,15 @@
 //! A machine: what survives a power cut, what does not, and what the checks remember of it.
 
+use crate::remembered;
 use crate::rng::Rng;
+use crate::turns::Went;
 use agent::control::node::{
     Config, Forces, Held, InForce, Input, Instance, ManifestFile, Member, Node, Now, Restored, RunRecord, Ticket,
 };
 use shared::{
-    BUILD_FLOOR_UNIX_MS, ComponentName, ComponentSpec, Digest, Hello, IntentId, IntentKey, NodeFacts, NodeId,
-    NodeReport, OwnerId, RealmId, ReportRefused, SignedReport, Tag, Trust, open,
+    BUILD_FLOOR_UNIX_MS, ComponentName, ComponentSpec, Digest, Hello, IntentId, IntentKey, NodeFacts, NodeId, OwnerId,
+    Tag, Trust,
 };
-use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 
@@ -90,29 +91,13 @@ pub struct Past {
     pub started: BTreeMap<ComponentName, Rank>,
     /// The newest manifest that was in force here, also if it was rejected.
     pub in_force: Option<Rank>,
+    /// What it went by when it last let a manifest come into force; manifests with which it has said to be done; and those of
+    /// which its disk has it that they have halted.
+    pub went: BTreeMap<IntentId, Went>,
+    pub over: BTreeSet<IntentId>,
+    pub halted: BTreeSet<IntentId>,
     /// How many runs of a component have ended well.
     pub completed: BTreeMap<(ComponentName, IntentId), u16>,
-}
-
-thread_local! {
-    static CHECKED: RefCell<BTreeMap<NodeId, (SignedReport, NodeReport)>> = RefCell::default();
-}
-
-/// Forgets what an earlier simulation on this thread has checked.
-pub fn forget_checked() {
-    CHECKED.with_borrow_mut(BTreeMap::clear);
-}
-
-/// Checks a report as a node does. All of a thousand hear the same one: what counted once is not checked again.
-fn remembered(signed: &SignedReport, realm: &RealmId) -> Result<NodeReport, ReportRefused> {
-    CHECKED.with_borrow_mut(|checked| match checked.get(&signed.node) {
-        Some((known, report)) if known == signed && report.realm == *realm => Ok(report.clone()),
-        _ => {
-            let report = signed.open(realm)?;
-            checked.insert(signed.node, (signed.clone(), report.clone()));
-            Ok(report)
-        }
-    })
 }
 
 pub struct Machine {
@@ -146,12 +131,14 @@ pub struct Machine {
     pub seen: BTreeSet<u64>,
     pub waiting: BTreeMap<Ticket, Waiting>,
     pub visitors: Vec<Visitor>,
+    /// Whether nobody switches it on for now.
+    pub stays_off: bool,
 }
 
 impl Machine {
-    pub fn new(index: usize, owner: Option<OwnerId>, tags: Vec<Tag>, rng: &mut Rng) -> Machine {
-        let seed = rng.bytes();
-        let id = NodeId::of_seed(&seed);
+    pub fn new(index: usize, owner: Option<OwnerId>, tags: Vec<Tag>) -> Machine {
+        let seed = Rng::new(index as u64).bytes();
+        let id = remembered::identify(&seed);
         Machine {
             seed,
             id,
@@ -177,6 +164,7 @@ impl Machine {
             seen: BTreeSet::new(),
             waiting: BTreeMap::new(),
             visitors: Vec::new(),
+            stays_off: false,
         }
     }
 
@@ -195,10 +183,11 @@ impl Machine {
         self.started_ms = now_ms;
         self.disk.boots += 1;
         let trust = self.owner.or(self.disk.owner).map_or(Trust::FirstUse, Trust::Owner);
-        let forces = Forces::open(&self.disk.manifest, &trust);
+        let forces = remembered::forces(&self.disk.manifest, &trust);
         self.forces = forces.unwrap_or_else(|why| panic!("a mixture on the disk of {}: {why}", self.addr));
         let held = |bytes: &Arc<[u8]>| Held {
-            opened: open(bytes, &trust).unwrap_or_else(|refused| panic!("on the disk of {}: {refused}", self.addr)),
+            opened: remembered::open(bytes, &trust)
+                .unwrap_or_else(|refused| panic!("on the disk of {}: {refused}", self.addr)),
             bytes: Arc::clone(bytes),
         };
         let config = Config {
@@ -224,7 +213,7 @@ impl Machine {
             strays: self.disk.parts.clone(),
             kept: BTreeSet::new(),
         };
-        self.node = Some(Node::with_check(config, restored, remembered));
+        self.node = Some(Node::with_signatures(config, restored, remembered::SIGNATURES));
     }
 
     /// The power is cut. Of what was on its way to the disk, a random part was written.

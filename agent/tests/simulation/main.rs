@@ -13,10 +13,12 @@ mod manifests;
 mod network;
 mod parts;
 mod pushes;
+mod remembered;
 mod rng;
 mod script;
 mod spread;
 mod trace;
+mod turns;
 mod world;
 
 use pushes::Behaviour;
@@ -45,8 +47,11 @@ fn plan(nodes: usize) -> Plan {
         loss: 12,
         latency_ms: (1, 180),
         gossip: true,
+        sparing: None,
+        doubled: 0,
         unheard: 95,
         told: usize::MAX,
+        weighed: false,
         faults: 4,
         cuts: 5,
     }
@@ -123,8 +128,20 @@ fn the_same_seed_gives_the_same_run() {
 /// Nothing is lost, and a round trip takes 50 ms.
 fn quiet(nodes: usize, gossip: bool) -> World {
     let latency_ms = (25, 25);
-    let plan =
-        Plan { nodes, anchors: 3, loss: 0, latency_ms, gossip, unheard: 0, told: usize::MAX, faults: 0, cuts: 0 };
+    let plan = Plan {
+        nodes,
+        anchors: 3,
+        loss: 0,
+        latency_ms,
+        gossip,
+        sparing: None,
+        doubled: 0,
+        unheard: 0,
+        told: usize::MAX,
+        weighed: false,
+        faults: 0,
+        cuts: 0,
+    };
     let mut world = realm(3, plan);
     world.claim_all();
     world.boot_all();

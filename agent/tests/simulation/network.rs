@@ -4,7 +4,8 @@ use crate::machine::Waiting;
 use crate::rng::{fingerprint, head};
 use crate::world::{Event, World};
 use agent::control::node::{Input, Source};
-use shared::{Hello, SignedReport, SyncReply, SyncRequest};
+use serde::Serialize;
+use shared::{Hello, SignedReport, SyncReply, SyncRequest, frame};
 use std::sync::Arc;
 
 /// Gossip is passed on to so many neighbours, as gossipsub's mesh has.
@@ -47,6 +48,21 @@ pub enum Packet {
     Reply { ask: u64, reply: SyncReply },
 }
 
+impl Packet {
+    /// How many bytes it has, but for what carries it.
+    fn size(&self) -> usize {
+        fn coded<T: Serialize>(of: &T) -> usize {
+            frame::to_bytes(of, usize::MAX).map_or(0, |bytes| bytes.len())
+        }
+        match self {
+            Packet::Gossip(Data::Intent(bytes)) | Packet::HandOver(bytes) => bytes.len(),
+            Packet::Gossip(Data::Report(report)) => coded(&**report),
+            Packet::Ask { request, .. } => coded(request),
+            Packet::Reply { reply, .. } => coded(reply),
+        }
+    }
+}
+
 /// A question under way: who asked, in which life, and whom.
 pub struct Ask {
     from: usize,
@@ -76,10 +92,18 @@ impl World {
             Packet::HandOver(_) => &mut self.figures.handovers,
             Packet::Ask { .. } | Packet::Reply { .. } => &mut self.figures.asked_and_told,
         } += 1;
+        if self.plan.weighed {
+            self.figures.bytes += packet.size() as u64;
+        }
         let lost = self.rng.chance(self.plan.loss) || !self.is_linked(from, to);
         if !lost {
-            let delay = self.latency();
             let life = self.machines[to].life;
+            if self.rng.chance(self.plan.doubled) {
+                self.figures.doubled += 1;
+                let delay = self.latency();
+                self.after(delay, Event::Arrive { from, to, life, packet: packet.clone() });
+            }
+            let delay = self.latency();
             self.after(delay, Event::Arrive { from, to, life, packet });
         }
     }
@@ -188,8 +212,11 @@ impl World {
 
     fn flood(&mut self, at: usize, from: Option<usize>, data: &Data) {
         if self.plan.gossip {
-            let peers: Vec<usize> = self.admitted_peers(at).into_iter().filter(|peer| Some(*peer) != from).collect();
-            for to in self.rng.some(&peers, GOSSIP_DEGREE) {
+            let mut peers = self.admitted_peers(at);
+            let sparing = self.plan.sparing.filter(|_| matches!(data, Data::Report(_)));
+            let id = data.id();
+            peers.retain(|peer| Some(*peer) != from && (sparing.is_none() || !self.machines[*peer].seen.contains(&id)));
+            for to in self.rng.some(&peers, sparing.unwrap_or(GOSSIP_DEGREE)) {
                 self.send(at, to, Packet::Gossip(data.clone()));
             }
         }
@@ -240,7 +267,9 @@ impl World {
         let peer = self.machines[from].id;
         match packet {
             Packet::Gossip(data) => {
-                if self.machines[to].seen.insert(data.id()) {
+                // Gossip leaves out what it remembers, which is not everything.
+                let is_new = self.machines[to].seen.insert(data.id());
+                if is_new || self.rng.chance(self.plan.doubled) {
                     self.gossip(from, to, data);
                 }
             }

@@ -31,8 +31,11 @@ fn plan(nodes: usize) -> Plan {
         loss: 8,
         latency_ms: (1, 180),
         gossip: true,
+        sparing: None,
+        doubled: 0,
         unheard: 100,
         told: 10,
+        weighed: false,
         faults: 3,
         cuts: 0,
     }

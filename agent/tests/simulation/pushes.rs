@@ -1,15 +1,15 @@
 //! What owners and others push: who signed what, what each component does when it runs, and the way of an operator
 //! through an entry node.
 
-use crate::machine::{EPOCH_UNIX_MS, Rank, Visitor, Waiting};
+use crate::machine::{EPOCH_UNIX_MS, Machine, Rank, Visitor, Waiting};
+use crate::remembered;
 use crate::rng::{Rng, fingerprint};
 use crate::script::Step;
 use crate::world::{Event, World};
 use agent::control::node::{Input, Source, Ticket};
 use shared::{
     Artifact, Audience, Body, ComponentName, ComponentSpec, Content, Digest, Hello, IntentId, IntentKey, Limits,
-    Manifest, NodeId, Opened, OwnerKey, Payload, Push, RealmId, Receipt, Restart, Role, Trust, Verb, Verdict, open,
-    seal,
+    Manifest, NodeId, Opened, OwnerKey, Payload, Push, RealmId, Receipt, Restart, Role, Trust, Verb, Verdict, seal,
 };
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -73,7 +73,8 @@ impl Pushes {
 
     pub fn sign<P: Content>(&mut self, body: &Body<P>) -> IntentId {
         let bytes = seal(&self.owner, body).unwrap_or_else(|refused| panic!("{refused}"));
-        let opened = open(&bytes, &Trust::Owner(self.owner.id())).unwrap_or_else(|refused| panic!("{refused}"));
+        let opened =
+            remembered::open(&bytes, &Trust::Owner(self.owner.id())).unwrap_or_else(|refused| panic!("{refused}"));
         let id = opened.id();
         self.by_bytes.insert(fingerprint(&bytes), id);
         self.signed.insert(id, (opened, bytes.into()));
@@ -141,8 +142,11 @@ impl World {
     pub fn visit(&mut self, push: IntentId) {
         let up: Vec<usize> = (0..self.machines.len()).filter(|at| self.machines[*at].node.is_some()).collect();
         let (opened, bytes) = self.pushes.signed[&push].clone();
-        let Some(at) = self.rng.pick(&up) else { return };
-        self.enter(at, push, self.pushes.brought(&opened), &bytes);
+        match self.rng.pick(&up) {
+            Some(at) => self.enter(at, push, self.pushes.brought(&opened), &bytes),
+            // All machines are off.
+            None => self.after(500, Event::Step(Step::Visit(push))),
+        }
     }
 
     pub fn enter(&mut self, at: usize, push: IntentId, brings: Vec<Digest>, bytes: &Arc<[u8]>) {
@@ -234,8 +238,13 @@ impl World {
 
     /// The entry of the state map that is newest among everything that any machine holds for good.
     pub fn newest(&self) -> BTreeMap<IntentKey, Rank> {
+        World::newest_of(self.machines.iter())
+    }
+
+    /// The same, of some machines alone.
+    pub fn newest_of<'a>(machines: impl Iterator<Item = &'a Machine>) -> BTreeMap<IntentKey, Rank> {
         let mut newest = BTreeMap::new();
-        for (key, rank) in self.machines.iter().flat_map(|machine| &machine.past.written) {
+        for (key, rank) in machines.flat_map(|machine| &machine.past.written) {
             let entry = newest.entry(key.clone()).or_insert(*rank);
             *entry = (*entry).max(*rank);
         }

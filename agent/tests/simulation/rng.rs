@@ -54,9 +54,14 @@ pub fn mix(mut z: u64) -> u64 {
     z ^ (z >> 31)
 }
 
-/// FNV-1a.
+/// FNV-1a, by words.
 pub fn fingerprint(bytes: &[u8]) -> u64 {
-    bytes.iter().fold(0xcbf2_9ce4_8422_2325, |hash, byte| (hash ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3))
+    let step = |hash: u64, word: u64| (hash ^ word).rotate_left(23).wrapping_mul(0x0100_0000_01b3);
+    let words = bytes.chunks_exact(8);
+    let rest = head(words.remainder());
+    let hash =
+        words.map(|word| u64::from_be_bytes(word.try_into().unwrap_or_default())).fold(0xcbf2_9ce4_8422_2325, step);
+    mix(step(hash, rest) ^ bytes.len() as u64)
 }
 
 /// The first bytes of what looks like chance anyway.

@@ -22,6 +22,7 @@ pub enum Step {
     Leave { at: usize, life: u64, peer: NodeId, push: IntentId },
     Claim,
     Crash,
+    Away(usize),
     Boot(usize),
     Split { until: u64 },
     Join,
@@ -46,7 +47,7 @@ pub fn realm(seed: u64, plan: Plan) -> World {
     for at in 0..world.plan.nodes {
         let claimed = at < world.plan.anchors || !world.rng.chance(10);
         let tags = TAGS.iter().filter(|_| world.rng.chance(50)).map(|text| tag(text)).collect();
-        let mut machine = Machine::new(at, claimed.then_some(owner), tags, &mut world.rng);
+        let mut machine = Machine::new(at, claimed.then_some(owner), tags);
         machine.clock = match world.rng.below(10) {
             0 => Clock::Since1970,
             1 => Clock::Off(-240_000 + world.rng.below(480_000) as i64),
@@ -76,7 +77,7 @@ impl World {
 
     pub fn boot_all(&mut self) {
         for at in 0..self.machines.len() {
-            if self.machines[at].node.is_none() {
+            if self.machines[at].node.is_none() && !self.machines[at].stays_off {
                 self.boot(at);
             }
         }
@@ -126,7 +127,10 @@ impl World {
             Step::Leave { at, life, peer, push } => self.leave(at, life, peer, push),
             Step::Claim => self.claim(),
             Step::Crash => self.crash(),
-            Step::Boot(at) if self.machines[at].node.is_none() => self.boot(at),
+            Step::Away(at) if self.machines[at].node.is_some() => self.crash_at(at),
+            // It is away already.
+            Step::Away(_) => {}
+            Step::Boot(at) if self.machines[at].node.is_none() && !self.machines[at].stays_off => self.boot(at),
             Step::Boot(_) => {}
             Step::Split { until } => self.split(until),
             Step::Join => self.side.fill(0),

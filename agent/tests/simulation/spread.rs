@@ -1,10 +1,18 @@
 //! What it costs each node that a manifest is applied: it must not grow faster than the logarithm of the number of nodes.
 
-use crate::idle::silent;
+use crate::idle::{introduce, silent};
 use crate::pushes::{Behaviour, body};
 use crate::script::name;
 use crate::world::World;
-use shared::{Audience, IntentKey, Manifest, Rollout, Takeover};
+use shared::{Audience, IntentId, IntentKey, Manifest, Rollout, Takeover};
+
+/// Nodes of the realms that are compared, in every run of the tests.
+const NODES: [usize; 5] = [10, 30, 100, 300, 1_000];
+
+/// In a realm of up to so many, everybody knows of everybody: how often a node tells of itself depends on that. A thousand that do
+/// take a minute, and belong to a run by hand.
+const ACQUAINTED: usize = 300;
+const ACQUAINTED_BY_HAND: usize = 1_000;
 
 /// So many manifests are applied, one after the other.
 const APPLIES: u64 = 2;
@@ -12,16 +20,31 @@ const APPLIES: u64 = 2;
 /// By then everybody has one, and what it declares runs.
 const SPREAD_MS: u64 = 20_000;
 
-/// Messages of each node for one manifest, beside what it sends anyway: of intents, and of comparing. Reports are not among
-/// them: how many of them everybody hears is bounded, see `idle`.
-fn messages(nodes: usize) -> f64 {
+/// Of each node for one manifest.
+struct Cost {
+    messages: f64,
+    bytes: f64,
+    /// Of its own; none where it does not know how many others there are.
+    reports: Option<f64>,
+}
+
+/// Messages of each node for one manifest, beside what it sends anyway: of intents, and of comparing. Reports that pass by are
+/// not among them: each node makes a few, and everybody hears all of them, so that these do grow with the realm.
+fn cost(nodes: usize, acquainted: bool) -> Cost {
     let mut world = silent(nodes);
+    world.plan.weighed = true;
+    let meet = |world: &mut World| {
+        if acquainted {
+            introduce(world);
+        }
+    };
+    meet(&mut world);
     world.figures = Default::default();
     world.run(world.now + SPREAD_MS);
-    let idle = world.figures.messages;
-    world.figures = Default::default();
+    let idle = std::mem::take(&mut world.figures);
     let mut longest = 0;
     for version in 1..=APPLIES {
+        meet(&mut world);
         let from = world.now;
         let id = apply(&mut world, version);
         let lacks =
@@ -35,20 +58,29 @@ fn messages(nodes: usize) -> f64 {
     }
     let per = |count: u64| count as f64 / nodes as f64 / APPLIES as f64;
     let figures = &world.figures;
-    let sent = per(figures.messages.saturating_sub(APPLIES * idle));
+    let more = |all: u64, idle: u64| per(all.saturating_sub(APPLIES * idle));
+    let cost = Cost {
+        messages: more(figures.messages, idle.messages),
+        bytes: more(figures.bytes, idle.bytes),
+        reports: acquainted.then(|| more(figures.reports, idle.reports)),
+    };
+    let reports =
+        cost.reports.map(|own| format!("; {own:.1} own reports, and {:.0} of others", own * (nodes - 1) as f64));
     println!(
-        "{nodes} nodes, of each for one manifest: {sent:.1} messages ({:.1} copies in gossip, {:.1} handed over, the others \
-         compare), {:.1} artifacts fetched, {:.1} own reports; in force everywhere after {longest} ms at most",
+        "{nodes} nodes, of each for one manifest: {:.1} messages of {:.0} bytes in sum ({:.1} copies in gossip, {:.1} handed over, \
+         the others compare), {:.1} artifacts fetched{}; in force everywhere after {longest} ms at most",
+        cost.messages,
+        cost.bytes,
         per(figures.intents_passed),
         per(figures.handovers),
         per(figures.fetched),
-        per(figures.reports)
+        reports.unwrap_or_default(),
     );
-    sent
+    cost
 }
 
 /// Three components, of which each next manifest changes one, for everybody; brought to the first machine.
-fn apply(world: &mut World, version: u64) -> shared::IntentId {
+fn apply(world: &mut World, version: u64) -> IntentId {
     let components = ["api", "cache", "gate"].into_iter().enumerate().map(|(nth, text)| {
         let number = if nth as u64 == version % 3 { version } else { 0 };
         let artifact = world.pushes.artifact(number, Behaviour::Stays);
@@ -68,10 +100,20 @@ fn apply(world: &mut World, version: u64) -> shared::IntentId {
 
 #[test]
 fn what_a_manifest_costs_a_node_grows_with_the_logarithm_at_most() {
-    let small = messages(10);
-    for nodes in [100, 1_000] {
-        let allowed = 2.0 * small * (nodes as f64).ln() / 10_f64.ln();
-        let sent = messages(nodes);
-        assert!(sent <= allowed, "{sent} messages of each of {nodes}, and {small} of each of 10");
+    let further = std::env::var("REALM_SIM_NODES").ok().and_then(|nodes| nodes.parse::<usize>().ok());
+    let acquainted = further.map_or(ACQUAINTED, |_| ACQUAINTED_BY_HAND);
+    let all = NODES.into_iter().chain(further);
+    let costs: Vec<(usize, Cost)> = all.map(|nodes| (nodes, cost(nodes, nodes <= acquainted))).collect();
+    let (least, small) = &costs[0];
+    for (nodes, of) in &costs[1..] {
+        let allowed = (*nodes as f64).ln() / (*least as f64).ln();
+        let compare = |what: &str, of: f64, small: f64| {
+            assert!(of <= allowed * small, "{of:.1} {what} of each of {nodes}, and {small:.1} of each of {least}");
+        };
+        compare("messages", of.messages, small.messages);
+        compare("bytes", of.bytes, small.bytes);
+        if let (Some(of), Some(small)) = (of.reports, small.reports) {
+            compare("own reports", of, small);
+        }
     }
 }

@@ -1,14 +1,17 @@
 //! The world: one queue of events in virtual time. Whatever a node orders comes back as an event, late or not at all.
 
-use crate::machine::{Machine, Waiting, forget_checked};
+use crate::machine::{Machine, Waiting};
 use crate::network::{Ask, Packet};
 use crate::pushes::Pushes;
+use crate::remembered;
 use crate::rng::{Rng, mix};
 use crate::trace;
 use agent::control::node::{Input, Instance, Ticket};
 use shared::RunUsage;
 use shared::{Digest, NodeId, Outcome};
-use std::collections::BTreeMap;
+use std::cmp::Reverse;
+use std::collections::binary_heap::PeekMut;
+use std::collections::{BTreeMap, BinaryHeap};
 
 /// What a simulation is like.
 #[derive(Clone)]
@@ -20,12 +23,19 @@ pub struct Plan {
     pub loss: u64,
     pub latency_ms: (u64, u64),
     pub gossip: bool,
+    /// A report is passed on to so many neighbours, and not to who has it already. Where that is not what is looked at, most of the
+    /// time would go into copies that say nothing.
+    pub sparing: Option<usize>,
+    /// Percent of packets that come twice.
+    pub doubled: u64,
     /// Percent of reports that gossip does not carry. They are most of the traffic, and no state may depend on them.
     pub unheard: u64,
     /// The most reports that come with one answer.
     pub told: usize,
     /// Percent of writes, fetches and compilations that fail.
     pub faults: u64,
+    /// Whether the bytes of packets are counted.
+    pub weighed: bool,
     /// So many of ten thousand inputs end in a power cut, between any two of the effects that follow from them.
     pub cuts: u64,
 }
@@ -50,11 +60,42 @@ pub enum Event {
     Step(crate::script::Step),
 }
 
+/// What is due, in order; at the same time, what was planned first. Events are large, and stay where they are.
+#[derive(Default)]
+struct Queue {
+    order: BinaryHeap<Reverse<(u64, u64, usize)>>,
+    events: Vec<Option<Event>>,
+    free: Vec<usize>,
+    queued: u64,
+}
+
+impl Queue {
+    fn push(&mut self, at: u64, event: Event) {
+        let place = self.free.pop().unwrap_or_else(|| {
+            self.events.push(None);
+            self.events.len() - 1
+        });
+        self.events[place] = Some(event);
+        self.queued += 1;
+        self.order.push(Reverse((at, self.queued, place)));
+    }
+
+    /// The next one, if it is due by then.
+    fn pop(&mut self, until: u64) -> Option<(u64, Event)> {
+        let next = self.order.peek_mut().filter(|next| next.0.0 <= until)?;
+        let Reverse((at, _, place)) = PeekMut::pop(next);
+        self.free.push(place);
+        self.events[place].take().map(|event| (at, event))
+    }
+}
+
 /// What a simulation did.
 #[derive(Default, Debug)]
 pub struct Figures {
     pub events: u64,
     pub messages: u64,
+    /// Of all these messages, where they are weighed.
+    pub bytes: u64,
     /// Of these messages: intents and reports in gossip, every copy of them; intents handed over; questions and answers.
     pub intents_passed: u64,
     pub reports_passed: u64,
@@ -68,6 +109,10 @@ pub struct Figures {
     pub applies: u64,
     pub in_force: u64,
     pub refused: u64,
+    /// So many machines changed at the same time, at most, and so often one halted.
+    pub beside: u64,
+    pub halted: u64,
+    pub doubled: u64,
     pub fetched: u64,
     pub crashes: u64,
     pub starts: u64,
@@ -84,8 +129,7 @@ pub struct World {
     pub plan: Plan,
     pub rng: Rng,
     pub now: u64,
-    queue: BTreeMap<(u64, u64), Event>,
-    queued: u64,
+    queue: Queue,
     pub machines: Vec<Machine>,
     pub by_addr: BTreeMap<String, usize>,
     pub by_id: BTreeMap<NodeId, usize>,
@@ -104,13 +148,12 @@ pub struct World {
 
 impl World {
     pub fn new(seed: u64, plan: Plan) -> World {
-        forget_checked();
+        remembered::forget();
         World {
             plan,
             rng: Rng::new(seed),
             now: 0,
-            queue: BTreeMap::new(),
-            queued: 0,
+            queue: Queue::default(),
             machines: Vec::new(),
             by_addr: BTreeMap::new(),
             by_id: BTreeMap::new(),
@@ -135,8 +178,7 @@ impl World {
     }
 
     pub fn after(&mut self, delay_ms: u64, event: Event) {
-        self.queued += 1;
-        self.queue.insert((self.now + delay_ms, self.queued), event);
+        self.queue.push(self.now + delay_ms, event);
     }
 
     pub fn latency(&mut self) -> u64 {
@@ -152,8 +194,7 @@ impl World {
 
     /// Lets time pass until `until`.
     pub fn run(&mut self, until: u64) {
-        while let Some(entry) = self.queue.first_entry().filter(|entry| entry.key().0 <= until) {
-            let ((at, _), event) = entry.remove_entry();
+        while let Some((at, event)) = self.queue.pop(until) {
             self.now = at;
             self.figures.events += 1;
             self.happen(event);

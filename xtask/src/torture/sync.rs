@@ -1,6 +1,7 @@
 //! Realms in the simulator, one seed after the other, as long as there is time: manifests, pushes and everything that goes wrong.
 //! A seed that fails is printed, with the command that shows it again.
 
+use std::process::Command;
 use std::time::{Duration, Instant, SystemTime};
 
 use argh::FromArgs;
@@ -8,10 +9,10 @@ use argh::FromArgs;
 use crate::Failure;
 use crate::command::{cargo, run as run_command};
 
-/// Seeds in one run of the tests: about a minute on two cores.
-const BATCH: u64 = 500;
-/// What does most of the computing. Nothing else has to be optimised, and so the rest is not built anew.
-const COMPUTING: [&str; 3] = ["agent", "shared", "cbor4ii"];
+/// Seeds in one run of the tests: a minute or two on two cores.
+const BATCH: u64 = 10_000;
+/// Nodes of the realm that is compared with the smaller ones of the tests.
+const MANY: usize = 3_000;
 
 /// Try seeds of the simulation of manifests: realms of three to twenty nodes, ten manifests each, and everything that can go
 /// wrong.
@@ -24,10 +25,16 @@ pub(super) struct Args {
     /// the first seed; left out, others each time
     #[argh(option)]
     seed: Option<u64>,
+    /// none of that: print what a manifest costs each node of realms of 10 to 3000 nodes
+    #[argh(switch)]
+    growth: bool,
 }
 
 /// Tries batches of seeds until the time is over or one fails.
 pub(super) fn run(args: &Args) -> Result<(), Failure> {
+    if args.growth {
+        return run_command(tests("spread::").env("REALM_SIM_NODES", MANY.to_string()));
+    }
     let time = Duration::try_from_secs_f64(args.hours * 3_600.0).map_err(|error| format!("--hours: {error}"))?;
     let begun = Instant::now();
     let mut next = args.seed.unwrap_or_else(by_clock);
@@ -48,13 +55,15 @@ fn by_clock() -> u64 {
     since.map_or(0, |since| since.as_secs() * 1_000_000)
 }
 
-fn batch(from: u64) -> std::process::Command {
-    let mut tests = cargo();
-    tests.arg("test");
-    for package in COMPUTING {
-        tests.arg("--config").arg(format!("profile.dev.package.{package}.opt-level=2"));
-    }
-    tests.args(["--package", "agent", "--test", "simulation", "--", "manifests::many", "--nocapture"]);
+fn batch(from: u64) -> Command {
+    let mut tests = tests("manifests::many");
     tests.env("REALM_SIM_FROM", from.to_string()).env("REALM_SIM_SEEDS", BATCH.to_string());
+    tests
+}
+
+/// Some of the tests of the simulation.
+fn tests(which: &str) -> Command {
+    let mut tests = cargo();
+    tests.args(["test", "--package", "agent", "--test", "simulation", "--", which, "--nocapture"]);
     tests
 }

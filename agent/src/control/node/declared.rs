@@ -13,7 +13,7 @@ use super::random::backoff_ms;
 use super::workload;
 use shared::{
     Apply, Artifact, ComponentName, ComponentReport, Declaration, Digest, Hasher, IntentId, IntentKey, Manifest,
-    ManifestReport, NodeFacts, NodeId, Opened, Payload, Phase, Refused, Trust,
+    ManifestReport, NodeFacts, NodeId, Opened, Payload, Phase, Refused,
 };
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -42,7 +42,7 @@ pub struct Declared {
     pub(super) failing: bool,
     /// When that change was, in milliseconds since the agent was started.
     pub(super) changed_at: u64,
-    /// The intent of one that does not come into force here, because others have failed.
+    /// The intent of one that does not come into force here, because others have failed; on the disk soon.
     pub(super) halted: Option<IntentId>,
     /// Whether something has happened that may make it this node's turn.
     pub(super) look: bool,
@@ -62,7 +62,7 @@ impl Declared {
     pub fn restore(forces: Forces, facts: &NodeFacts<'_>) -> Declared {
         let manifest = |of: &Option<InForce>| of.as_ref().map(|of| Arc::clone(&of.manifest));
         let changed = changed(manifest(&forces.before).as_deref(), manifest(&forces.in_force).as_deref(), facts);
-        Declared { forces, changed, ..Declared::default() }
+        Declared { halted: forces.halted, forces, changed, ..Declared::default() }
     }
 
     /// The one that this node runs.
@@ -116,17 +116,26 @@ impl Declared {
 }
 
 /// Names that mean something else on a node of these facts by one manifest than by the other.
-pub(super) fn changed(
-    from: Option<&Manifest>,
-    to: Option<&Manifest>,
-    facts: &NodeFacts<'_>,
-) -> BTreeSet<ComponentName> {
+fn changes<'a>(
+    from: Option<&'a Manifest>,
+    to: Option<&'a Manifest>,
+    facts: &'a NodeFacts<'_>,
+) -> impl Iterator<Item = &'a ComponentName> {
     let here = |manifest: Option<&Manifest>, name: &ComponentName| {
         let declared = manifest?.components().get(name)?;
         declared.audience.matches(facts).then_some(declared.id)
     };
     let names = from.into_iter().chain(to).flat_map(|manifest| manifest.components().keys());
-    names.filter(|name| here(from, name) != here(to, name)).cloned().collect()
+    names.filter(move |name| here(from, name) != here(to, name))
+}
+
+fn changed(from: Option<&Manifest>, to: Option<&Manifest>, facts: &NodeFacts<'_>) -> BTreeSet<ComponentName> {
+    changes(from, to, facts).cloned().collect()
+}
+
+/// Whether there are any. It is asked of all nodes whenever one of them may have changed.
+pub(super) fn is_changed(from: Option<&Manifest>, to: &Manifest, facts: &NodeFacts<'_>) -> bool {
+    changes(from, Some(to), facts).next().is_some()
 }
 
 fn is_pinned(artifact: &Artifact, document: &[u8]) -> bool {
@@ -237,12 +246,13 @@ impl Node {
             return self.manifest_failed("its document was damaged on the disk".into(), now);
         }
         let Some(held) = self.ledger.held().get(&IntentKey::Manifest) else { return };
-        let trust = Trust::Owner(held.opened.owner());
-        match result.map(|document| InForce::new(&held.bytes, &document, &trust)) {
+        match result.map(|document| InForce::of(&held.opened, &held.bytes, &document)) {
             Ok(Ok(next)) => {
                 let hints = self.declared.hints.clone();
                 self.fetch_declared(&next.manifest, &hints);
-                self.declared.next = Some(next);
+                // What waits once more, since the disk did not take it, may be the one before.
+                let superseded = self.declared.next.replace(next);
+                superseded.iter().for_each(|last| self.drop_components(&last.manifest));
                 self.declared.look = true;
                 self.drop_strays();
             }
@@ -258,6 +268,10 @@ impl Node {
 
     fn manifest_failed(&mut self, fault: String, now: Now) {
         self.say(Level::Warn, format!("the manifest does not come into force yet: {fault}; it is tried again"), now);
+        self.try_again(fault, now);
+    }
+
+    fn try_again(&mut self, fault: String, now: Now) {
         self.declared.failures = self.declared.failures.saturating_add(1);
         let (first, most) = (workload::BACKOFF_FIRST_MS, workload::BACKOFF_MOST_MS);
         self.declared.retry_at = Some(now.mono_ms + backoff_ms(&mut self.random, self.declared.failures, first, most));
@@ -274,6 +288,9 @@ impl Node {
     pub(super) fn manifest_saved(&mut self, id: IntentId, result: Result<(), String>, now: Now) {
         let Some((_, forces)) = self.declared.saving.take_if(|(saving, _)| *saving == id) else { return };
         self.disk_fault.ended(Written::Manifest, result.as_ref().err().map(String::as_str), now.mono_ms);
+        if forces.halted.is_some() {
+            return self.halt_saved(forces, result, now);
+        }
         if let Err(fault) = result {
             // It is read, and waits once more; where a newer one is held by then, what it names goes with it.
             self.declared.next = forces.in_force.filter(|_| forces.rejected.is_none());
@@ -290,6 +307,23 @@ impl Node {
         last.in_force.iter().chain(&last.before).for_each(|of| self.drop_components(&of.manifest));
         // Another one may have come meanwhile.
         if self.awaited().is_some() {
+            self.manifest_held(&hints, now);
+        }
+    }
+
+    /// It is on the disk that the manifest that waits does not come into force here. What is in force is the same as before.
+    fn halt_saved(&mut self, forces: Forces, result: Result<(), String>, now: Now) {
+        match result {
+            Ok(()) => (self.declared.forces, self.declared.failures) = (forces, 0),
+            Err(fault) => {
+                let text = format!("that the manifest has halted is not on the disk yet: {fault}; it is tried again");
+                self.say(Level::Warn, text, now);
+                self.try_again(fault, now);
+            }
+        }
+        // Another one may have come meanwhile.
+        if self.awaited().is_some() {
+            let hints = self.declared.hints.clone();
             self.manifest_held(&hints, now);
         }
     }
@@ -324,10 +358,11 @@ impl Node {
         if operators.is_empty() {
             return;
         }
-        let artifacts: BTreeSet<Artifact> =
-            manifest.components().values().map(|declared| declared.spec.artifact).collect();
-        for artifact in artifacts {
-            self.fetch_for_others(artifact, operators.clone());
+        let artifacts = manifest.components().values().map(|declared| declared.spec.artifact);
+        let lacking: BTreeSet<Artifact> = artifacts.filter(|artifact| !self.blobs.contains(&artifact.digest)).collect();
+        // Also where a component waits for it here: by this very manifest it may be meant for others alone.
+        for artifact in lacking {
+            self.run_errand(artifact, operators.clone());
         }
     }
 

@@ -1,7 +1,7 @@
 //! What is in force on a node, as the disk has it: a manifest, the one before it, and what was rejected.
 
 use super::effect::{ManifestFile, PinnedFile};
-use shared::{Artifact, Digest, IntentId, Manifest, Payload, Trust, open};
+use shared::{Artifact, Digest, IntentId, Manifest, Opened, Payload, Trust, open};
 use std::sync::Arc;
 
 /// A manifest and the intent that pins it.
@@ -25,7 +25,14 @@ impl InForce {
     /// # Errors
     /// When the owner did not sign it, it is no apply, or pins another document, or that one is no manifest.
     pub fn new(sealed: &[u8], document: &[u8], trust: &Trust) -> Result<InForce, String> {
-        let opened = open(sealed, trust).map_err(|refused| refused.to_string())?;
+        InForce::of(&open(sealed, trust).map_err(|refused| refused.to_string())?, sealed, document)
+    }
+
+    /// Puts together an intent that is open, with its bytes, and a document.
+    ///
+    /// # Errors
+    /// When it is no apply, or pins another document, or that one is no manifest.
+    pub fn of(opened: &Opened, sealed: &[u8], document: &[u8]) -> Result<InForce, String> {
         let Payload::Apply(apply) = &opened.body().payload else { return Err("it is no apply".into()) };
         let manifest = Manifest::decode(document)?;
         if manifest.artifact() != apply.manifest {
@@ -64,6 +71,8 @@ pub struct Forces {
     pub before: Option<InForce>,
     /// What was in force, failed, and does not come into force again.
     pub rejected: Option<IntentId>,
+    /// What does not come into force here, because it has failed on others.
+    pub halted: Option<IntentId>,
 }
 
 impl Forces {
@@ -75,14 +84,16 @@ impl Forces {
         let pinned = |file: &Option<PinnedFile>| {
             file.as_ref().map(|file| InForce::new(&file.sealed, &file.document, trust)).transpose()
         };
-        Ok(Forces { in_force: pinned(&file.in_force)?, before: pinned(&file.before)?, rejected: file.rejected })
+        let (in_force, before) = (pinned(&file.in_force)?, pinned(&file.before)?);
+        Ok(Forces { in_force, before, rejected: file.rejected, halted: file.halted })
     }
 
     /// What the disk should have.
     #[must_use]
     pub fn to_file(&self) -> ManifestFile {
         let pinned = |of: &Option<InForce>| of.as_ref().map(InForce::to_file);
-        ManifestFile { in_force: pinned(&self.in_force), before: pinned(&self.before), rejected: self.rejected }
+        let (in_force, before) = (pinned(&self.in_force), pinned(&self.before));
+        ManifestFile { in_force, before, rejected: self.rejected, halted: self.halted }
     }
 
     /// All artifacts of components that it names.
@@ -94,13 +105,19 @@ impl Forces {
     /// What is in force once `next` is.
     #[must_use]
     pub fn and(&self, next: InForce) -> Forces {
-        Forces { in_force: Some(next), before: self.in_force.clone(), rejected: None }
+        Forces { in_force: Some(next), before: self.in_force.clone(), ..Forces::default() }
     }
 
     /// What is in force once this has gone back to the one before.
     #[must_use]
     pub fn back(&self) -> Forces {
         let rejected = self.in_force.as_ref().map(|of| of.id);
-        Forces { in_force: self.before.clone(), before: None, rejected }
+        Forces { in_force: self.before.clone(), rejected, ..Forces::default() }
+    }
+
+    /// The same, once it is known for good that what `id` pins does not come into force here.
+    #[must_use]
+    pub fn without(&self, id: IntentId) -> Forces {
+        Forces { halted: Some(id), ..self.clone() }
     }
 }

@@ -5,9 +5,10 @@ use super::alarms::Alarms;
 use super::declared::Declared;
 use super::effect::Effect;
 use super::input::{Now, Source, Ticket};
+use super::signatures::OpenIntent;
 use shared::{
     BUILD_FLOOR_UNIX_MS, IndexEntry, IntentId, IntentKey, MAX_SYNC_KEYS, Opened, OwnerId, RealmId, Refused, Summary,
-    Trust, open,
+    Trust,
 };
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
@@ -62,6 +63,7 @@ pub enum Settled {
 
 /// See the module.
 pub struct Ledger {
+    open: OpenIntent,
     trust: Trust,
     /// Whether the owner in `trust` is on the disk; until then every write carries the claim.
     bound: bool,
@@ -85,9 +87,10 @@ pub struct Ledger {
 
 impl Ledger {
     /// Takes up what the disk holds.
-    pub fn new(trust: Trust, restored: Vec<Held>) -> Ledger {
+    pub fn new(trust: Trust, restored: Vec<Held>, open: OpenIntent) -> Ledger {
         let held: BTreeMap<_, _> = restored.into_iter().map(|held| (held.opened.key(), held)).collect();
         Ledger {
+            open,
             bound: matches!(trust, Trust::Owner(_)),
             realm: trust.realm(),
             trust,
@@ -168,7 +171,7 @@ impl Ledger {
         if let Some((ticket, _)) = self.pending.iter().find(|(_, pending)| *pending.held.bytes == *bytes) {
             return self.wait_for(*ticket, source);
         }
-        let opened = match open(bytes, &self.trust) {
+        let opened = match (self.open)(bytes, &self.trust) {
             Ok(opened) => opened,
             Err(refused) => return self.refuse(refused),
         };

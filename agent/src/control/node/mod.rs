@@ -26,6 +26,7 @@ mod rolling;
 mod room;
 mod roster;
 mod seek;
+mod signatures;
 mod slot;
 mod stage;
 mod target;
@@ -42,7 +43,7 @@ pub use history::Total;
 pub use input::{Input, Instance, Now, PrepareError, Source, Ticket};
 pub use ledger::{FUTURE_MS, Held};
 pub use quota::Usage;
-pub use roster::CheckReport;
+pub use signatures::Signatures;
 pub use view::Figures;
 
 use chatter::Chatter;
@@ -59,7 +60,8 @@ use random::Random;
 use reporting::Reporting;
 use room::Retiring;
 use roster::Roster;
-use shared::{ComponentName, Digest, Hello, IntentKey, NodeFacts, NodeId, RealmId, Role, SignedReport};
+use shared::{ComponentName, Digest, Hello, IntentKey, NodeFacts, NodeId, RealmId, Role};
+use signatures::SignReport;
 use std::collections::{BTreeMap, BTreeSet};
 use workload::Workload;
 
@@ -93,6 +95,7 @@ pub struct Node {
     /// Why the disk did not keep what arrived.
     disk_fault: DiskFault,
     reporting: Reporting,
+    sign_report: SignReport,
     random: Random,
     chatter: Chatter,
     /// What every hello says.
@@ -113,16 +116,14 @@ impl Node {
     /// Takes up what the disk held. Nothing happens before the first input, which should be `Booted`.
     #[must_use]
     pub fn new(config: Config, restored: Restored) -> Node {
-        Node::with_check(config, restored, SignedReport::open)
+        Node::with_signatures(config, restored, Signatures::default())
     }
 
-    /// As [`Node::new`], with another way to check reports than [`SignedReport::open`]. In a simulation each of a
-    /// thousand nodes hears what the others hear, and a million signatures take a minute: there, who has checked a
-    /// report remembers that for all.
+    /// As [`Node::new`], with another way to make and check signatures.
     #[must_use]
-    pub fn with_check(config: Config, restored: Restored, check: CheckReport) -> Node {
-        let me = NodeId::of_seed(&config.seed);
-        let mut roster = Roster::new(check);
+    pub fn with_signatures(config: Config, restored: Restored, signatures: Signatures) -> Node {
+        let me = (signatures.identify)(&config.seed);
+        let mut roster = Roster::new(signatures.check);
         let mut dialer = Dialer::new(me, &config.bootstrap);
         if let Some(realm) = restored.trust.realm() {
             roster.restore(&realm, &restored.members);
@@ -136,7 +137,7 @@ impl Node {
         let declared = Declared::restore(restored.in_force, &facts);
         Node {
             me,
-            ledger: Ledger::new(restored.trust, restored.intents),
+            ledger: Ledger::new(restored.trust, restored.intents, signatures.open),
             declared,
             runs: restored.runs,
             blobs: restored.blobs,
@@ -155,6 +156,7 @@ impl Node {
             dialer,
             disk_fault: DiskFault::default(),
             reporting: Reporting::default(),
+            sign_report: signatures.sign,
             random: Random::new(config.random_seed),
             chatter: Chatter::default(),
             said: None,

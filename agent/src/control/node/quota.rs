@@ -8,8 +8,8 @@ use std::collections::{BTreeMap, VecDeque};
 /// So many peers that probably have an artifact are remembered while it waits for room.
 const MAX_HINTS: usize = 8;
 
-/// Code is taken to have no more than so many times the bytes of its component, and so many beside: 3.6 times is the most that
-/// has been seen. Only what of it is there is given where there is less room, so this refuses nobody.
+/// Code is taken to have no more than so many times the bytes of its component, and so many beside: the guests of this repository
+/// take 3.2 to 3.8 times, metered ones 3.7 to 4.5. Where there is less room, it gets that, so this refuses nobody.
 const CODE_FACTOR: u64 = 5;
 const CODE_BESIDE: u64 = 256 << 10;
 

@@ -195,7 +195,7 @@ impl Node {
             alarms: contents.alarms.clone(),
             fault: contents.fault.clone(),
         };
-        let signed = SignedReport::sign(&self.config.seed, &report);
+        let signed = (self.sign_report)(&self.config.seed, &report);
         if let Heard::News { view, .. } = self.roster.told(signed.clone(), report, now.mono_ms) {
             self.out.push(Effect::NodeChanged(*view));
         }
@@ -230,13 +230,12 @@ impl Node {
                 if to_be_saved {
                     self.members_changed(now);
                 }
-                if let Some(report) = self.roster.report(&node).cloned() {
+                if let Some(report) = self.roster.report(&node) {
+                    let (told, theirs) = (report.manifest.as_ref().map(|told| told.state), report.summary);
                     self.dialer.reported(&node, &report.addrs);
-                    self.manifest_heard(&report);
-                }
-                self.call_who_needs(&node, now);
-                // One that is no neighbour is left to those between: what it holds comes hop by hop.
-                if let Some(theirs) = self.roster.report(&node).map(|report| report.summary) {
+                    self.manifest_heard(told);
+                    self.call_who_needs(&node, now);
+                    // One that is no neighbour is left to those between: what it holds comes hop by hop.
                     self.holds(node, &theirs, now);
                 }
                 Verdict::Forward

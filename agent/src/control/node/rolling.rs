@@ -2,7 +2,7 @@
 //! decides for itself, from its own state and the reports of the others, so that it goes on, or halts, without the operator.
 
 use super::Node;
-use super::declared::{PROGRESS_MS, changed};
+use super::declared::{PROGRESS_MS, is_changed};
 use super::effect::{Effect, Level};
 use super::force::{Forces, InForce};
 use super::input::Now;
@@ -43,9 +43,9 @@ impl Node {
     }
 
     /// A node has reported of a manifest, or has gone: it may be another one's turn, or too many may have failed.
-    pub(super) fn manifest_heard(&mut self, report: &NodeReport) {
-        let Some(told) = &report.manifest else { return };
-        let fails = matches!(told.state, ManifestState::Failing | ManifestState::Halted | ManifestState::RolledBack);
+    pub(super) fn manifest_heard(&mut self, told: Option<ManifestState>) {
+        let Some(state) = told else { return };
+        let fails = matches!(state, ManifestState::Failing | ManifestState::Halted | ManifestState::RolledBack);
         self.declared.look |= self.declared.next.is_some() || fails;
     }
 
@@ -53,7 +53,7 @@ impl Node {
     pub(super) fn roll_out(&mut self, now: Now) -> bool {
         let before = self.manifest_state();
         self.look_at_changed(now);
-        // The disk is left alone until it is to be tried again.
+        // The disk is left alone until it is tried again.
         let may_save = self.declared.saving.is_none() && self.declared.retry_at.is_none();
         if may_save && self.booted && !self.leaving && std::mem::take(&mut self.declared.look) {
             self.take_turn(now);
@@ -85,12 +85,7 @@ impl Node {
                     let forces = next.map(|next| self.declared.forces.and(next));
                     forces.into_iter().for_each(|forces| self.save_forces(id, forces));
                 }
-                Turn::Halt if self.declared.halted == Some(id) => {}
-                Turn::Halt => {
-                    self.declared.halted = Some(id);
-                    let text = "the manifest does not come into force here: it has failed on other nodes";
-                    self.say(Level::Warn, text.into(), now);
-                }
+                Turn::Halt => self.halt(id, now),
             }
         } else if let Some(in_force) = self.declared.in_force().filter(|of| of.id == id) {
             let rollout = in_force.manifest.rollout();
@@ -98,6 +93,19 @@ impl Node {
                 self.say(Level::Warn, "the manifest has failed: the one before it comes into force again".into(), now);
                 self.save_forces(id, self.declared.forces.back());
             }
+        }
+    }
+
+    /// Keeps to it that a manifest does not come into force here, over a start too: when the power is back after a cut that all
+    /// had, nobody else may remember.
+    fn halt(&mut self, id: IntentId, now: Now) {
+        if self.declared.halted != Some(id) {
+            self.declared.halted = Some(id);
+            let text = "the manifest does not come into force here: it has failed on other nodes";
+            self.say(Level::Warn, text.into(), now);
+        }
+        if self.declared.forces.halted != Some(id) {
+            self.save_forces(id, self.declared.forces.without(id));
         }
     }
 
@@ -120,7 +128,7 @@ impl Node {
             return Turn::Halt;
         }
         let last = self.declared.in_force().map(|of| &*of.manifest);
-        if changed(last, Some(&next.manifest), &self.facts()).is_empty() {
+        if !is_changed(last, &next.manifest, &self.facts()) {
             // Nothing runs otherwise here, so nobody has to wait for that.
             return Turn::Go;
         }
@@ -131,15 +139,16 @@ impl Node {
 
     /// The other nodes that a manifest changes, as far as anybody has heard of them lately.
     fn participants(&self, next: &InForce, last: Option<&Manifest>) -> Vec<Participant> {
-        let state = |report: &NodeReport| {
-            let told = report.manifest.as_ref().filter(|told| told.intent == next.id)?;
-            Some(told.state)
+        let participant = |report: &NodeReport| {
+            let told = report.manifest.as_ref().filter(|told| told.intent == next.id);
+            let is_stuck = told.is_some_and(|told| told.reason.is_some());
+            Participant { node: report.node, state: told.map(|told| told.state), is_stuck }
         };
-        let is_changed = |report: &NodeReport| {
+        let differs = |report: &NodeReport| {
             let facts = NodeFacts { node: report.node, tags: &report.tags, platform: &report.platform };
-            !changed(last, Some(&next.manifest), &facts).is_empty()
+            is_changed(last, &next.manifest, &facts)
         };
-        let others = self.roster.living().filter(|report| report.node != self.me && is_changed(report));
-        others.map(|report| Participant { node: report.node, state: state(report) }).collect()
+        let others = self.roster.living().filter(|report| report.node != self.me && differs(report));
+        others.map(participant).collect()
     }
 }

@@ -1,9 +1,11 @@
 //! What this node knows of the others: their newest reports, and whether they have been heard of lately.
 
 use super::effect::Member;
+use super::signatures::CheckReport;
 use serde::Deserialize;
 use shared::{MAX_SYNC_BYTES, NodeId, NodeReport, NodeView, RealmId, ReportRefused, SignedReport, frame};
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 /// The most nodes that are known: ten times the largest realm that is planned for.
 const MAX_NODES: usize = 10_000;
@@ -19,7 +21,7 @@ const GRACE_MS: u64 = 2_000;
 
 struct Known {
     signed: SignedReport,
-    report: NodeReport,
+    report: Arc<NodeReport>,
     /// Until when it counts as alive; `None` when it does not.
     alive_until: Option<u64>,
 }
@@ -64,9 +66,6 @@ pub enum Heard {
     /// Does not count.
     Refused(ReportRefused),
 }
-
-/// How it is found out whether a report counts, and what it says.
-pub type CheckReport = fn(&SignedReport, &RealmId) -> Result<NodeReport, ReportRefused>;
 
 /// See the module.
 pub struct Roster {
@@ -119,10 +118,10 @@ impl Roster {
 
     /// Takes this node's own report, which nobody has to check.
     pub fn told(&mut self, signed: SignedReport, report: NodeReport, now_ms: u64) -> Heard {
-        self.counts(signed, report, true, now_ms)
+        self.counts(signed, Arc::new(report), true, now_ms)
     }
 
-    fn counts(&mut self, signed: SignedReport, report: NodeReport, alive: bool, now_ms: u64) -> Heard {
+    fn counts(&mut self, signed: SignedReport, report: Arc<NodeReport>, alive: bool, now_ms: u64) -> Heard {
         let before = self.nodes.get(&report.node);
         let to_be_saved =
             before.is_none_or(|before| before.report.tags != report.tags || before.report.addrs != report.addrs);
@@ -225,17 +224,17 @@ impl Roster {
 
     /// The newest reports of those who have been heard of lately.
     pub fn living(&self) -> impl Iterator<Item = &NodeReport> {
-        self.nodes.values().filter(|known| known.alive_until.is_some()).map(|known| &known.report)
+        self.nodes.values().filter(|known| known.alive_until.is_some()).map(|known| &*known.report)
     }
 
     /// The newest reports of all, whether or not they have been heard of lately.
     pub fn known(&self) -> impl Iterator<Item = &NodeReport> {
-        self.nodes.values().map(|known| &known.report)
+        self.nodes.values().map(|known| &*known.report)
     }
 
     /// The newest report of a node.
     pub fn report(&self, node: &NodeId) -> Option<&NodeReport> {
-        self.nodes.get(node).map(|known| &known.report)
+        self.nodes.get(node).map(|known| &*known.report)
     }
 
     /// The newest report of every node, as many as fit an answer. Each node begins with itself, so that in a realm that

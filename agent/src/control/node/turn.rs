@@ -10,6 +10,8 @@ pub struct Participant {
     pub node: NodeId,
     /// Where it stands; none when it does not hold it yet.
     pub state: Option<ManifestState>,
+    /// Whether it says that it cannot take it by now, because its disk is full, for instance.
+    pub is_stuck: bool,
 }
 
 /// What a node does next.
@@ -46,7 +48,8 @@ pub fn turn(id: &IntentId, me: &NodeId, others: &[Participant], parallel: usize)
         Some(ManifestState::Changing) => true,
         // They hold up nobody: what happens next is decided by how many they are.
         Some(ManifestState::Healthy | ManifestState::Failing) => false,
-        _ => place(&other.node) < mine,
+        // That may last, and its own turn comes when it is over.
+        _ => !other.is_stuck && place(&other.node) < mine,
     };
     // One more than fits need not be counted.
     let before = others.iter().filter(|other| other.node != *me).filter(in_the_way).take(parallel).count();
