@@ -10,6 +10,7 @@ pub use changes::{Change, changes};
 use serde::Serialize;
 use shared::{Audience, ComponentName, Declaration, Manifest, NodeFacts, NodeId, Tag};
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
 /// A node as it is known before.
 #[derive(Debug, Clone)]
@@ -24,9 +25,28 @@ pub struct Node {
     pub alive: bool,
     /// Components of the manifest of which something runs there, by the node's last word.
     pub running: BTreeSet<ComponentName>,
+    /// The manifest that it follows until another one is applied.
+    pub follows: Follows,
+}
+
+/// What a node goes by.
+#[derive(Debug, Clone)]
+pub enum Follows {
+    /// What is held, by now or soon.
+    Held,
+    /// What it had before, if anything: what is held has failed.
+    Kept(Option<Arc<Manifest>>),
 }
 
 impl Node {
+    /// What it goes by of a component, where `held` is what is held of it.
+    fn follows<'n>(&'n self, name: &ComponentName, held: Option<&'n Declaration>) -> Option<&'n Declaration> {
+        match &self.follows {
+            Follows::Held => held,
+            Follows::Kept(manifest) => manifest.as_ref()?.components().get(name),
+        }
+    }
+
     /// Whether a component is declared for it.
     fn is_meant(&self, declared: Option<&Declaration>) -> bool {
         let facts = NodeFacts { node: self.node, tags: &self.tags, platform: &self.platform };
@@ -95,29 +115,32 @@ pub struct ComponentPlan {
 }
 
 impl ComponentPlan {
-    fn of(name: &ComponentName, before: Option<&Declaration>, next: Option<&Declaration>, nodes: &[Node]) -> Self {
-        let is_same = before.zip(next).is_some_and(|(before, next)| before.id == next.id);
+    fn of(name: &ComponentName, held: Option<&Declaration>, next: Option<&Declaration>, nodes: &[Node]) -> Self {
         let step = |node: &Node| {
+            let before = node.follows(name, held);
             let action = match (node.is_meant(before), node.is_meant(next)) {
                 (false, false) => return None,
                 (false, true) => Action::Create,
                 (true, false) => Action::Stop,
-                (true, true) if is_same => Action::Unchanged,
+                (true, true) if is_same(before, next) => Action::Unchanged,
                 (true, true) => Action::Replace,
             };
             Some(Step { peer: node.node, alive: node.alive, action, runs: node.running.contains(name) })
         };
-        let nodes: Vec<Step> = nodes.iter().filter_map(step).collect();
-        let changes = before.zip(next).map(|(before, next)| changes(before, next)).unwrap_or_default();
-        let action = match (before, next) {
-            (None, _) => Summary::Create,
-            (Some(_), None) => Summary::Stop,
-            _ if !is_same => Summary::Replace,
-            _ if nodes.iter().any(|step| step.action != Action::Unchanged) => Summary::Move,
-            _ if changes.is_empty() => Summary::Unchanged,
-            _ => Summary::Change,
+        let steps: Vec<Step> = nodes.iter().filter_map(step).collect();
+        let any = |action: Action| steps.iter().any(|step| step.action == action);
+        let befores = || std::iter::once(held).chain(nodes.iter().map(|node| node.follows(name, held))).flatten();
+        let changed = next.and_then(|next| befores().map(|before| changes(before, next)).find(|of| !of.is_empty()));
+        let action = match next {
+            None => Summary::Stop,
+            Some(_) if befores().next().is_none() || (held.is_none() && any(Action::Create)) => Summary::Create,
+            Some(_) if any(Action::Replace) || (held.is_some() && !is_same(held, next)) => Summary::Replace,
+            Some(_) if any(Action::Create) || any(Action::Stop) => Summary::Move,
+            Some(_) if changed.is_none() => Summary::Unchanged,
+            Some(_) => Summary::Change,
         };
-        ComponentPlan { name: name.clone(), action, audience: next.map(|next| next.audience.clone()), changes, nodes }
+        let (audience, changes) = (next.map(|next| next.audience.clone()), changed.unwrap_or_default());
+        ComponentPlan { name: name.clone(), action, audience, changes, nodes: steps }
     }
 
     /// Whether it is declared, and no known node is meant.
@@ -125,6 +148,11 @@ impl ComponentPlan {
     pub fn is_for_nobody(&self) -> bool {
         self.audience.is_some() && self.nodes.iter().all(|step| step.action == Action::Stop)
     }
+}
+
+/// Whether what runs is the same by both.
+fn is_same(before: Option<&Declaration>, next: Option<&Declaration>) -> bool {
+    before.zip(next).is_some_and(|(before, next)| before.id == next.id)
 }
 
 /// What would change.
@@ -135,13 +163,18 @@ pub struct Plan {
 }
 
 impl Plan {
-    /// What leads from `before` to `next` on these nodes.
+    /// What leads from where these nodes are, `held` or what they follow instead, to `next`.
     #[must_use]
-    pub fn of(before: Option<&Manifest>, next: &Manifest, nodes: &[Node]) -> Plan {
-        let (before, next) = (before.map(Manifest::components), next.components());
-        let names: BTreeSet<&ComponentName> = before.into_iter().flatten().chain(next).map(|(name, _)| name).collect();
-        let of_before = |name: &ComponentName| before.and_then(|before| before.get(name));
-        let component = |name: &ComponentName| ComponentPlan::of(name, of_before(name), next.get(name), nodes);
+    pub fn of(held: Option<&Manifest>, next: &Manifest, nodes: &[Node]) -> Plan {
+        let kept = nodes.iter().filter_map(|node| match &node.follows {
+            Follows::Kept(manifest) => manifest.as_deref(),
+            Follows::Held => None,
+        });
+        let names: BTreeSet<&ComponentName> =
+            kept.chain(held).chain([next]).flat_map(|manifest| manifest.components().keys()).collect();
+        let of_held = |name: &ComponentName| held.and_then(|held| held.components().get(name));
+        let component =
+            |name: &ComponentName| ComponentPlan::of(name, of_held(name), next.components().get(name), nodes);
         Plan { components: names.into_iter().map(component).collect() }
     }
 

@@ -39,6 +39,7 @@ fn nodes() -> Vec<Node> {
         platform: "linux/x86_64".into(),
         alive: byte != 3,
         running: if byte == 1 { [name("web")].into() } else { BTreeSet::new() },
+        follows: Follows::Held,
     };
     vec![node(1, "dev"), node(2, "dev"), node(3, "edge")]
 }
@@ -157,4 +158,28 @@ fn another_strategy_changes_nothing_that_runs() {
     let plan = Plan::of(Some(&manifest(&[before])), &manifest(&[next]), &nodes());
     assert_eq!(actions(&plan), [("web", Summary::Change)]);
     assert!(plan.has_changes() && !plan.interrupts());
+}
+
+#[test]
+fn a_node_on_which_a_manifest_has_not_come_into_force_is_compared_with_what_it_kept() {
+    let kept = manifest(&[component("gone", b"1", "dev"), component("web", b"1", "dev")]);
+    let held = manifest(&[component("web", b"2", "dev")]);
+    let next = manifest(&[component("new", b"1", "dev"), component("web", b"2", "dev")]);
+    let mut nodes = nodes();
+    nodes[0].follows = Follows::Kept(Some(Arc::new(kept.clone())));
+    let plan = Plan::of(Some(&held), &next, &nodes);
+    assert_eq!(actions(&plan), [("gone", Summary::Stop), ("new", Summary::Create), ("web", Summary::Replace)]);
+    assert_eq!(steps(&plan, "gone"), [(id(1), Action::Stop)]);
+    assert_eq!(steps(&plan, "web"), [(id(1), Action::Replace), (id(2), Action::Unchanged)]);
+    assert_eq!(plan.components[2].changes[0].key, "digest");
+    assert!(plan.has_changes() && plan.interrupts(), "`web` runs on the first");
+    // And the way back changes nothing there.
+    let plan = Plan::of(Some(&held), &kept, &nodes);
+    assert_eq!(steps(&plan, "gone"), [(id(1), Action::Unchanged), (id(2), Action::Create)]);
+    assert_eq!(steps(&plan, "web"), [(id(1), Action::Unchanged), (id(2), Action::Replace)]);
+    assert!(!plan.interrupts());
+    // It had none before.
+    nodes[0].follows = Follows::Kept(None);
+    let plan = Plan::of(Some(&held), &held, &nodes);
+    assert_eq!(steps(&plan, "web"), [(id(1), Action::Create), (id(2), Action::Unchanged)]);
 }

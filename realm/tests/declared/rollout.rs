@@ -40,6 +40,19 @@ fn one_that_crashes_is_tried_on_one_of_three() {
     assert_eq!(states(&object), ["failing", "halted", "halted"], "{object}");
     let unchanged = agents.iter().zip(&before).filter(|(agent, before)| agent.component("web") == **before).count();
     assert_eq!(unchanged, 2, "neither stopped nor started anew");
+    // A plan goes by what each of them runs: the two that kept it would have to replace it, and the way back leaves them alone.
+    let steps = |rollout: &str, guest: &str| {
+        declare(&shell, guest, rollout);
+        let (_, out, err) = shell.with_manifest("plan", &["--json"]);
+        let plan: Value = serde_json::from_str(&out).unwrap_or_else(|why| panic!("{why}: {out}{err}"));
+        let nodes = plan["components"][0]["nodes"].as_array().unwrap();
+        let mut steps: Vec<String> = nodes.iter().map(|node| node["action"].as_str().unwrap().to_owned()).collect();
+        steps.sort_unstable();
+        (steps, plan["interrupts"].as_bool().unwrap())
+    };
+    let (replaced, kept) = (["replace", "replace", "unchanged"], ["replace", "unchanged", "unchanged"]);
+    assert_eq!(steps("auto_rollback = true", "crash"), (replaced.map(str::to_owned).to_vec(), true));
+    assert_eq!(steps("max_failures = 2", "ticker").0, kept.map(str::to_owned).to_vec());
     // The next one has its own chance everywhere.
     declare(&shell, "sleep", "");
     let (code, out, err) = shell.apply(&[]);

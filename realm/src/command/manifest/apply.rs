@@ -1,6 +1,6 @@
 //! `realm plan`, `apply` and `rollback`: from a manifest to what it changes, and to having it changed.
 
-use super::current::{Current, current, document, nodes, none_yet, pushed};
+use super::current::{Current, current, document, kept, nodes, none_yet, pushed};
 use super::load::{Loaded, load};
 use super::rollout::{Flags, Next, Scene, carry_out};
 use super::stock;
@@ -11,7 +11,7 @@ use crate::command::connect::{Connected, connect, connect_to_members, converse, 
 use crate::exit::{Exit, Failure};
 use crate::output::{Terminal, Tone, listed};
 use shared::{ComponentName, Manifest, OwnerKey, Past};
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -133,10 +133,17 @@ async fn scene(
         },
     };
     refuse(&conflicts(connected, before.as_ref(), next).await?)?;
+    let is_news = |current: &&Current| next.artifact() != current.apply.manifest;
+    let kept = match current.as_ref().filter(is_news) {
+        Some(current) => kept(&mut connected.session, &connected.reached.members, current).await?,
+        None => BTreeMap::new(),
+    };
     // The last question: what nodes tell from here on is not to be missed.
     let Connected { session, reached, .. } = connected;
     let survey = survey(session, &reached.members, true).await?;
-    let nodes = nodes(&survey.views, &reached.unclaimed, session);
+    // The same again changes nothing where it has failed.
+    let of = current.as_ref().filter(is_news);
+    let nodes = nodes(&survey.views, &reached.unclaimed, session, of, &kept);
     Ok(Scene { survey, current, before, nodes })
 }
 

@@ -1,12 +1,15 @@
 //! What the realm has now: the apply that is held, its document, and the nodes as a plan sees them.
 
-use crate::command::connect::Views;
+use crate::command::connect::{Views, survey};
 use crate::command::held::{self, Held, newest};
 use crate::exit::Failure;
-use crate::plan::Node;
+use crate::plan::{Follows, Node};
 use crate::session::{Event, Session};
-use shared::{Apply, Artifact, ComponentName, IntentKey, Manifest, NodeId, OwnerKey, Payload};
-use std::collections::BTreeSet;
+use shared::{
+    Apply, Artifact, ComponentName, IntentKey, Manifest, ManifestState, NodeId, NodeReport, OwnerKey, Payload,
+};
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 /// For how long other nodes are looked for when those that answered do not have a document: a dial takes a second or two.
@@ -112,9 +115,45 @@ pub(super) async fn pushed(
     Ok(all.filter(|held| matches!(held.opened.body().payload, Payload::Push(_))).collect())
 }
 
+/// The manifests that nodes keep to because the one that is held has failed, by version. What nobody has is left out.
+///
+/// # Errors
+/// When nobody answers.
+pub(super) async fn kept(
+    session: &mut Session,
+    members: &[NodeId],
+    current: &Current,
+) -> Result<BTreeMap<u32, Arc<Manifest>>, Failure> {
+    let views = survey(session, members, false).await?.views;
+    let versions: BTreeSet<u32> = views.values().filter_map(|(report, _)| kept_by(report, current).flatten()).collect();
+    let mut kept = BTreeMap::new();
+    for past in current.apply.past.iter().filter(|past| versions.contains(&past.version)) {
+        if let Ok(manifest) = document(session, members, past.manifest).await {
+            kept.insert(past.version, Arc::new(manifest));
+        }
+    }
+    Ok(kept)
+}
+
+/// The version that a node keeps to, if any, where what is held has failed.
+fn kept_by(report: &NodeReport, current: &Current) -> Option<Option<u32>> {
+    let told = report.manifest.as_ref().filter(|told| told.intent == current.held.opened.id())?;
+    matches!(told.state, ManifestState::Halted | ManifestState::RolledBack).then_some(told.in_force)
+}
+
 /// The nodes of the realm, and those without an owner, which an apply makes its own.
-pub(super) fn nodes(views: &Views, unclaimed: &[NodeId], session: &Session) -> Vec<Node> {
-    let member = |(report, alive): &(shared::NodeReport, bool)| Node {
+pub(super) fn nodes(
+    views: &Views,
+    unclaimed: &[NodeId],
+    session: &Session,
+    current: Option<&Current>,
+    kept: &BTreeMap<u32, Arc<Manifest>>,
+) -> Vec<Node> {
+    let follows = |report: &NodeReport| match current.and_then(|current| kept_by(report, current)) {
+        None => Follows::Held,
+        Some(version) => Follows::Kept(version.and_then(|version| kept.get(&version).cloned())),
+    };
+    let member = |(report, alive): &(NodeReport, bool)| Node {
         node: report.node,
         tags: report.tags.clone(),
         platform: report.platform.clone(),
@@ -125,11 +164,12 @@ pub(super) fn nodes(views: &Views, unclaimed: &[NodeId], session: &Session) -> V
             .filter(|component| component.declared && component.running > 0)
             .map(|component| component.name.clone())
             .collect(),
+        follows: follows(report),
     };
     let claims = unclaimed.iter().filter(|node| !views.contains_key(node)).filter_map(|node| {
         let hello = &session.peers().get(node)?.hello;
         let (tags, platform) = (hello.tags.clone(), hello.platform.clone());
-        Some(Node { node: *node, tags, platform, alive: true, running: BTreeSet::new() })
+        Some(Node { node: *node, tags, platform, alive: true, running: BTreeSet::new(), follows: Follows::Held })
     });
     views.values().map(member).chain(claims).collect()
 }
