@@ -145,6 +145,15 @@ fn nodes_that_cannot_take_it_hold_up_nobody() {
         assert!(saves(&realm.tell_why(number, 2, next.id(), ManifestState::Coming, full)).is_empty());
     }
     assert_eq!(saves(&realm.tell_why(4, 2, next.id(), ManifestState::Waiting, full)), [next.id()]);
+    // They may not even be able to hold it.
+    let mut realm = Realm::new(5);
+    realm.hold(&next);
+    for number in 1..=4 {
+        realm.counts += 1;
+        let report = report(number, realm.counts, |report| report.fault = full.map(str::to_owned));
+        let saved = saves(&realm.bench.give(Input::Reported { ticket: None, report }));
+        assert_eq!(saved.len(), usize::from(number == 4), "{number}");
+    }
     // Nor does it change beside two that changed all the same.
     let mut realm = Realm::new(5);
     realm.hold(&next);

@@ -66,7 +66,8 @@ impl World {
         let parallel = rollout.parallel(living.len() + 1, last.is_none());
         // Who cannot take it by now is not waited for.
         let is_stuck = |report: &NodeReport| {
-            report.manifest.as_ref().is_some_and(|told| told.intent == id && told.reason.is_some())
+            let told = report.manifest.as_ref().filter(|told| told.intent == id);
+            report.fault.is_some() || told.is_some_and(|told| told.reason.is_some())
         };
         let knew: BTreeSet<NodeId> =
             living.into_iter().filter(|report| !is_stuck(report)).map(|report| report.node).collect();

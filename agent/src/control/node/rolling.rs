@@ -44,8 +44,7 @@ impl Node {
 
     /// A node has reported of a manifest, or has gone: it may be another one's turn, or too many may have failed.
     pub(super) fn manifest_heard(&mut self, told: Option<ManifestState>) {
-        let Some(state) = told else { return };
-        let fails = matches!(state, ManifestState::Failing | ManifestState::Halted | ManifestState::RolledBack);
+        let fails = matches!(told, Some(ManifestState::Failing | ManifestState::Halted | ManifestState::RolledBack));
         self.declared.look |= self.declared.next.is_some() || fails;
     }
 
@@ -141,7 +140,7 @@ impl Node {
     fn participants(&self, next: &InForce, last: Option<&Manifest>) -> Vec<Participant> {
         let participant = |report: &NodeReport| {
             let told = report.manifest.as_ref().filter(|told| told.intent == next.id);
-            let is_stuck = told.is_some_and(|told| told.reason.is_some());
+            let is_stuck = report.fault.is_some() || told.is_some_and(|told| told.reason.is_some());
             Participant { node: report.node, state: told.map(|told| told.state), is_stuck }
         };
         let differs = |report: &NodeReport| {
