@@ -163,6 +163,30 @@ fn nodes_that_cannot_take_it_hold_up_nobody() {
 }
 
 #[test]
+fn what_only_a_manifest_named_that_waited_goes_with_it_though_it_was_on_its_way() {
+    let mut realm = Realm::new(5);
+    let job = |seq: u64, number: u8| {
+        push(seq, |body| {
+            body.payload.component.name = name("job");
+            body.payload.component.artifact = artifact(number);
+        })
+    };
+    realm.bench.accept(&job(1, 9));
+    let signed = |seq| Pinned::signed(2, seq, Rollout::default(), &[declare("web", 2), declare("far", 9)]);
+    let next = (2..1_000).map(signed).find(|pinned| ahead(pinned, 5).len() == 5).unwrap();
+    realm.bench.accept(&next.sealed);
+    let effects = realm.bench.accept(&job(2, 8));
+    let cancels = |effect: &Effect| matches!(effect, Effect::Cancel(digest) if *digest == artifact(9).digest);
+    assert!(effects.iter().any(cancels), "it may be named by what is not read yet, and nobody waits for it");
+    realm.bench.give(Input::Stored { digest: next.document().digest });
+    assert!(saves(&realm.bench.give(next.read())).is_empty());
+    let third = Pinned::signed(3, 5_000, Rollout::default(), &[declare("web", 3)]);
+    let effects = realm.hold(&third);
+    let effects = [effects, realm.bench.wait(0)].concat();
+    assert!(drops(&effects).contains(&artifact(9).digest));
+}
+
+#[test]
 fn what_changes_nothing_here_waits_for_nobody_and_a_first_one_neither() {
     let mut realm = Realm::new(5);
     let next = Pinned::new(2, &[declare("web", 1), elsewhere("far", 2)]);

@@ -47,12 +47,15 @@ impl Node {
     /// A component waits no longer for its artifact: it was stopped, removed, moved or replaced. When nobody else does, it is
     /// fetched no further.
     pub(super) fn stop_fetching(&mut self, digest: Digest) {
-        let is_awaited = self.works.values().any(|work| work.spec.artifact.digest == digest && work.is_fetching());
         // What nothing names is dropped with all that has come.
-        if !is_awaited && !self.errands.contains_key(&digest) && self.is_named(&digest) {
+        if !self.is_awaited(&digest) && !self.errands.contains_key(&digest) && self.is_named(&digest) {
             self.parts.insert(digest);
             self.out.push(Effect::Cancel(digest));
         }
+    }
+
+    fn is_awaited(&self, digest: &Digest) -> bool {
+        self.works.values().any(|work| work.spec.artifact.digest == *digest && work.is_fetching())
     }
 
     /// Whether an intent that is held names an artifact.
@@ -94,8 +97,13 @@ impl Node {
             return;
         }
         if self.is_unread() {
-            // The manifest that is held may name it, and whoever brought that may be gone: this may be all there is.
+            // The manifest that is held may name it, and whoever brought that may be gone: this may be all there is. What has
+            // come of it is kept with the others then, and not fetched on.
             self.strays.insert(digest);
+            if !self.is_awaited(&digest) && !self.blobs.contains(&digest) && !self.errands.contains_key(&digest) {
+                self.parts.insert(digest);
+                self.out.push(Effect::Cancel(digest));
+            }
         } else {
             self.blobs.remove(&digest);
             self.parts.remove(&digest);
