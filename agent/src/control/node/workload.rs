@@ -221,7 +221,7 @@ impl Workload {
             _ => {}
         }
         self.settle(around.now, around.out);
-        if self.stage != Stage::Ready || !self.spec.start || self.waits_for_the_old() {
+        if !self.may_start() {
             return;
         }
         for (slot, _) in &mut self.slots {
@@ -249,10 +249,16 @@ impl Workload {
         }
     }
 
+    /// Whether nothing but a pause keeps its instances from starting.
+    fn may_start(&self) -> bool {
+        self.stage == Stage::Ready && self.spec.start && !self.waits_for_the_old()
+    }
+
     /// When it wants to be called again.
     pub fn next_wake(&self) -> Option<u64> {
+        let may_start = self.may_start();
         let slots = self.slots.iter().filter_map(|(slot, _)| match slot {
-            Slot::Waiting { at_ms, .. } => Some(*at_ms),
+            Slot::Waiting { at_ms, .. } if may_start => Some(*at_ms),
             _ => None,
         });
         slots.chain(self.stage.next_attempt()).chain(self.settles_at()).min()
