@@ -354,3 +354,19 @@ fn a_newer_one_that_comes_while_the_disk_writes_follows_it() {
     // The word on what is not awaited any more changes nothing.
     assert!(bench.give(first.saved()).is_empty() && bench.give(first.read()).is_empty());
 }
+
+#[test]
+fn an_instance_that_waits_for_more_than_its_pause_wakes_nobody() {
+    let mut bench = Bench::new();
+    bench.apply(&Pinned::new(1, &[declare("web", 1)]));
+    let run = bench.ready(1)[0];
+    bench.wait(HEALTHY_MS);
+    // What served while the second version was awaited is wanted again, and ends before its code is at hand.
+    bench.apply(&Pinned::new(2, &[declare("web", 2)]));
+    bench.apply(&Pinned::new(3, &[declare("web", 1)]));
+    bench.exit(run, Outcome::Exit(1));
+    bench.pass(5_000);
+    assert!(starts(&bench.give(Input::Woke)).is_empty());
+    assert!(bench.node.next_wake().is_none_or(|at| at > bench.now.mono_ms), "it would be asked over and over");
+    assert_eq!(bench.ready(1).len(), 1);
+}
