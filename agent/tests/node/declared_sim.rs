@@ -174,8 +174,8 @@ fn what_a_manifest_may_need_that_is_not_read_yet_is_kept_over_a_start() {
     assert_eq!(drops(&bench.give(pinned.read())), [useless]);
 }
 
-#[test]
-fn what_the_disk_refused_goes_with_all_that_it_names_when_a_newer_one_is_held() {
+/// An operator has brought a manifest, and what it names is here while the disk still writes it; and the next one.
+fn while_the_disk_writes() -> (Bench, Pinned, Pinned) {
     let mut bench = Bench::new();
     let (first, next) = (Pinned::new(1, &[declare("web", 1)]), Pinned::new(2, &[declare("web", 2)]));
     bench.meet(50, Role::Operator, true);
@@ -183,6 +183,12 @@ fn what_the_disk_refused_goes_with_all_that_it_names_when_a_newer_one_is_held() 
     bench.give(Input::Stored { digest: first.document().digest });
     bench.give(first.read());
     bench.give(Input::Stored { digest: artifact(1).digest });
+    (bench, first, next)
+}
+
+#[test]
+fn what_the_disk_refused_goes_with_all_that_it_names_when_a_newer_one_is_held() {
+    let (mut bench, first, next) = while_the_disk_writes();
     bench.give(Input::ManifestSaved { id: first.id(), result: Err("the disk is full".into()) });
     let mut effects = bench.accept(&next.sealed);
     effects.extend(bench.give(Input::Stored { digest: next.document().digest }));
@@ -222,13 +228,7 @@ fn what_is_fetched_here_and_declared_for_others_from_now_on_is_still_taken_from_
 
 #[test]
 fn what_the_disk_refused_goes_with_all_that_it_names_also_when_the_newer_one_came_meanwhile() {
-    let mut bench = Bench::new();
-    let (first, next) = (Pinned::new(1, &[declare("web", 1)]), Pinned::new(2, &[declare("web", 2)]));
-    bench.meet(50, Role::Operator, true);
-    bench.accept(&first.sealed);
-    bench.give(Input::Stored { digest: first.document().digest });
-    bench.give(first.read());
-    bench.give(Input::Stored { digest: artifact(1).digest });
+    let (mut bench, first, next) = while_the_disk_writes();
     bench.accept(&next.sealed);
     bench.give(Input::ManifestSaved { id: first.id(), result: Err("the disk is full".into()) });
     let mut effects = bench.give(Input::Stored { digest: next.document().digest });
