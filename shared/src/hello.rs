@@ -40,6 +40,10 @@ pub struct Hello {
     pub addrs: Vec<String>,
     /// The highest sequence that the sender has accepted: an operator's next intent goes above it.
     pub highest_seq: u64,
+    /// Whether a node has so many neighbours that whoever knows enough others should leave it to those who do not. Left out where
+    /// it has not, and by agents that do not tell it.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub crowded: bool,
 }
 
 impl Hello {

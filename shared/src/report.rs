@@ -184,22 +184,28 @@ impl NodeReport {
     /// there was no room for.
     #[must_use]
     pub fn may_have(&self, name: &ComponentName) -> bool {
-        // When the last one that is listed is well, only names behind its own were left out.
-        let is_left_out = |last: &ComponentReport| last.phase > Phase::Staged || last.name < *name;
+        // When the last one that is listed is of the least urgent, only names behind its own were left out.
+        let is_left_out = |last: &ComponentReport| urgency(last.phase) > urgency(Phase::Running) || last.name < *name;
         self.components.iter().any(|component| component.name == *name)
             || (self.omitted > 0 && self.components.last().is_none_or(is_left_out))
     }
 
-    /// Leaves out and counts all components but so many: of those that are well, the last ones by name. Nobody has to look
+    /// Leaves out and counts all components but so many: the least urgent, of which the last ones by name. Nobody has to look
     /// after them.
     fn leave_out(&mut self, most: usize) {
         let more = self.components.len().saturating_sub(most);
         if more > 0 {
-            self.components.sort_by_key(|component| Reverse(component.phase.max(Phase::Staged)));
+            self.components.sort_by_key(|component| Reverse(urgency(component.phase)));
             self.components.truncate(most);
             self.omitted = self.omitted.saturating_add(u32::try_from(more).unwrap_or(u32::MAX));
         }
     }
+}
+
+/// How much a component belongs into a report that has no room for all: what is not well, the worst phase first; then what was
+/// stopped, for somebody waits to see that; then all others.
+fn urgency(phase: Phase) -> (Phase, bool) {
+    (phase.max(Phase::Staged), phase == Phase::Stopped)
 }
 
 /// Why a report does not count.
@@ -239,7 +245,7 @@ pub struct SignedReport {
 
 impl SignedReport {
     /// Signs `report` with the node's secret seed. Where there is no room for all components, those that do not stand well
-    /// come first, the worst phase before the others, and the last ones are left out and counted; reasons, trap texts and the
+    /// come first, the worst phase before the others, then those that were stopped, and the last ones are left out and counted; reasons, trap texts and the
     /// fault are cut to [`MAX_DETAIL_BYTES`], and alarms to [`MAX_REPORT_ALARMS`].
     #[must_use]
     pub fn sign(seed: &[u8; 32], report: &NodeReport) -> SignedReport {

@@ -99,6 +99,7 @@ impl Link {
             tags: vec![],
             addrs: vec![],
             highest_seq: 0,
+            crowded: false,
         };
         let listen = vec!["/ip4/127.0.0.1/udp/0/quic-v1".into()];
         let config = MeshConfig { seed: [seed; 32], hello, listen, lan: false, limits: Limits::default() };

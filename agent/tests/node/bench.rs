@@ -125,6 +125,7 @@ impl Bench {
             store_max_bytes: u64::MAX,
             default_memory_mb: 64,
             bootstrap: Vec::new(),
+            max_peers: 256,
             random_seed: 5,
         };
         change(&mut config);
@@ -206,7 +207,18 @@ impl Bench {
     }
 
     pub fn meet_with(&mut self, number: u8, role: Role, admitted: bool, addrs: Vec<String>) -> Vec<Effect> {
-        let hello = Hello {
+        let hello = self.hello_of(role, admitted, addrs);
+        self.give(Input::Met { peer: peer(number), addr: addr(number), hello, admitted })
+    }
+
+    /// A node of this realm that has hardly any place left.
+    pub fn meet_crowded(&mut self, number: u8) -> Vec<Effect> {
+        let hello = Hello { crowded: true, ..self.hello_of(Role::Node, true, vec![addr(number)]) };
+        self.give(Input::Met { peer: peer(number), addr: addr(number), hello, admitted: true })
+    }
+
+    fn hello_of(&self, role: Role, admitted: bool, addrs: Vec<String>) -> Hello {
+        Hello {
             realm: admitted.then(|| RealmId::of_owner(&owner().id())),
             role,
             boot: 1,
@@ -215,8 +227,8 @@ impl Bench {
             tags: Vec::new(),
             addrs,
             highest_seq: 0,
-        };
-        self.give(Input::Met { peer: peer(number), addr: addr(number), hello, admitted })
+            crowded: false,
+        }
     }
 
     pub fn component(&self, text: &str) -> ComponentReport {

@@ -155,6 +155,7 @@ fn a_node_that_joins_a_realm_dials_again() {
             store_max_bytes: u64::MAX,
             default_memory_mb: 64,
             bootstrap: vec![addr(1)],
+            max_peers: 256,
             random_seed: 5,
         },
         agent::control::node::Restored { trust: Trust::FirstUse, ..nothing() },

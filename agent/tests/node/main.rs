@@ -10,6 +10,7 @@ mod dial;
 mod fault;
 mod order;
 mod pinned;
+mod places;
 mod quota;
 mod remove;
 mod replace;

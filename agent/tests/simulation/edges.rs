@@ -69,6 +69,7 @@ impl World {
             }
             // A machine has one address at a time.
             Effect::Dial(addrs) => self.dial(at, addrs.into_iter().next().unwrap_or_default()),
+            Effect::Leave(peer) => self.leave_peer(at, self.by_id[&peer]),
             Effect::SetHello(hello) => self.said_hello(at, hello),
             Effect::NodeChanged(_) | Effect::Log(..) | Effect::Note(..) => {}
         }
@@ -237,7 +238,7 @@ pub fn weigh(effect: &Effect) -> u64 {
         Effect::PublishReport(report) => head(report.sig.as_bytes()),
         Effect::Start { instance, spec, .. } => instance ^ fingerprint(spec.artifact.digest.as_bytes()),
         Effect::Dial(addrs) => fingerprint(addrs.join(" ").as_bytes()),
-        Effect::AskSync { peer, .. } => fingerprint(peer.as_bytes()),
+        Effect::AskSync { peer, .. } | Effect::Leave(peer) => fingerprint(peer.as_bytes()),
         Effect::Stop(instance) => *instance,
         Effect::SaveManifest { id, .. } => head(id.as_bytes()),
         Effect::SaveMembers(members) => members.len() as u64,

@@ -1,5 +1,6 @@
 //! A machine: what survives a power cut, what does not, and what the checks remember of it.
 
+use crate::network::MAX_LINKS;
 use crate::remembered;
 use crate::rng::Rng;
 use crate::turns::Went;
@@ -200,6 +201,7 @@ impl Machine {
             store_max_bytes: u64::MAX,
             default_memory_mb: MEMORY_MB,
             bootstrap: self.bootstrap.clone(),
+            max_peers: MAX_LINKS,
             random_seed: self.disk.boots ^ u64::from(self.seed[0]) << 8,
         };
         let restored = Restored {

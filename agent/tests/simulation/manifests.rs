@@ -11,12 +11,15 @@ use shared::{
     Apply, Artifact, Audience, Body, ComponentSpec, Hasher, IntentId, IntentKey, MAX_PAST, Manifest, Past, Payload,
     RealmId, Rollout, Takeover,
 };
-use std::panic::{catch_unwind, resume_unwind};
+use std::panic::{UnwindSafe, catch_unwind, resume_unwind};
 use std::sync::Arc;
 
 /// So many seeds are tried in every run of the tests, in so many parts.
 const SEEDS: u64 = 10_000;
 const PARTS: u64 = 8;
+
+/// Nodes of a large realm in every run of the tests.
+const LARGE: u64 = 100;
 
 /// So many manifests are applied in a row.
 const APPLIES: u64 = 10;
@@ -33,8 +36,10 @@ const FORMED_MS: u64 = 2_000;
 /// Until then everything goes wrong that can.
 const CHAOS_MS: u64 = 12_000;
 
-/// From then on so many percent of the reports are not heard in gossip, which is most of what there is to do.
-const UNHEARD_THEN: u64 = 30;
+/// From then on a node hears so many percent of the reports of a realm of this size in gossip, and of a larger one no more: they are
+/// most of what there is to do.
+const HEARD_THEN: u64 = 70;
+const HEARD_OF: u64 = 20;
 
 /// And by then all must be well: backoffs of components that crash, and of dials, are minutes at most, and a manifest may
 /// change one node at a time.
@@ -48,6 +53,10 @@ const WITHOUT: u64 = 4;
 
 /// Every machine of so many has little memory.
 const TIGHT: usize = 3;
+
+fn unheard_then(nodes: u64) -> u64 {
+    100 - HEARD_THEN * HEARD_OF / nodes.max(HEARD_OF)
+}
 
 fn plan(nodes: usize) -> Plan {
     Plan {
@@ -172,8 +181,11 @@ impl World {
     /// Mostly it goes on whatever happens.
     fn some_rollout(&mut self) -> Rollout {
         let max_failures = if self.rng.chance(60) { u16::MAX } else { self.rng.between(1, 3) as u16 };
+        // One after the other takes a large realm longer than there is time.
+        let waves = (self.machines.len() as u64).div_ceil(HEARD_OF) as u16;
+        let parallel = self.rng.pick(&[None, None, Some(1), Some(2), Some(4), Some(99)]).flatten();
         Rollout {
-            max_parallel: self.rng.pick(&[None, None, Some(1), Some(2), Some(4), Some(99)]).flatten(),
+            max_parallel: parallel.map(|parallel: u16| parallel * waves),
             min_healthy_s: MIN_HEALTHY_S,
             max_failures,
             auto_rollback: max_failures < u16::MAX && self.rng.chance(50),
@@ -277,9 +289,13 @@ fn strategy(spec: &ComponentSpec) -> Takeover {
     if by.is_multiple_of(4) { Takeover::StopFirst } else { Takeover::StartFirst }
 }
 
-/// Lets a realm of three to twenty suffer and recover; gives the world as it is when all is well.
+/// Lets a realm of three to twenty suffer and recover.
 fn declare(seed: u64) -> World {
-    let nodes = 3 + (seed % 18) as usize;
+    declare_among(seed, 3 + (seed % 18) as usize)
+}
+
+/// Lets a realm suffer and recover; gives the world as it is when all is well.
+fn declare_among(seed: u64, nodes: usize) -> World {
     let mut world = realm(seed, plan(nodes));
     for at in 0..nodes {
         let little = (2 + at as u64 / TIGHT as u64 % 3) * (u64::from(MEMORY_MB) << 20);
@@ -289,7 +305,7 @@ fn declare(seed: u64) -> World {
     world.suffer_manifests(CHAOS_MS);
     world.run(CHAOS_MS);
     world.heal();
-    world.plan.unheard = UNHEARD_THEN;
+    world.plan.unheard = unheard_then(nodes as u64);
     if seed.is_multiple_of(WITHOUT) {
         let away = world.some_away();
         for at in &away {
@@ -344,23 +360,26 @@ fn number(name: &str) -> Option<u64> {
     std::env::var(name).ok().and_then(|count| count.parse().ok())
 }
 
-/// Tries this part of the seeds. One that fails says how it is replayed.
+/// What a seed leads to. One that fails says how it is replayed.
+fn tried(seed: u64, test: &str, declare: impl FnOnce() -> World + UnwindSafe) -> World {
+    catch_unwind(declare).unwrap_or_else(|panic| {
+        let nodes = number("REALM_SIM_NODES").map(|nodes| format!("REALM_SIM_NODES={nodes} ")).unwrap_or_default();
+        eprintln!(
+            "seed {seed} fails; to see it again:\n  \
+             {nodes}REALM_SIM_FROM={seed} REALM_SIM_SEEDS=1 cargo test -p agent --test simulation {test}"
+        );
+        resume_unwind(panic)
+    })
+}
+
+/// Tries this part of the seeds.
 fn try_seeds(part: u64) {
     let from = number("REALM_SIM_FROM").unwrap_or(1);
     let count = number("REALM_SIM_SEEDS").unwrap_or(SEEDS);
     let (mut sum, seeds) = (Sum::default(), (from + part..from + count).step_by(PARTS as usize));
     let expected = seeds.clone().count() as u64;
     for seed in seeds {
-        match catch_unwind(|| declare(seed)) {
-            Ok(world) => sum.add(&world),
-            Err(panic) => {
-                eprintln!(
-                    "seed {seed} fails; to see it again:\n  \
-                     REALM_SIM_FROM={seed} REALM_SIM_SEEDS=1 cargo test -p agent --test simulation manifests::many"
-                );
-                resume_unwind(panic);
-            }
-        }
+        sum.add(&tried(seed, "manifests::many", || declare(seed)));
     }
     println!(
         "{} realms, {} nodes, {} manifests signed, {} times one came into force on a node and {} times one halted, at most {} \
@@ -396,6 +415,18 @@ mod many_realms_agree_on_the_newest_manifest {
     }
 
     parts!(one: 0, two: 1, three: 2, four: 3, five: 4, six: 5, seven: 6, eight: 7);
+}
+
+/// A thousand take a minute each, and belong to a run by hand: more of them than the two that everybody is configured with have
+/// places for.
+#[test]
+fn large_realms_do() {
+    let (nodes, seeds) = (number("REALM_SIM_NODES").unwrap_or(LARGE), number("REALM_SIM_SEEDS").unwrap_or(1));
+    let from = number("REALM_SIM_FROM").unwrap_or(1);
+    for seed in from..from + seeds {
+        let world = tried(seed, "manifests::large", || declare_among(seed, nodes as usize));
+        println!("seed {seed}, {nodes} nodes, well after {} s: {:?}", world.now / 1_000, world.figures);
+    }
 }
 
 #[test]

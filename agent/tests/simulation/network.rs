@@ -18,7 +18,7 @@ const IDLE_MS: (u64, u64) = (8_000, 12_000);
 const ASK_MS: u64 = 10_000;
 
 /// A machine has so many peers at most, as `Limits::max_connections` of the mesh.
-const MAX_LINKS: usize = 256;
+pub const MAX_LINKS: usize = 256;
 
 /// A stranger is sent away after this time.
 const STRANGER_MS: u64 = 10_000;
@@ -179,6 +179,16 @@ impl World {
         if self.links.remove(&pair(a, b)).is_some() {
             for (at, peer) in [(a, b), (b, a)] {
                 let delay = self.rng.between(IDLE_MS.0, IDLE_MS.1);
+                self.after(delay, Event::Notice { at, life: self.machines[at].life, peer });
+            }
+        }
+    }
+
+    /// A machine ends a link, and both ends know soon.
+    pub fn leave_peer(&mut self, a: usize, b: usize) {
+        if self.links.remove(&pair(a, b)).is_some() {
+            for (at, peer) in [(a, b), (b, a)] {
+                let delay = self.latency();
                 self.after(delay, Event::Notice { at, life: self.machines[at].life, peer });
             }
         }

@@ -161,6 +161,7 @@ impl World {
             tags: Vec::new(),
             addrs: Vec::new(),
             highest_seq: 0,
+            crowded: false,
         };
         let admitted = self.machines[at].hello.as_ref().is_some_and(|ours| ours.realm == hello.realm);
         self.machines[at].visitors.push(Visitor { peer, push, brings, received: false, refused: false });

@@ -121,6 +121,7 @@ impl Session {
             tags: Vec::new(),
             addrs: Vec::new(),
             highest_seq: 0,
+            crowded: false,
         };
         let config = MeshConfig { seed: fresh_seed(), hello, listen: Vec::new(), lan, limits: Limits::default() };
         let (sender, events) = bounded(INBOX);

@@ -37,6 +37,11 @@ fn what_is_not_listed_is_counted_and_can_be_inspected() {
         let (code, out, err) = shell.push("z", "ticker", &[&["--memory-max-mb", "4"], again].concat());
         assert_eq!(code, Some(0), "{out}{err}");
     }
-    let (code, out, err) = shell.realm(&["rm", "z", "--timeout", "50s"]);
-    assert_eq!(code, Some(0), "{out}{err}");
+    // What was stopped is listed, and what runs again is not.
+    let is_listed = || shell.json(&["ps"])["components"].as_array().unwrap().iter().any(|it| it["name"] == "z");
+    for (word, listed) in [("stop", true), ("stop", true), ("start", false), ("rm", false)] {
+        let (code, out, err) = shell.realm(&[word, "z", "--timeout", "50s"]);
+        assert_eq!(code, Some(0), "{word}: {out}{err}");
+        assert_eq!(is_listed(), listed, "{word}");
+    }
 }

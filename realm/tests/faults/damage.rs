@@ -42,7 +42,8 @@ fn refusal(agent: &Agent, flags: &[&str]) -> String {
     err
 }
 
-/// A node without a flag that names its owner: it has bound whoever pushed first, and runs two components.
+/// A node without a flag that names its owner: it has bound whoever pushed first, and runs two components, both of which
+/// have said something: their logs are there.
 fn node() -> (Agent, Operator) {
     let agent = Agent::start(&[]);
     let operator = Operator::of(&owner(1));
@@ -51,6 +52,10 @@ fn node() -> (Agent, Operator) {
     operator.push(node, "hello", "hello", |_| {});
     agent.until("service", "running");
     agent.until("hello", "completed");
+    eventually("the service said something", || match agent.output("service").as_slice() {
+        [] => Err(String::from("nothing yet")),
+        _ => Ok(()),
+    });
     (agent, operator)
 }
 

@@ -67,6 +67,7 @@ impl Operator {
             tags: vec![],
             addrs: vec![],
             highest_seq: 0,
+            crowded: false,
         };
         let seed = *ed25519_compact::Seed::generate();
         let listen = match role {

@@ -132,6 +132,7 @@ async fn start(executor: &Arc<Executor<'static>>, at: usize, news: Sender<(usize
         tags: Vec::new(),
         addrs: Vec::new(),
         highest_seq: 0,
+        crowded: false,
     };
     let listen = vec![format!("/ip4/127.0.0.1/udp/{}/quic-v1", PORTS.fetch_add(1, Ordering::Relaxed))];
     // One thread does the work of all: what takes milliseconds alone takes seconds here.

@@ -141,6 +141,7 @@ mod tests {
             tags: Vec::new(),
             addrs: Vec::new(),
             highest_seq: 0,
+            crowded: false,
         }
     }
 

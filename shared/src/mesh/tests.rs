@@ -26,6 +26,7 @@ fn config(seed: u8, limits: Limits) -> MeshConfig {
         tags: Vec::new(),
         addrs: Vec::new(),
         highest_seq: 0,
+        crowded: false,
     };
     MeshConfig { seed: [seed; 32], hello, listen: vec![QUIC.into()], lan: false, limits }
 }

@@ -35,6 +35,7 @@ pub(crate) fn hello(role: Role, realm: Option<RealmId>) -> Hello {
         tags: vec!["dev".parse().unwrap()],
         addrs: vec!["/ip4/192.0.2.1/udp/1/quic-v1".into()],
         highest_seq: 7,
+        crowded: false,
     }
 }
 

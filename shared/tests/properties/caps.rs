@@ -31,7 +31,7 @@ proptest! {
         prop_assert_eq!(opened.omitted, report.omitted.saturating_add(left_out));
         let mut listed = report.components.clone();
         if left_out > 0 {
-            listed.sort_by_key(|component| Reverse(component.phase.max(Phase::Staged)));
+            listed.sort_by_key(|component| Reverse((component.phase.max(Phase::Staged), component.phase == Phase::Stopped)));
         }
         prop_assert!(listed.iter().all(|component| opened.may_have(&component.name)));
         for (kept, whole) in opened.components.iter().zip(&listed) {
@@ -118,6 +118,9 @@ fn what_a_report_has_no_room_for_may_be_there() {
     let mut failed = report_of(500);
     failed.components[100..].iter_mut().for_each(|component| component.phase = Phase::Failed);
     assert_eq!(may_have(&opened(&failed), names), [true, true, true, true]);
+    let mut stopped = report_of(500);
+    stopped.components.iter_mut().for_each(|component| component.phase = Phase::Stopped);
+    assert_eq!(may_have(&opened(&stopped), names), [true, true, true, true], "others may run");
     assert_eq!(may_have(&NodeReport { components: Vec::new(), ..failed.clone() }, names), [false; 4]);
     assert_eq!(may_have(&NodeReport { components: Vec::new(), omitted: 1, ..failed }, names), [true; 4]);
 }
@@ -133,11 +136,12 @@ fn components_that_failed_are_not_left_out() {
     let names = listed(&report_of(500));
     assert_eq!(names.len(), MAX_REPORT_COMPONENTS);
     assert_eq!(names[..7], ["c0099", "c0199", "c0299", "c0399", "c0499", "c0000", "c0001"]);
-    // Among those that are well the name decides, whatever they do; the others come by phase.
+    // Before those that are well come those that were stopped; among them the name decides, whatever they do; the others come by
+    // phase.
     let mut mixed = report_of(200);
     let phases = [Phase::Stopped, Phase::Staged, Phase::Completed, Phase::Fetching, Phase::Backoff];
     mixed.components[150..155].iter_mut().zip(phases).for_each(|(component, phase)| component.phase = phase);
-    assert_eq!(listed(&mixed)[..5], ["c0099", "c0199", "c0154", "c0153", "c0000"]);
+    assert_eq!(listed(&mixed)[..6], ["c0099", "c0199", "c0154", "c0153", "c0150", "c0000"]);
     // Texts take the room of others, too.
     let mut long = report_of(MAX_REPORT_COMPONENTS);
     long.components.iter_mut().for_each(|component| component.reason = Some("r".repeat(MAX_DETAIL_BYTES)));
@@ -158,6 +162,7 @@ fn messages_at_their_bounds_fit_their_frames() {
         tags: vec![tag.clone(); MAX_NODE_TAGS],
         addrs: vec!["a".repeat(320); MAX_HELLO_ADDRS],
         highest_seq: u64::MAX,
+        crowded: true,
     };
     assert!(hello.is_bounded());
     comes_back(&hello, MAX_HELLO_BYTES);

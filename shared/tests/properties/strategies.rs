@@ -252,9 +252,9 @@ fn view() -> impl Strategy<Value = NodeView> {
 
 pub(crate) fn hello() -> impl Strategy<Value = Hello> {
     let role = prop_oneof![Just(Role::Node), Just(Role::Operator)];
-    let lists = (vec(tag(), 0..=MAX_NODE_TAGS), vec("[ -~]{0,320}", 0..=MAX_HELLO_ADDRS));
+    let lists = (vec(tag(), 0..=MAX_NODE_TAGS), vec("[ -~]{0,320}", 0..=MAX_HELLO_ADDRS), any::<bool>());
     let fields = (option::of(realm()), role, any::<u64>(), "[ -~]{0,64}", "[ -~]{0,64}", lists, any::<u64>());
-    fields.prop_map(|(realm, role, boot, version, platform, (tags, addrs), highest_seq)| Hello {
+    fields.prop_map(|(realm, role, boot, version, platform, (tags, addrs, crowded), highest_seq)| Hello {
         realm,
         role,
         boot,
@@ -263,6 +263,7 @@ pub(crate) fn hello() -> impl Strategy<Value = Hello> {
         tags,
         addrs,
         highest_seq,
+        crowded,
     })
 }
 

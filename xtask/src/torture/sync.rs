@@ -13,6 +13,9 @@ use crate::command::{cargo, run as run_command};
 const BATCH: u64 = 10_000;
 /// Nodes of the realm that is compared with the smaller ones of the tests.
 const MANY: usize = 3_000;
+/// Nodes of a large realm, and seeds of such in one run of the tests: each takes a minute.
+const LARGE: usize = 1_000;
+const HANDFUL: u64 = 5;
 
 /// Try seeds of the simulation of manifests: realms of three to twenty nodes, ten manifests each, and everything that can go
 /// wrong.
@@ -28,6 +31,9 @@ pub(super) struct Args {
     /// none of that: print what a manifest costs each node of realms of 10 to 3000 nodes
     #[argh(switch)]
     growth: bool,
+    /// realms of 1000 nodes, five at a time, instead of many small ones
+    #[argh(switch)]
+    large: bool,
 }
 
 /// Tries batches of seeds until the time is over or one fails.
@@ -40,9 +46,10 @@ pub(super) fn run(args: &Args) -> Result<(), Failure> {
     let mut next = args.seed.unwrap_or_else(by_clock);
     let first = next;
     while next == first || begun.elapsed() < time {
-        let end = next.checked_add(BATCH).ok_or("--seed: there are no further seeds")?;
+        let count = if args.large { HANDFUL } else { BATCH };
+        let end = next.checked_add(count).ok_or("--seed: there are no further seeds")?;
         println!("seeds {next} to {}", end - 1);
-        run_command(&mut batch(next))?;
+        run_command(&mut batch(next, count, args.large))?;
         next = end;
     }
     println!("torture: {} seeds from {first} on in {} s, and nothing failed", next - first, begun.elapsed().as_secs());
@@ -55,9 +62,12 @@ fn by_clock() -> u64 {
     since.map_or(0, |since| since.as_secs() * 1_000_000)
 }
 
-fn batch(from: u64) -> Command {
-    let mut tests = tests("manifests::many");
-    tests.env("REALM_SIM_FROM", from.to_string()).env("REALM_SIM_SEEDS", BATCH.to_string());
+fn batch(from: u64, count: u64, large: bool) -> Command {
+    let mut tests = tests(if large { "manifests::large" } else { "manifests::many" });
+    tests.env("REALM_SIM_FROM", from.to_string()).env("REALM_SIM_SEEDS", count.to_string());
+    if large {
+        tests.env("REALM_SIM_NODES", LARGE.to_string());
+    }
     tests
 }
 

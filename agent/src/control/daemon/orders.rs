@@ -78,6 +78,8 @@ impl Daemon {
             Effect::Start { instance, spec, memory_max_bytes } => self.start_run(instance, spec, memory_max_bytes),
             Effect::Stop(instance) => self.host.stop(instance),
             Effect::Dial(addrs) => self.dial(&addrs),
+            // Without room it stays for as long as it likes.
+            Effect::Leave(peer) => _ = self.mesh.drop_peer(peer),
             Effect::SetHello(hello) => {
                 let _ = self.mesh.set_hello(hello);
             }

@@ -179,6 +179,7 @@ fn node_config(args: &AgentArgs, loaded: &Loaded, bootstrap: Vec<String>) -> Con
         store_max_bytes: store_max_mb.map_or_else(store_max_bytes, |mb| u64::from(mb.get()) << 20),
         default_memory_mb: machine::default_memory_mb(memory),
         bootstrap,
+        max_peers: Limits::for_memory(machine::memory_bytes()).max_connections,
         random_seed: u64::from_be_bytes(random),
     }
 }
@@ -194,6 +195,7 @@ fn first_hello(config: &Config, trust: &Trust) -> Hello {
         tags: config.tags.clone(),
         addrs: Vec::new(),
         highest_seq: 0,
+        crowded: false,
     }
 }
 

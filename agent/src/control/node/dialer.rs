@@ -10,7 +10,13 @@ use shared::{MAX_HELLO_ADDRS, MAX_REPORT_ADDR_BYTES, MAX_REPORT_ADDRS, NodeId};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// Up to so many connections a node looks for more members; gossip needs about eight neighbours.
-const WANTED_PEERS: usize = 16;
+pub const WANTED_PEERS: usize = 16;
+
+/// With so many connections a bootstrap address is left alone, as long as its node is heard of: it may be everybody's.
+const ENOUGH_PEERS: usize = 8;
+
+/// A node that was left because it is crowded is not chosen again for that long.
+const LEFT_MS: u64 = 600_000;
 
 /// With connections enough, one member that nobody has heard of is tried this often: after a long split each half has
 /// as many connections as it wants, and would never look for the other.
@@ -255,6 +261,23 @@ impl Dialer {
             member.target.retry_at(next_at);
             self.due_at = self.due_at.min(member.target.next_at);
         }
+    }
+
+    /// This node has ended its connections to a peer.
+    pub fn left(&mut self, peer: NodeId, now_ms: u64) {
+        self.connected.remove(&peer);
+        if let Some(member) = self.members.get_mut(&peer) {
+            member.target.pause_until(now_ms + LEFT_MS);
+        }
+    }
+
+    /// Whether a bootstrap address is to be dialled when its time comes.
+    fn is_sought(&self, bootstrap: &Bootstrap, unheard: impl Fn(&NodeId) -> bool) -> bool {
+        let enough = self.connected.len() >= ENOUGH_PEERS;
+        bootstrap.peer.is_none_or(|peer| {
+            let is_here = self.connected.contains(&peer) || peer == self.me;
+            !is_here && (!enough || unheard(&peer))
+        })
     }
 
     /// A dial came to nothing; `addr` is the first address that was tried. Gives whether that is news.

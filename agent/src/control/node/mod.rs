@@ -18,6 +18,7 @@ mod ledger;
 mod leftovers;
 mod neighbours;
 mod orders;
+mod places;
 mod quota;
 mod random;
 mod ration;
@@ -267,6 +268,7 @@ impl Node {
         self.manifest_due(now);
         self.expire_nodes(now);
         self.dial_due(now);
+        self.leave_crowded(now);
         self.seek_due(now);
         self.compare_with_somebody(now);
         self.ask_reports_due(now);
@@ -284,15 +286,17 @@ impl Node {
     #[must_use]
     pub fn next_wake(&self) -> Option<u64> {
         let acts = !self.leaving;
+        let unheard = |node: &NodeId| self.roster.is_unheard(node);
         let works = self.works.values().filter(|_| acts).filter_map(Workload::next_wake);
         let others = [
-            self.dialer.next_wake(self.realm().is_some(), self.now_ms).filter(|_| acts),
+            self.dialer.next_wake(unheard, self.realm().is_some(), self.now_ms).filter(|_| acts),
             self.save_members_at,
             self.seek_at.filter(|_| acts),
             self.next_errand(),
             self.declared.next_wake(),
             self.roster.next_wake(),
             self.neighbours.next_wake(),
+            self.neighbours.next_leave().filter(|_| acts),
             self.realm().and_then(|_| self.reporting.next_wake()),
         ];
         works.chain(others.into_iter().flatten()).min()
@@ -322,6 +326,7 @@ impl Node {
             tags: self.config.tags.clone(),
             addrs: self.dialer.hello_addrs(),
             highest_seq: self.ledger.summary().highest_seq,
+            crowded: self.is_crowded(),
         }
     }
 

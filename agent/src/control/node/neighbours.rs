@@ -32,8 +32,8 @@ const FRUITLESS_MS: u64 = 60_000;
 /// times.
 const REPORTS_PER_NODE_MS: u64 = 20;
 
-struct Neighbour {
-    role: Role,
+pub(super) struct Neighbour {
+    pub(super) role: Role,
     /// What it held when it was last asked, as far as it differed.
     held: Option<Summary>,
     /// Keys that are still to be pulled from it.
@@ -46,6 +46,10 @@ struct Neighbour {
     agreed: Option<(Summary, u64)>,
     /// What it held and what was held here when there was nothing more to pull, and until when that is remembered.
     fruitless: Option<(Summary, Summary, u64)>,
+    /// Where it is crowded: when this node makes room for others, if it has enough neighbours.
+    pub(super) leave_at: Option<u64>,
+    /// This node has left it, and the end of the connection is on its way.
+    pub(super) is_left: bool,
 }
 
 impl Neighbour {
@@ -58,6 +62,8 @@ impl Neighbour {
             reports_due: false,
             agreed: None,
             fruitless: None,
+            leave_at: None,
+            is_left: false,
         }
     }
 
@@ -74,7 +80,7 @@ impl Neighbour {
 /// See the module.
 #[derive(Default)]
 pub struct Neighbours {
-    admitted: BTreeMap<NodeId, Neighbour>,
+    pub(super) admitted: BTreeMap<NodeId, Neighbour>,
     operators: BTreeSet<NodeId>,
     next_compare: Option<u64>,
     pause_ms: u64,
@@ -144,6 +150,7 @@ impl Node {
         if hello.role == Role::Operator {
             return;
         }
+        self.neighbours.says(&peer, hello.crowded, now.mono_ms);
         let news = self.dialer.told(&hello.addrs, addr);
         self.dialer.met(peer, addr);
         self.roster.is_back(&peer, now.mono_ms);
@@ -159,9 +166,12 @@ impl Node {
 
     pub(super) fn peer_gone(&mut self, peer: NodeId, now: Now) {
         self.neighbours.operators.remove(&peer);
-        self.neighbours.admitted.remove(&peer);
-        self.dialer.gone(peer, now.mono_ms, &mut self.random);
-        self.roster.gone(&peer, now.mono_ms);
+        if self.neighbours.admitted.remove(&peer).is_some_and(|neighbour| neighbour.is_left) {
+            self.has_left(peer, now);
+        } else {
+            self.dialer.gone(peer, now.mono_ms, &mut self.random);
+            self.roster.gone(&peer, now.mono_ms);
+        }
         self.say_hello();
     }
 

@@ -110,6 +110,11 @@ impl Reporting {
         Some(self.waiting_until.map_or(self.heartbeat_at, |at| at.min(self.heartbeat_at)))
     }
 
+    /// Something is told by then, be it the same.
+    pub fn tell_by(&mut self, at_ms: u64) {
+        self.heartbeat_at = self.heartbeat_at.min(at_ms);
+    }
+
     /// Whether `contents` are to be sent; otherwise notes when they may be.
     fn is_due(&mut self, contents: &Contents, alive: u64, now_ms: u64) -> bool {
         self.waiting_until = None;

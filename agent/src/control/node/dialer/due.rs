@@ -17,9 +17,10 @@ impl Dialer {
         out: &mut Vec<Effect>,
     ) {
         let alone = self.connected.is_empty();
-        for bootstrap in &mut self.bootstrap {
-            let connected = bootstrap.peer.is_some_and(|peer| self.connected.contains(&peer) || peer == self.me);
-            if !connected && bootstrap.target.next_at <= now_ms {
+        for at in 0..self.bootstrap.len() {
+            let is_sought = self.is_sought(&self.bootstrap[at], &unheard);
+            let bootstrap = &mut self.bootstrap[at];
+            if is_sought && bootstrap.target.next_at <= now_ms {
                 bootstrap.target.begin(alone, now_ms, random);
                 out.push(Effect::Dial(vec![bootstrap.addr.clone()]));
             }
@@ -88,10 +89,9 @@ impl Dialer {
         WANTED_PEERS.saturating_sub(self.connected.len() + self.dialled(now_ms))
     }
 
-    /// When the next dial is due.
-    pub fn next_wake(&self, claimed: bool, now_ms: u64) -> Option<u64> {
-        let apart = |peer: &NodeId| !self.connected.contains(peer) && *peer != self.me;
-        let bootstrap = self.bootstrap.iter().filter(|bootstrap| bootstrap.peer.as_ref().is_none_or(apart));
+    /// When the next dial is due; `unheard` and `claimed` as above.
+    pub fn next_wake(&self, unheard: impl Fn(&NodeId) -> bool, claimed: bool, now_ms: u64) -> Option<u64> {
+        let bootstrap = self.bootstrap.iter().filter(|bootstrap| self.is_sought(bootstrap, &unheard));
         let bootstrap = bootstrap.map(|bootstrap| bootstrap.target.next_at).min();
         let member = if self.room(now_ms) > 0 {
             Some(self.due_at).filter(|at| *at < u64::MAX)
