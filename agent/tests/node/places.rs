@@ -2,7 +2,7 @@
 
 use crate::bench::*;
 use agent::control::node::{Effect, Input};
-use shared::Role;
+use shared::{Phase, Role};
 
 /// As `node::dialer::WANTED_PEERS`.
 const ENOUGH: u8 = 16;
@@ -65,6 +65,62 @@ fn a_newcomer_stays_until_it_has_heard_of_the_others() {
     bench.meet_crowded(30);
     bench.meet(30, Role::Node, true);
     assert_eq!(left(&bench.wait(60_000)), [0_u8; 0]);
+}
+
+#[test]
+fn who_was_there_before_the_crowd_stays() {
+    let mut bench = Bench::new();
+    bench.meet(1, Role::Node, true);
+    bench.meet_crowded(1);
+    (2..=ENOUGH + 4).for_each(|number| drop(bench.meet(number, Role::Node, true)));
+    assert_eq!(left(&bench.wait(60_000)), [0_u8; 0]);
+}
+
+#[test]
+fn nobody_leaves_while_something_is_fetched() {
+    let mut bench = newcomer();
+    (2..=ENOUGH + 4).for_each(|number| drop(bench.meet(number, Role::Node, true)));
+    bench.accept(&push(1, |_| {}));
+    assert_eq!(bench.component("hello").phase, Phase::Fetching);
+    assert_eq!(left(&bench.wait(60_000)), [0_u8; 0], "it may be the only one that has it");
+    let effects = bench.give(Input::Stored { digest: artifact(1).digest });
+    assert_eq!(left(&[effects, bench.wait(100)].concat()), [1]);
+}
+
+#[test]
+fn of_nodes_that_all_know_one_another_some_stay() {
+    let mut stay = 0;
+    for me in 1..=ENOUGH + 4 {
+        let mut bench = Bench::with(nothing(), |config| config.seed = [me; 32]);
+        (1..=ENOUGH + 4).filter(|number| *number != me).for_each(|number| drop(bench.meet(number, Role::Node, true)));
+        bench.meet_crowded(101);
+        let effects = bench.wait(60_000);
+        stay += usize::from(!effects.iter().any(|effect| matches!(effect, Effect::Leave(_))));
+    }
+    assert_eq!(stay, 2);
+}
+
+#[test]
+fn who_was_cut_off_by_leaving_stays_the_next_time() {
+    let mut bench = newcomer();
+    (2..=ENOUGH + 4).for_each(|number| drop(bench.meet(number, Role::Node, true)));
+    assert_eq!(left(&bench.wait(6_000)), [1]);
+    bench.give(Input::Gone { peer: peer(1) });
+    // Nobody hears of it for three of its heartbeats, and then it is dialled again.
+    assert!(!dials(&bench.wait(1_700_000)).contains(&addr(1)));
+    assert!(dials(&bench.wait(300_000)).contains(&addr(1)));
+    bench.meet_crowded(1);
+    assert_eq!(left(&bench.wait(60_000)), [0_u8; 0]);
+}
+
+#[test]
+fn a_connection_that_did_not_end_when_it_was_left_is_one_like_others() {
+    let mut bench = newcomer();
+    (2..=ENOUGH + 4).for_each(|number| drop(bench.meet(number, Role::Node, true)));
+    assert_eq!(left(&bench.wait(6_000)), [1]);
+    bench.wait(10_000);
+    bench.give(Input::Gone { peer: peer(1) });
+    assert!(changed(&bench.wait(3_000)).contains(&(peer(1), false)), "it is away as any other");
 }
 
 #[test]

@@ -1,5 +1,6 @@
 //! What an idle realm costs each of its nodes: it must not grow without bound with the number of nodes.
 
+use crate::network::MAX_LINKS;
 use crate::script::realm;
 use crate::world::{Plan, World};
 use agent::control::node::Input;
@@ -24,6 +25,7 @@ pub fn silent(nodes: usize) -> World {
     let plan = Plan {
         nodes,
         anchors: (nodes / 50).max(3),
+        links: MAX_LINKS,
         loss: 0,
         latency_ms: (1, 180),
         gossip: true,

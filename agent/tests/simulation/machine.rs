@@ -1,6 +1,5 @@
 //! A machine: what survives a power cut, what does not, and what the checks remember of it.
 
-use crate::network::MAX_LINKS;
 use crate::remembered;
 use crate::rng::Rng;
 use crate::turns::Went;
@@ -107,6 +106,8 @@ pub struct Machine {
     pub addr: String,
     pub tags: Vec<Tag>,
     pub bootstrap: Vec<String>,
+    /// How many connections it has at most.
+    pub links: usize,
     pub clock: Clock,
     /// Configured by hand, where trust on first use is not wanted.
     pub owner: Option<OwnerId>,
@@ -146,6 +147,7 @@ impl Machine {
             addr: format!("/ip4/10.0.{}.{}/udp/1/quic-v1/p2p/{id}", index / 250, index % 250 + 1),
             tags,
             bootstrap: Vec::new(),
+            links: usize::MAX,
             clock: Clock::Off(0),
             owner,
             budget_bytes: 8 << 30,
@@ -201,7 +203,7 @@ impl Machine {
             store_max_bytes: u64::MAX,
             default_memory_mb: MEMORY_MB,
             bootstrap: self.bootstrap.clone(),
-            max_peers: MAX_LINKS,
+            max_peers: self.links,
             random_seed: self.disk.boots ^ u64::from(self.seed[0]) << 8,
         };
         let restored = Restored {

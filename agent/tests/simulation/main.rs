@@ -21,6 +21,7 @@ mod trace;
 mod turns;
 mod world;
 
+use network::MAX_LINKS;
 use pushes::Behaviour;
 use script::realm;
 use shared::{Audience, ComponentName, IntentKey};
@@ -44,6 +45,7 @@ fn plan(nodes: usize) -> Plan {
     Plan {
         nodes,
         anchors: 3,
+        links: MAX_LINKS,
         loss: 12,
         latency_ms: (1, 180),
         gossip: true,
@@ -131,6 +133,7 @@ fn quiet(nodes: usize, gossip: bool) -> World {
     let plan = Plan {
         nodes,
         anchors: 3,
+        links: MAX_LINKS,
         loss: 0,
         latency_ms,
         gossip,
@@ -193,6 +196,28 @@ fn who_starts_alone_runs_what_it_held() {
     world.run(22_000);
     assert!(world.machines[1].peers.is_empty());
     assert_eq!(world.machines[1].live.len(), 1);
+}
+
+/// All of them are configured with the same address, a board's, that has not half as many connections.
+#[test]
+fn more_nodes_than_their_bootstrap_address_has_places_for_come_together() {
+    const BOARD: usize = 64;
+    let nodes = 150;
+    let plan = Plan { anchors: 1, links: BOARD, loss: 5, unheard: 0, sparing: Some(3), ..plan(nodes) };
+    let mut world = realm(11, Plan { faults: 0, cuts: 0, ..plan });
+    world.claim_all();
+    world.boot_all();
+    let mut verdict = Err(String::new());
+    while verdict.is_err() && world.now < 120_000 {
+        world.run(world.now + 1_000);
+        verdict = world.acquainted();
+    }
+    assert_eq!(verdict, Ok(()));
+    println!("all {nodes} know of one another after {} s", world.now / 1_000);
+    // And newcomers find a place from then on.
+    world.run(world.now + 30_000);
+    let taken = world.machines[0].peers.len();
+    assert!(taken < BOARD, "{taken} connections");
 }
 
 #[test]

@@ -123,7 +123,7 @@ impl World {
 
     pub fn dialled(&mut self, from: usize, to: Option<usize>, addr: String) {
         match to.filter(|to| self.machines[*to].node.is_some() && !self.is_cut(from, *to)) {
-            Some(to) if self.machines[to].peers.len() >= MAX_LINKS => {
+            Some(to) if self.machines[to].peers.len() >= self.plan.links => {
                 self.feed(from, Input::DialFailed { addr, reason: "too many connections".into() });
             }
             Some(to) => self.establish(from, to),

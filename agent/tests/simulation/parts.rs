@@ -1,5 +1,6 @@
 //! A large realm that falls apart into two halves and some single nodes, is pushed to on every side, and heals.
 
+use crate::network::MAX_LINKS;
 use crate::script::{Step, realm};
 use crate::world::{Event, Plan, World};
 use std::collections::BTreeSet;
@@ -28,6 +29,7 @@ fn plan(nodes: usize) -> Plan {
     Plan {
         nodes,
         anchors: nodes / 50,
+        links: MAX_LINKS,
         loss: 8,
         latency_ms: (1, 180),
         gossip: true,

@@ -19,6 +19,8 @@ pub struct Plan {
     pub nodes: usize,
     /// So many machines are in the configuration of others.
     pub anchors: usize,
+    /// A machine has so many connections at most.
+    pub links: usize,
     /// Percent of packets and dials that are lost.
     pub loss: u64,
     pub latency_ms: (u64, u64),
@@ -169,7 +171,8 @@ impl World {
         }
     }
 
-    pub fn add(&mut self, machine: Machine) {
+    pub fn add(&mut self, mut machine: Machine) {
+        machine.links = self.plan.links;
         let addr = machine.addr.split("/p2p/").next().unwrap_or_default().to_owned();
         self.by_addr.insert(addr, self.machines.len());
         self.by_id.insert(machine.id, self.machines.len());

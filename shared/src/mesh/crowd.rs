@@ -30,7 +30,7 @@ const CONNECTIONS: usize = 16;
 /// About what the intent of a push takes.
 const INTENT_BYTES: usize = 2048;
 
-/// Pushes over which the price is averaged. Each node also does its housekeeping twice a second meanwhile.
+/// Pushes over which the price is averaged. Each node also does its housekeeping once a second meanwhile.
 const PUSHES: usize = 3;
 
 /// A bound on the whole test, for machines that do ten other things.

@@ -1,4 +1,6 @@
-//! Gossipsub, set up so that only admitted peers take part: everybody else's score lies below the graylist.
+//! Gossipsub, set up so that only admitted peers take part: everybody else's score lies below the graylist. Its messages carry no
+//! name and no signature of its own: what they say is signed by the owner, or by the node that it is about, and a second signature
+//! on every copy would say nothing more.
 
 use super::MeshError;
 use super::limits::{
@@ -10,7 +12,6 @@ use libp2p::gossipsub::{
     Behaviour, ConfigBuilder, IdentTopic, IdentityTransform, MaxCountSubscriptionFilter, Message, MessageAuthenticity,
     MessageId, PeerScoreParams, PeerScoreThresholds, TopicHash, TopicSubscriptionFilter, ValidationMode,
 };
-use libp2p::identity::Keypair;
 use std::collections::HashMap;
 use std::time::Duration;
 
@@ -26,7 +27,7 @@ pub(super) const MEMBER_SCORE: f64 = 0.0;
 /// Below this, nothing is sent to a peer and all it sends is dropped unread, subscriptions excepted.
 const GRAYLIST: f64 = -1000.0;
 
-pub(super) fn build(keypair: Keypair) -> Result<Gossip, MeshError> {
+pub(super) fn build() -> Result<Gossip, MeshError> {
     let setup = |error: &dyn std::fmt::Display| MeshError::Setup(format!("gossip: {error}"));
     let config = ConfigBuilder::default()
         .heartbeat_initial_delay(GOSSIP_FIRST_HEARTBEAT)
@@ -35,7 +36,7 @@ pub(super) fn build(keypair: Keypair) -> Result<Gossip, MeshError> {
         .history_gossip(GOSSIP_OFFERED)
         .flood_publish(true)
         .validate_messages()
-        .validation_mode(ValidationMode::Strict)
+        .validation_mode(ValidationMode::Anonymous)
         .message_id_fn(message_id)
         .max_transmit_size(MAX_GOSSIP_RPC_BYTES)
         .connection_handler_queue_len(GOSSIP_QUEUE)
@@ -46,9 +47,8 @@ pub(super) fn build(keypair: Keypair) -> Result<Gossip, MeshError> {
         max_subscribed_topics: MAX_SUBSCRIPTIONS,
         max_subscriptions_per_request: MAX_SUBSCRIPTIONS,
     };
-    let authenticity = MessageAuthenticity::Signed(keypair);
-    let mut gossip =
-        Gossip::new_with_subscription_filter(authenticity, config, filter).map_err(|error| setup(&error))?;
+    let mut gossip = Gossip::new_with_subscription_filter(MessageAuthenticity::Anonymous, config, filter)
+        .map_err(|error| setup(&error))?;
     gossip.with_peer_score(score_params(), thresholds()).map_err(|error| setup(&error))?;
     Ok(gossip)
 }

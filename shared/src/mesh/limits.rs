@@ -100,7 +100,7 @@ pub(super) const MAX_MUXED_STREAMS: usize = 128;
 /// Streams waiting to be opened because their connection is busy; a caller beyond that is told `Busy`.
 pub(super) const MAX_QUEUED_OPENS: usize = 256;
 
-/// Gossip adds to the payload: source, sequence number, signature, topic and protobuf tags, less than 300 bytes.
+/// Gossip adds to the payload: topic and protobuf tags, less than 100 bytes; and as much room for what it may say beside it.
 pub(super) const MAX_GOSSIP_RPC_BYTES: usize = MAX_GOSSIP_BYTES + 1024;
 
 /// Gossip messages that wait for one slow peer: 4 MiB at the most. What is lost is found by sync.
@@ -147,17 +147,17 @@ pub(super) const IDLE_TIMEOUT_MS: u32 = 6_000;
 /// What is allowed for goodbyes at shutdown.
 pub(super) const SHUTDOWN_TIMEOUT: Duration = Duration::from_secs(1);
 
-/// Gossip's housekeeping. The first one soon: a node that boots should take part at once.
-pub(super) const GOSSIP_HEARTBEAT: Duration = Duration::from_millis(500);
+/// Gossip's housekeeping. A neighbour is one as soon as it says what it subscribes to; this mends what went wrong with that.
+pub(super) const GOSSIP_HEARTBEAT: Duration = Duration::from_secs(1);
 
-/// See [`GOSSIP_HEARTBEAT`].
+/// The first one comes so much later than after [`GOSSIP_HEARTBEAT`]: a node that boots should take part soon.
 pub(super) const GOSSIP_FIRST_HEARTBEAT: Duration = Duration::from_millis(50);
 
 /// Heartbeats for which a message waits for its verdict: 20 s, for an intent is fsynced before it is passed on.
-pub(super) const GOSSIP_HISTORY: usize = 40;
+pub(super) const GOSSIP_HISTORY: usize = 20;
 
 /// Heartbeats for which a message is offered to neighbours that may have missed it: 3 s.
-pub(super) const GOSSIP_OFFERED: usize = 6;
+pub(super) const GOSSIP_OFFERED: usize = 3;
 
 /// So often gossip drops what it kept of peers that have gone, some 500 bytes for each: as many as can come and go in this
 /// time, which the handshakes bound. It also lets scores fade, of which there are none that could; once a second, as is usual,

@@ -87,7 +87,7 @@ pub(super) fn swarm_over(
         identify: identify::Behaviour::new(identify),
         lan: Lan::new(keypair.public().to_peer_id(), config.lan),
         streams: Streams::new(&config.limits),
-        gossip: Gated::new(gossip::build(keypair.clone())?),
+        gossip: Gated::new(gossip::build()?),
     };
     let swarm = Config::with_executor(move |future| connections.spawn(future))
         .with_max_negotiating_inbound_streams(MAX_NEGOTIATING);

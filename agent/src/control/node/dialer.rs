@@ -1,4 +1,4 @@
-//! Whom to dial, and when again: bootstrap addresses always, other members while there are few connections, and
+//! Whom to dial, and when again: bootstrap addresses and other members while there are few connections, and
 //! members that nobody has heard of from time to time, so that two halves of a realm find one another again.
 
 mod due;
@@ -15,7 +15,7 @@ pub const WANTED_PEERS: usize = 16;
 /// With so many connections a bootstrap address is left alone, as long as its node is heard of: it may be everybody's.
 const ENOUGH_PEERS: usize = 8;
 
-/// A node that was left because it is crowded is not chosen again for that long.
+/// A node that was left because it is crowded is not chosen again for that long. It may be called all the same.
 const LEFT_MS: u64 = 600_000;
 
 /// With connections enough, one member that nobody has heard of is tried this often: after a long split each half has
@@ -34,6 +34,15 @@ pub const MAX_ADDRS: usize = 6;
 struct Member {
     addrs: Vec<String>,
     target: Target,
+    /// It was left because it is crowded, and is not chosen before this; 0 where it was not.
+    chosen_from: u64,
+}
+
+impl Member {
+    /// When it may be chosen next.
+    fn choice_at(&self) -> u64 {
+        self.target.next_at.max(self.chosen_from)
+    }
 }
 
 struct Bootstrap {
@@ -149,7 +158,11 @@ impl Dialer {
             if !self.members.contains_key(&peer) && self.members.len() >= MAX_TARGETS {
                 continue;
             }
-            let member = self.members.entry(peer).or_insert(Member { addrs: Vec::new(), target: Target::default() });
+            let member = self.members.entry(peer).or_insert(Member {
+                addrs: Vec::new(),
+                target: Target::default(),
+                chosen_from: 0,
+            });
             if !member.addrs.contains(addr) {
                 if member.addrs.len() == MAX_ADDRS {
                     member.addrs.remove(0);
@@ -267,8 +280,13 @@ impl Dialer {
     pub fn left(&mut self, peer: NodeId, now_ms: u64) {
         self.connected.remove(&peer);
         if let Some(member) = self.members.get_mut(&peer) {
-            member.target.pause_until(now_ms + LEFT_MS);
+            member.chosen_from = now_ms + LEFT_MS;
         }
+    }
+
+    /// Whether this node has once left a peer because it was crowded.
+    pub fn was_left(&self, peer: &NodeId) -> bool {
+        self.members.get(peer).is_some_and(|member| member.chosen_from > 0)
     }
 
     /// Whether a bootstrap address is to be dialled when its time comes.

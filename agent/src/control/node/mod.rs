@@ -296,7 +296,7 @@ impl Node {
             self.declared.next_wake(),
             self.roster.next_wake(),
             self.neighbours.next_wake(),
-            self.neighbours.next_leave().filter(|_| acts),
+            self.next_leave().filter(|_| acts),
             self.realm().and_then(|_| self.reporting.next_wake()),
         ];
         works.chain(others.into_iter().flatten()).min()

@@ -48,8 +48,8 @@ pub(super) struct Neighbour {
     fruitless: Option<(Summary, Summary, u64)>,
     /// Where it is crowded: when this node makes room for others, if it has enough neighbours.
     pub(super) leave_at: Option<u64>,
-    /// This node has left it, and the end of the connection is on its way.
-    pub(super) is_left: bool,
+    /// When this node has left it; the end of the connection is on its way.
+    pub(super) left_at: Option<u64>,
 }
 
 impl Neighbour {
@@ -63,7 +63,7 @@ impl Neighbour {
             agreed: None,
             fruitless: None,
             leave_at: None,
-            is_left: false,
+            left_at: None,
         }
     }
 
@@ -146,11 +146,16 @@ impl Node {
         if !self.neighbours.admitted.contains_key(&peer) && self.neighbours.admitted.len() >= MAX_NEIGHBOURS {
             return;
         }
-        self.neighbours.admitted.entry(peer).or_insert_with(|| Neighbour::new(hello.role)).role = hello.role;
+        let is_new = !self.neighbours.admitted.contains_key(&peer);
+        let neighbour = self.neighbours.admitted.entry(peer).or_insert_with(|| Neighbour::new(hello.role));
+        neighbour.role = hello.role;
+        neighbour.leave_at = neighbour.leave_at.filter(|_| hello.crowded);
         if hello.role == Role::Operator {
             return;
         }
-        self.neighbours.says(&peer, hello.crowded, now.mono_ms);
+        if is_new && hello.crowded {
+            self.meet_crowded(&peer, now);
+        }
         let news = self.dialer.told(&hello.addrs, addr);
         self.dialer.met(peer, addr);
         self.roster.is_back(&peer, now.mono_ms);
@@ -166,12 +171,8 @@ impl Node {
 
     pub(super) fn peer_gone(&mut self, peer: NodeId, now: Now) {
         self.neighbours.operators.remove(&peer);
-        if self.neighbours.admitted.remove(&peer).is_some_and(|neighbour| neighbour.is_left) {
-            self.has_left(peer, now);
-        } else {
-            self.dialer.gone(peer, now.mono_ms, &mut self.random);
-            self.roster.gone(&peer, now.mono_ms);
-        }
+        let neighbour = self.neighbours.admitted.remove(&peer);
+        self.parted(peer, neighbour.as_ref(), now);
         self.say_hello();
     }
 

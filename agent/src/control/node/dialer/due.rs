@@ -38,7 +38,7 @@ impl Dialer {
             return;
         }
         let due = |(peer, member): &(&NodeId, &Member)| {
-            !self.connected.contains(*peer) && member.target.next_at <= now_ms && (room > 0 || unheard(peer))
+            !self.connected.contains(*peer) && member.choice_at() <= now_ms && (room > 0 || unheard(peer))
         };
         let mut due: Vec<NodeId> = self.members.iter().filter(due).map(|(peer, _)| *peer).collect();
         // At random, for otherwise the members with the lowest ids are everybody's neighbours.
@@ -48,7 +48,7 @@ impl Dialer {
             self.begin(&peer, now_ms, random, out);
         }
         let apart = self.members.iter().filter(|(peer, _)| !self.connected.contains(*peer));
-        self.due_at = apart.map(|(_, member)| member.target.next_at).min().unwrap_or(u64::MAX);
+        self.due_at = apart.map(|(_, member)| member.choice_at()).min().unwrap_or(u64::MAX);
     }
 
     /// Makes the next attempt where one is under way: attempts overlap, and take up no further room.
