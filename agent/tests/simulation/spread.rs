@@ -3,7 +3,7 @@
 use crate::idle::{introduce, silent};
 use crate::pushes::{Behaviour, body};
 use crate::script::name;
-use crate::world::World;
+use crate::world::{Figures, World};
 use shared::{Audience, IntentId, IntentKey, Manifest, Rollout, Takeover};
 
 /// Nodes of the realms that are compared, in every run of the tests.
@@ -46,28 +46,35 @@ fn cost(nodes: usize, acquainted: bool) -> Cost {
     world.figures = Default::default();
     world.run(world.now + SPREAD_MS);
     let idle = std::mem::take(&mut world.figures);
-    let (mut longest, mut watched) = (0, 0);
+    let mut longest = 0;
+    let mut seen: Vec<Figures> = Vec::new();
     for version in 1..=APPLIES {
         meet(&mut world);
+        world.figures = Default::default();
         let from = world.now;
         let id = apply(&mut world, version);
         let lacks =
             |world: &World| world.machines.iter().filter(|it| it.in_force().is_none_or(|of| of.id != id)).count();
         while lacks(&world) > 0 && world.now < from + COMPARED_MS {
             world.run(world.now + 50);
+            if world.now == from + SPREAD_MS {
+                seen.push(std::mem::take(&mut world.figures));
+            }
         }
         assert_eq!(lacks(&world), 0, "everybody has version {version} in force");
         longest = longest.max(world.now - from);
-        world.run(world.now.max(from + SPREAD_MS));
-        watched += world.now - from;
+        if world.now < from + SPREAD_MS {
+            world.run(from + SPREAD_MS);
+            seen.push(std::mem::take(&mut world.figures));
+        }
     }
     let per = |count: u64| count as f64 / nodes as f64 / APPLIES as f64;
-    let figures = &world.figures;
-    let more = |all: u64, idle: u64| per(all.saturating_sub(idle * watched / SPREAD_MS));
+    let all = |of: fn(&Figures) -> u64| seen.iter().map(of).sum::<u64>();
+    let more = |of: fn(&Figures) -> u64| per(all(of).saturating_sub(APPLIES * of(&idle)));
     let cost = Cost {
-        messages: more(figures.messages, idle.messages),
-        bytes: more(figures.bytes, idle.bytes),
-        reports: acquainted.then(|| more(figures.reports, idle.reports)),
+        messages: more(|it| it.messages),
+        bytes: more(|it| it.bytes),
+        reports: acquainted.then(|| more(|it| it.reports)),
     };
     let reports =
         cost.reports.map(|own| format!("; {own:.1} own reports, and {:.0} of others", own * (nodes - 1) as f64));
@@ -76,9 +83,9 @@ fn cost(nodes: usize, acquainted: bool) -> Cost {
          the others compare), {:.1} artifacts fetched{}; in force everywhere after {longest} ms at most",
         cost.messages,
         cost.bytes,
-        per(figures.intents_passed),
-        per(figures.handovers),
-        per(figures.fetched),
+        per(all(|it| it.intents_passed)),
+        per(all(|it| it.handovers)),
+        per(all(|it| it.fetched)),
         reports.unwrap_or_default(),
     );
     cost

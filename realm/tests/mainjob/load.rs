@@ -165,6 +165,10 @@ fn a_runner_that_dies_again_and_again_takes_nothing_else_with_it() {
     let (agent, operator, node) = node();
     operator.push(node, "ticker", "ticker", on_failure);
     agent.until("ticker", "running");
+    eventually("its first line is kept", || match agent.output("ticker").as_slice() {
+        [] => Err(String::from("nothing yet")),
+        _ => Ok(()),
+    });
     let family = || children(agent.pid()).into_iter().filter(|pid| Some(*pid) != runner(&agent)).collect::<Vec<_>>();
     let control = family();
     let (began, mut killed) = (Instant::now(), Vec::new());
