@@ -42,6 +42,10 @@ const CHAOS_MS: u64 = 12_000;
 const HEARD_THEN: u64 = 70;
 const HEARD_OF: u64 = 20;
 
+/// What else is to be done is done by then, where so few reports are heard. Whoever keeps what somebody needs who is no neighbour
+/// finds out by a report, and from then on most are heard, however large the realm.
+const HEARD_MS: u64 = 120_000;
+
 /// And by then all must be well: backoffs of components that crash, and of dials, are minutes at most, and a manifest may
 /// change one node at a time.
 const CALM_MS: u64 = 600_000;
@@ -232,8 +236,11 @@ impl World {
     /// Lets time pass until all is as it should be.
     fn until(&mut self, right: impl Fn(&World) -> Result<(), String>) {
         let mut verdict = Err("nothing was checked".into());
-        let end = self.now + CALM_MS;
+        let (heard, end) = (self.now + HEARD_MS, self.now + CALM_MS);
         while verdict.is_err() && self.now < end {
+            if self.now >= heard {
+                self.plan.unheard = unheard_then(HEARD_OF);
+            }
             self.mend();
             self.run(self.now + 2_000);
             verdict = right(self);
