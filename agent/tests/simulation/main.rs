@@ -4,6 +4,7 @@
 #![allow(clippy::collapsible_match, reason = "a guard that changes the world is easily overlooked")]
 
 mod agreed;
+mod applies;
 mod checks;
 mod deceit;
 mod edges;

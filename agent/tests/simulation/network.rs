@@ -176,19 +176,18 @@ impl World {
 
     /// A link ends without a word; each end notices some time later.
     pub fn break_link(&mut self, a: usize, b: usize) {
-        if self.links.remove(&pair(a, b)).is_some() {
-            for (at, peer) in [(a, b), (b, a)] {
-                let delay = self.rng.between(IDLE_MS.0, IDLE_MS.1);
-                self.after(delay, Event::Notice { at, life: self.machines[at].life, peer });
-            }
-        }
+        self.end_link(a, b, IDLE_MS);
     }
 
     /// A machine ends a link, and both ends know soon.
     pub fn leave_peer(&mut self, a: usize, b: usize) {
+        self.end_link(a, b, self.plan.latency_ms);
+    }
+
+    fn end_link(&mut self, a: usize, b: usize, (least, most): (u64, u64)) {
         if self.links.remove(&pair(a, b)).is_some() {
             for (at, peer) in [(a, b), (b, a)] {
-                let delay = self.latency();
+                let delay = self.rng.between(least, most);
                 self.after(delay, Event::Notice { at, life: self.machines[at].life, peer });
             }
         }
