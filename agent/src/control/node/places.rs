@@ -66,8 +66,10 @@ impl Node {
 
     /// When a crowded node is left: not while anything is fetched, for it may be the only one that has it.
     pub(super) fn next_leave(&self) -> Option<u64> {
+        // Asked after every input, and mostly nobody is crowded.
+        let at = self.neighbours.next_leave(&self.me)?;
         let fetches = !self.errands.is_empty() || self.works.values().any(Workload::is_fetching);
-        self.neighbours.next_leave(&self.me).filter(|_| !fetches)
+        (!fetches).then_some(at)
     }
 
     /// Leaves crowded nodes for which it is time, as long as there are others.
