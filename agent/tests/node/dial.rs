@@ -1,7 +1,7 @@
 //! Whom a node dials: its bootstrap addresses for ever, members while it has few connections.
 
 use crate::bench::*;
-use agent::control::node::{Effect, Input};
+use agent::control::node::{Effect, Input, Member, Restored};
 use shared::{Role, Trust};
 use std::collections::BTreeSet;
 
@@ -158,7 +158,7 @@ fn a_node_that_joins_a_realm_dials_again() {
             max_peers: 256,
             random_seed: 5,
         },
-        agent::control::node::Restored { trust: Trust::FirstUse, ..nothing() },
+        Restored { trust: Trust::FirstUse, ..nothing() },
     );
     bench.give(Input::Booted);
     bench.meet(1, Role::Node, false);
@@ -243,4 +243,43 @@ fn loopback_of_another_machine_is_not_dialled() {
     let local = format!("/ip4/127.0.0.1/udp/1/quic-v1/p2p/{}", peer(4));
     let effects = bench.meet_with(3, Role::Node, true, vec![local, addr(5)]);
     assert_eq!(dials(&effects), [addr(5)]);
+}
+
+#[test]
+fn of_two_that_hear_of_one_another_the_lower_dials_and_then_the_higher() {
+    let mut waited = 0;
+    for number in 1..=20 {
+        for found in [false, true] {
+            let mut bench = Bench::new();
+            let heard = match found {
+                true => bench.give(Input::Found { addrs: vec![addr(number)] }),
+                false => bench.meet_with(50, Role::Node, true, vec![addr(number)]),
+            };
+            let is_lower = bench.node.me() < peer(number);
+            assert_eq!(dials(&heard), if is_lower { vec![addr(number)] } else { Vec::new() });
+            if !is_lower {
+                waited += 1;
+                assert!(dials(&bench.wait(240)).is_empty(), "the other one dials first");
+                assert_eq!(dials(&bench.wait(20)), [addr(number)], "and may not reach this node");
+            }
+        }
+    }
+    assert!(waited > 0 && waited < 40, "both happen: {waited}");
+}
+
+#[test]
+fn who_has_come_meanwhile_is_not_dialled() {
+    let number = (1..50).find(|number| peer(*number) < peer(100)).unwrap();
+    let mut bench = Bench::new();
+    bench.meet_with(50, Role::Node, true, vec![addr(number)]);
+    bench.meet(number, Role::Node, true);
+    assert!(dials(&bench.wait(2_000)).is_empty());
+}
+
+#[test]
+fn who_is_remembered_is_dialled_at_once() {
+    let number = (1..50).find(|number| peer(*number) < peer(100)).unwrap();
+    let member = Member { report: report(number, 1, |_| {}), addrs: vec![addr(number)] };
+    let mut bench = Bench::off(Restored { members: vec![member], ..nothing() }, |_| {});
+    assert_eq!(dials(&bench.give(Input::Booted)), [addr(number)]);
 }

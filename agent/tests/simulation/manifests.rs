@@ -25,14 +25,15 @@ const FORMED_MS: u64 = 2_000;
 /// Until then everything goes wrong that can.
 const CHAOS_MS: u64 = 12_000;
 
-/// From then on a node hears so many percent of the reports of a realm of this size in gossip, and of a larger one no more: they are
-/// most of what there is to do.
-const HEARD_THEN: u64 = 70;
-const HEARD_OF: u64 = 20;
+/// From then on a node hears so many percent of all reports in gossip, and in a large realm those of so many nodes: they are most
+/// of what there is to do.
+const HEARD_THEN: u64 = 25;
+const HEARD_OF: u64 = 14;
 
 /// What else is to be done is done by then, where so few reports are heard. Whoever keeps what somebody needs who is no neighbour
 /// finds out by a report, and from then on most are heard, however large the realm.
 const HEARD_MS: u64 = 120_000;
+const HEARD_AT_LAST: u64 = 70;
 
 /// And by then all must be well: backoffs of components that crash, and of dials, are minutes at most, and a manifest may
 /// change one node at a time.
@@ -48,7 +49,7 @@ const WITHOUT: u64 = 4;
 const TIGHT: usize = 3;
 
 fn unheard_then(nodes: u64) -> u64 {
-    100 - HEARD_THEN * HEARD_OF / nodes.max(HEARD_OF)
+    100 - HEARD_THEN.min(100 * HEARD_OF / nodes)
 }
 
 fn plan(nodes: usize) -> Plan {
@@ -104,7 +105,7 @@ impl World {
         let (heard, end) = (self.now + HEARD_MS, self.now + CALM_MS);
         while verdict.is_err() && self.now < end {
             if self.now >= heard {
-                self.plan.unheard = unheard_then(HEARD_OF);
+                self.plan.unheard = 100 - HEARD_AT_LAST;
             }
             self.mend();
             self.run(self.now + 2_000);

@@ -13,6 +13,15 @@ fn altered(bytes: &[u8], change: impl FnOnce(&mut Sealed)) -> Vec<u8> {
     frame::to_bytes(&sealed, MAX_SEALED_BYTES).unwrap()
 }
 
+/// Waits until the service has said so often that it was started: what it says comes after it counts as running.
+fn until_started(agent: &Agent, times: usize) {
+    agent.until("service", "running");
+    eventually("the word of the service", || match agent.output("service") {
+        said if said.len() == times => Ok(()),
+        said => Err(format!("{said:?}")),
+    });
+}
+
 /// What must not change: which intents are held, how they stand, how often they were started.
 fn state(agent: &Agent) -> (String, u64, Vec<String>) {
     (agent.status()["components"].to_string(), agent.metric("realm_intents_accepted_total"), agent.output("service"))
@@ -27,9 +36,10 @@ fn hostile_pushes_are_refused_on_all_nodes_and_counted() {
     let thief = Operator::signing_with(&owner(2), realm);
     let (entry, _) = operator.meet(agents[0].addr());
     let older = operator.push(entry, "service", "ticker", |body| body.note = "the first".into());
-    agents.iter().for_each(|agent| agent.until_accepted(1));
+    agents.iter().for_each(|agent| until_started(agent, 1));
     operator.push(entry, "service", "ticker", |body| body.note = "the second".into());
     agents.iter().for_each(|agent| agent.until_accepted(2));
+    agents.iter().for_each(|agent| until_started(agent, 2));
 
     // Signed well by the owner, never handed over as they are.
     let fresh = operator.seal(&operator.intent("fresh", "hello"));
@@ -63,12 +73,6 @@ fn hostile_pushes_are_refused_on_all_nodes_and_counted() {
     ];
     for agent in &agents {
         let (node, _) = if agent.id() == entry { (entry, true) } else { operator.meet(agent.addr()) };
-        agent.until("service", "running");
-        eventually("the first word of the service", || {
-            let output = agent.output("service");
-            // Each of the two pushes has started it, unless the second came before the first was fetched.
-            if output.is_empty() { Err("silence".into()) } else { Ok(()) }
-        });
         let before = state(agent);
         for (expected, bytes) in &hostile {
             let counted = agent.refused(expected);

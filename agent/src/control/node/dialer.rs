@@ -18,6 +18,10 @@ const ENOUGH_PEERS: usize = 8;
 /// A node that was left because it is crowded is not chosen again for that long. It may be called all the same.
 const LEFT_MS: u64 = 600_000;
 
+/// Of two nodes that hear of one another at the same time, the one with the higher id waits so long for the other's dial: two
+/// round trips in most networks. Both dials would lead somewhere, and of two connections both are kept alive for good.
+const GIVES_WAY_MS: u64 = 250;
+
 /// With connections enough, one member that nobody has heard of is tried this often: after a long split each half has
 /// as many connections as it wants, and would never look for the other.
 const EXPLORE_MS: u64 = 30_000;
@@ -34,8 +38,10 @@ pub const MAX_ADDRS: usize = 6;
 struct Member {
     addrs: Vec<String>,
     target: Target,
-    /// It was left because it is crowded, and is not chosen before this; 0 where it was not.
+    /// It is not chosen before this: because it may dial this node, or was left as crowded.
     chosen_from: u64,
+    /// It was once left because it was crowded.
+    was_left: bool,
 }
 
 impl Member {
@@ -126,8 +132,9 @@ impl Dialer {
     pub fn found(&mut self, addr: String, now_ms: u64) {
         let Some(peer) = peer_of(&addr).filter(|peer| *peer != self.me) else { return };
         if !self.members.contains_key(&peer) {
-            self.lan.found(peer, addr);
-        } else if self.learn(&[addr])
+            let turn = self.turn(&peer, now_ms);
+            self.lan.found(peer, addr, turn);
+        } else if self.learn(&[addr], now_ms)
             && let Some(member) = self.members.get_mut(&peer)
         {
             member.target.retry_at(now_ms);
@@ -150,18 +157,25 @@ impl Dialer {
         &self.listening
     }
 
+    /// When it is this node's turn to dial one whom it has just heard of.
+    fn turn(&self, peer: &NodeId, now_ms: u64) -> u64 {
+        if self.me > *peer { now_ms + GIVES_WAY_MS } else { now_ms }
+    }
+
     /// Learns addresses of members; each ends in its peer id. Gives whether any was news.
-    pub fn learn(&mut self, addrs: &[String]) -> bool {
+    pub fn learn(&mut self, addrs: &[String], now_ms: u64) -> bool {
         let mut news = false;
         for addr in addrs {
             let Some(peer) = peer_of(addr).filter(|peer| *peer != self.me) else { continue };
             if !self.members.contains_key(&peer) && self.members.len() >= MAX_TARGETS {
                 continue;
             }
+            let chosen_from = self.turn(&peer, now_ms);
             let member = self.members.entry(peer).or_insert(Member {
                 addrs: Vec::new(),
                 target: Target::default(),
-                chosen_from: 0,
+                chosen_from,
+                was_left: false,
             });
             if !member.addrs.contains(addr) {
                 if member.addrs.len() == MAX_ADDRS {
@@ -176,12 +190,17 @@ impl Dialer {
         news
     }
 
+    /// All that is known so far is from before this agent was started: some hold it for connected still, and do not dial.
+    pub fn remembered(&mut self) {
+        self.members.values_mut().for_each(|member| member.chosen_from = 0);
+    }
+
     /// Learns what a peer tells of itself and others. An address of loopback leads to the machine on which it is dialled:
     /// it is of use when the peer has come over loopback too, and leads to somebody else from any other machine.
-    pub fn told(&mut self, addrs: &[String], from: &str) -> bool {
+    pub fn told(&mut self, addrs: &[String], from: &str, now_ms: u64) -> bool {
         let local = is_loopback(from);
         let useful: Vec<String> = addrs.iter().filter(|addr| local || !is_loopback(addr)).cloned().collect();
-        self.learn(&useful)
+        self.learn(&useful, now_ms)
     }
 
     /// What this node's reports tell: where it is reached from other machines. Where all of the realm is on this one, that
@@ -198,14 +217,14 @@ impl Dialer {
     }
 
     /// Learns where a member is reached, by its own word; everybody hears that, so that anybody can be dialled.
-    pub fn reported(&mut self, peer: &NodeId, addrs: &[String]) {
+    pub fn reported(&mut self, peer: &NodeId, addrs: &[String], now_ms: u64) {
         let local = self.listening.iter().all(|addr| is_loopback(addr));
         // Mostly a heartbeat, that tells what is known; but others may have told so much since that it was forgotten.
         let member = self.members.get(peer);
         let known = |addr: &str| member.is_some_and(|member| member.addrs.iter().any(|it| without_peer(it) == addr));
         let useful = addrs.iter().filter(|addr| (local || !is_loopback(addr)) && !known(without_peer(addr)));
         let useful: Vec<String> = useful.map(|addr| format!("{}/p2p/{peer}", without_peer(addr))).collect();
-        self.learn(&useful);
+        self.learn(&useful, now_ms);
     }
 
     /// Addresses of one member.
@@ -223,10 +242,10 @@ impl Dialer {
     }
 
     /// A connection is up, at the address that was dialled or that the peer came from.
-    pub fn met(&mut self, peer: NodeId, addr: &str) {
+    pub fn met(&mut self, peer: NodeId, addr: &str, now_ms: u64) {
         self.connected.insert(peer);
         let announced = self.lan.is_member(&peer);
-        self.learn(&announced);
+        self.learn(&announced, now_ms);
         let reached = without_peer(addr);
         let known = self.members.get(&peer).map(|member| member.addrs.as_slice()).unwrap_or_default();
         for bootstrap in &mut self.bootstrap {
@@ -281,12 +300,13 @@ impl Dialer {
         self.connected.remove(&peer);
         if let Some(member) = self.members.get_mut(&peer) {
             member.chosen_from = now_ms + LEFT_MS;
+            member.was_left = true;
         }
     }
 
     /// Whether this node has once left a peer because it was crowded.
     pub fn was_left(&self, peer: &NodeId) -> bool {
-        self.members.get(peer).is_some_and(|member| member.chosen_from > 0)
+        self.members.get(peer).is_some_and(|member| member.was_left)
     }
 
     /// Whether a bootstrap address is to be dialled when its time comes.

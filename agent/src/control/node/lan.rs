@@ -17,10 +17,17 @@ const MAX_DIALS: usize = 16;
 /// A peer that is of another realm is not dialled again for this long.
 const STRANGE_MS: u64 = 10 * 60 * 1_000;
 
-#[derive(Default)]
 struct Found {
     addrs: Vec<String>,
     target: Target,
+}
+
+impl Found {
+    fn new(turn: u64) -> Found {
+        let mut target = Target::default();
+        target.pause_until(turn);
+        Found { addrs: Vec::new(), target }
+    }
 }
 
 /// See the module.
@@ -30,12 +37,12 @@ pub struct Lan {
 }
 
 impl Lan {
-    /// A peer announces `addr`, which ends in its peer id.
-    pub fn found(&mut self, peer: NodeId, addr: String) {
+    /// A peer announces `addr`, which ends in its peer id. One that is new is not dialled before `turn`.
+    pub fn found(&mut self, peer: NodeId, addr: String, turn: u64) {
         if !self.found.contains_key(&peer) && self.found.len() >= MAX_FOUND {
             return;
         }
-        let found = self.found.entry(peer).or_default();
+        let found = self.found.entry(peer).or_insert_with(|| Found::new(turn));
         if !found.addrs.contains(&addr) && found.addrs.len() < MAX_ADDRS {
             found.addrs.push(addr);
         }

@@ -129,10 +129,11 @@ impl Node {
         if let Some(realm) = restored.trust.realm() {
             roster.restore(&realm, &restored.members);
             for member in &restored.members {
-                dialer.learn(&member.addrs);
+                dialer.learn(&member.addrs, 0);
                 let report = roster.report(&member.report.node);
-                report.iter().for_each(|report| dialer.reported(&report.node, &report.addrs));
+                report.iter().for_each(|report| dialer.reported(&report.node, &report.addrs, 0));
             }
+            dialer.remembered();
         }
         let facts = NodeFacts { node: me, tags: &config.tags, platform: &config.platform };
         let declared = Declared::restore(restored.in_force, &facts);

@@ -156,8 +156,8 @@ impl Node {
         if is_new && hello.crowded {
             self.meet_crowded(&peer, now);
         }
-        let news = self.dialer.told(&hello.addrs, addr);
-        self.dialer.met(peer, addr);
+        let news = self.dialer.told(&hello.addrs, addr, now.mono_ms);
+        self.dialer.met(peer, addr, now.mono_ms);
         self.roster.is_back(&peer, now.mono_ms);
         if news {
             self.members_changed(now);

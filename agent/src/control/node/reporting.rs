@@ -237,7 +237,7 @@ impl Node {
                 }
                 if let Some(report) = self.roster.report(&node) {
                     let (told, theirs) = (report.manifest.as_ref().map(|told| told.state), report.summary);
-                    self.dialer.reported(&node, &report.addrs);
+                    self.dialer.reported(&node, &report.addrs, now.mono_ms);
                     self.manifest_heard(told);
                     self.call_who_needs(&node, now);
                     // One that is no neighbour is left to those between: what it holds comes hop by hop.
