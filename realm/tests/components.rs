@@ -95,15 +95,15 @@ fn what_is_no_component_is_said_plainly() {
     let desk = desk();
     let whole = component("(component (core module (func (export \"f\") i32.const 1 drop)))");
     desk.write("empty.wasm", []);
-    desk.run("push empty.wasm").assert(1).says("is empty");
+    desk.run("push empty.wasm").assert(1).says("is empty").says("hint: ");
     desk.write("noise.wasm", "#!/bin/sh\n");
-    desk.run("push noise.wasm").assert(1).says("is not WebAssembly");
+    desk.run("push noise.wasm").assert(1).says("is not WebAssembly").says("hint: ");
     for cut in [2, 6, 9, whole.len() - 1] {
         desk.write("cut.wasm", &whole[..cut]);
-        desk.run("push cut.wasm").assert(1).says("ends in the middle");
+        desk.run("push cut.wasm").assert(1).says("ends in the middle").says("hint: ");
     }
     desk.write("long.wasm", [&whole[..], &[0, 0, 0]].concat());
-    desk.run("push long.wasm").assert(1).says("is not a valid component");
+    desk.run("push long.wasm").assert(1).says("is not a valid component").says("hint: ");
     // `i32.const 1; drop` becomes `i32.const 1; nop`, which leaves a value on the stack.
     let mut bent = whole.clone();
     let at = bent.iter().rposition(|byte| *byte == 0x1a).unwrap();

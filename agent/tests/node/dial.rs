@@ -267,19 +267,42 @@ fn of_two_that_hear_of_one_another_the_lower_dials_and_then_the_higher() {
     assert!(waited > 0 && waited < 40, "both happen: {waited}");
 }
 
+/// A number whose node has a lower id than the one on the bench, which lets it go first.
+fn lower() -> u8 {
+    (1..50).find(|number| peer(*number) < peer(100)).unwrap()
+}
+
+#[test]
+fn whom_a_node_has_found_before_it_was_claimed_may_be_claimed_too_and_goes_first() {
+    let mut bench = Bench::trusting(Trust::FirstUse);
+    bench.give(Input::Found { addrs: vec![addr(lower())] });
+    bench.wait(60_000);
+    assert!(dials(&bench.accept(&push(1, |_| {}))).is_empty());
+    assert!(dials(&bench.wait(200)).is_empty());
+    assert_eq!(dials(&bench.wait(60)), [addr(lower())]);
+}
+
+#[test]
+fn who_was_connected_goes_first_when_both_ends_see_the_end() {
+    let mut bench = Bench::new();
+    bench.meet_with(lower(), Role::Node, true, vec![addr(lower())]);
+    bench.wait(10_000);
+    assert!(dials(&bench.give(Input::Gone { peer: peer(lower()) })).is_empty());
+    assert!(dials(&bench.wait(240)).is_empty());
+    assert_eq!(dials(&bench.wait(280)), [addr(lower())]);
+}
+
 #[test]
 fn who_has_come_meanwhile_is_not_dialled() {
-    let number = (1..50).find(|number| peer(*number) < peer(100)).unwrap();
     let mut bench = Bench::new();
-    bench.meet_with(50, Role::Node, true, vec![addr(number)]);
-    bench.meet(number, Role::Node, true);
+    assert!(dials(&bench.meet_with(50, Role::Node, true, vec![addr(lower())])).is_empty());
+    bench.meet(lower(), Role::Node, true);
     assert!(dials(&bench.wait(2_000)).is_empty());
 }
 
 #[test]
 fn who_is_remembered_is_dialled_at_once() {
-    let number = (1..50).find(|number| peer(*number) < peer(100)).unwrap();
-    let member = Member { report: report(number, 1, |_| {}), addrs: vec![addr(number)] };
+    let member = Member { report: report(lower(), 1, |_| {}), addrs: vec![addr(lower())] };
     let mut bench = Bench::off(Restored { members: vec![member], ..nothing() }, |_| {});
-    assert_eq!(dials(&bench.give(Input::Booted)), [addr(number)]);
+    assert_eq!(dials(&bench.give(Input::Booted)), [addr(lower())]);
 }

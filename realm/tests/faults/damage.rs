@@ -2,8 +2,9 @@
 //! key, owner or configuration the agent does not start at all, for it would be another node, or obey the next stranger.
 
 use crate::child::{Place, agent_command, run};
+use crate::manifest::component;
 use crate::operator::Operator;
-use crate::shell::Shell;
+use crate::shell::{Shell, realm};
 use crate::support::{Agent, LISTEN, eventually, owner};
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -286,4 +287,25 @@ fn an_owner_that_is_configured_while_the_agent_runs_is_not_replaced_by_a_push() 
     assert!(!err.contains(trust.to_str().unwrap()) && !err.contains("make room"), "{err}");
     assert_eq!(fs::read_to_string(&trust).unwrap(), text);
     assert!(agent.status()["realm"].is_null());
+}
+
+#[test]
+fn what_a_manifest_declares_runs_again_though_what_was_in_force_is_torn() {
+    let (shell, mut agents) = realm(&[&[]]);
+    let said = shell.applied(&[component("web", "ticker", "")]);
+    assert!(said.contains("version 1 is in force"), "{said}");
+    let mut agent = agents.remove(0);
+    assert!(agent.terminate().success());
+    let file = agent.data_dir().join("manifest");
+    let whole = fs::read(&file).unwrap();
+    for (number, bytes) in damaged(&whole).into_iter().enumerate() {
+        fs::write(&file, bytes).unwrap();
+        agent.start_again(&[]);
+        let aside = agent.data_dir().join(format!("set-aside/manifest.{number}"));
+        let said = agent.stderr();
+        assert!(said.contains("manifest` is unreadable (") && said.contains(aside.to_str().unwrap()), "{said}");
+        let web = agent.until("web", "running");
+        assert_eq!(web["declared"], true, "{web}");
+        assert!(agent.terminate().success());
+    }
 }

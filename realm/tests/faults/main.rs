@@ -10,6 +10,9 @@ mod component;
 mod damage;
 mod disk;
 mod full;
+#[path = "../declared/manifest.rs"]
+#[allow(dead_code, reason = "these tests use a part of it")]
+mod manifest;
 mod node_key;
 #[path = "../mainjob/operator.rs"]
 #[allow(dead_code, reason = "these tests use a part of it")]

@@ -13,6 +13,36 @@ fn limit(body: &mut Body<Push>) -> &mut shared::Limits {
     &mut body.payload.component.limits
 }
 
+/// What the log and the metrics of a real agent say of the outcomes.
+fn told_everywhere(agent: &Agent) {
+    let ended = [
+        ("exit-code", "exit", "ended: exit 3"),
+        ("grow", "out_of_memory", "ended: out of memory"),
+        ("fuel", "out_of_fuel", "ended: out of fuel"),
+        ("deadline", "deadline_exceeded", "ended: deadline exceeded"),
+        ("asleep", "deadline_exceeded", "ended: deadline exceeded"),
+        ("crash", "trap", "ended: trap: "),
+    ];
+    for (name, outcome, said) in ended {
+        let runs = format!("realm_component_runs_total{{component=\"{name}\",outcome=\"{outcome}\"}}");
+        assert_eq!(agent.metric(&runs), 1, "{}", agent.get("/metrics"));
+        let log = agent.get(&format!("/logs?component={name}&tail=100"));
+        assert!(log.lines().any(|line| line.contains(&format!(" agent | {said}"))), "{name}: {log}");
+    }
+    assert_eq!(agent.metric("realm_component_runs_total{component=\"finish\",outcome=\"completed\"}"), 1);
+    let log = agent.get("/logs?component=crash&tail=100");
+    assert!(log.contains("wasm backtrace:") && log.contains("crash-") && log.contains("::innermost"), "{log}");
+    assert_eq!(agent.metric("realm_component_fuel_total{component=\"fuel\"}"), 50_000_000);
+    for used in [
+        "realm_component_memory_peak_bytes{component=\"grow\"}",
+        "realm_component_cpu_seconds_total{component=\"fuel\"}",
+    ] {
+        let text = agent.get("/metrics");
+        let value = text.lines().find_map(|line| line.strip_prefix(used)?.trim().parse::<f64>().ok());
+        assert!(value.is_some_and(|value| value > 0.0), "{used}: {text}");
+    }
+}
+
 #[test]
 fn outcomes_next_to_one_another() {
     let key = owner(1);
@@ -43,6 +73,7 @@ fn outcomes_next_to_one_another() {
     let crash = outcome("crash", "failed");
     assert!(crash.as_str().is_some_and(|text| text.starts_with("trap: ")), "{crash}");
     assert_eq!(agent.output("print").len(), 50);
+    told_everywhere(&agent);
 
     for name in ["spinner", "ticker"] {
         let component = agent.until(name, "running");

@@ -24,8 +24,8 @@ const TARGET_CPU_PERCENT: f64 = 0.05;
 pub(super) struct Usage {
     /// Per process: what it is, and its PSS.
     pub(super) processes: Vec<(String, u64)>,
-    /// Of one core, over the time watched.
-    cpu_percent: f64,
+    /// Per process: what it is, and how much of one core it took over the time watched.
+    cpu_percent: Vec<(String, f64)>,
     written: u64,
 }
 
@@ -38,7 +38,7 @@ impl Usage {
 
     /// Processes and their PSS.
     pub(super) fn of(processes: Vec<(String, u64)>) -> Usage {
-        Usage { processes, cpu_percent: 0.0, written: 0 }
+        Usage { processes, cpu_percent: Vec::new(), written: 0 }
     }
 
     /// Of all processes together.
@@ -49,6 +49,17 @@ impl Usage {
     /// By process.
     pub(super) fn parts(&self) -> String {
         let parts = self.processes.iter().map(|(kind, kib)| format!("{kind} {:.1}", *kib as f64 / 1024.0));
+        parts.collect::<Vec<_>>().join(", ")
+    }
+
+    /// Of one core by all processes together.
+    fn cpu_percent(&self) -> f64 {
+        self.cpu_percent.iter().map(|(_, percent)| percent).sum()
+    }
+
+    /// By process.
+    fn cpu_parts(&self) -> String {
+        let parts = self.cpu_percent.iter().map(|(kind, percent)| format!("{kind} {percent:.3}"));
         parts.collect::<Vec<_>>().join(", ")
     }
 }
@@ -99,8 +110,9 @@ pub(super) fn formed_with_own_copy(agents: usize, programs: &Programs) -> Result
 /// Watches the agents with these guards for a while.
 fn watch(guards: impl Iterator<Item = u32>, time: Duration) -> Result<Vec<Usage>, Failure> {
     let agents: Vec<Vec<u32>> = guards.map(family).collect();
-    let so_far = |pids: &Vec<u32>| Ok((computed_ns(pids)?, written(pids)?));
-    let before: Vec<(u64, u64)> = agents.iter().map(so_far).collect::<Result<_, Failure>>()?;
+    let computed = |pids: &[u32]| pids.iter().map(|pid| computed_ns(&[*pid])).collect::<Result<Vec<u64>, Failure>>();
+    let so_far = |pids: &Vec<u32>| Ok((computed(pids)?, written(pids)?));
+    let before: Vec<(Vec<u64>, u64)> = agents.iter().map(so_far).collect::<Result<_, Failure>>()?;
     let started = Instant::now();
     // Nothing to wait for: the passing of time is what is measured.
     std::thread::sleep(time);
@@ -108,7 +120,8 @@ fn watch(guards: impl Iterator<Item = u32>, time: Duration) -> Result<Vec<Usage>
     let mut all = Vec::new();
     for (pids, (ns_before, bytes_before)) in agents.iter().zip(before) {
         let (ns, bytes) = so_far(pids)?;
-        let cpu_percent = 100.0 * ns.saturating_sub(ns_before) as f64 / 1e9 / seconds;
+        let percent = |(now, before): (&u64, &u64)| 100.0 * now.saturating_sub(*before) as f64 / 1e9 / seconds;
+        let cpu_percent = pids.iter().map(|pid| kind(*pid)).zip(ns.iter().zip(&ns_before).map(percent)).collect();
         let guard = pids.first().copied().unwrap_or_default();
         all.push(Usage { cpu_percent, written: bytes.saturating_sub(bytes_before), ..Usage::now(guard)? });
     }
@@ -121,8 +134,9 @@ fn table(rows: &[Row]) -> String {
         let beside = row.beside.as_ref().map(|usage| ("beside its peers", usage));
         for (place, usage) in [("alone", &row.alone)].into_iter().chain(beside) {
             let name = format!("{} peers, {place}", row.peers);
-            let (mib, cpu, written) = (usage.pss_mib(), usage.cpu_percent, usage.written);
-            text.push_str(&format!("{name:32} {mib:>9.2} {cpu:>9.3} {written:>9}   {}\n", usage.parts()));
+            let (mib, cpu, written) = (usage.pss_mib(), usage.cpu_percent(), usage.written);
+            let parts = format!("PSS {}; CPU {}", usage.parts(), usage.cpu_parts());
+            text.push_str(&format!("{name:32} {mib:>9.2} {cpu:>9.3} {written:>9}   {parts}\n"));
         }
         if row.peers == PROMISED_PEERS {
             text.push_str(&verdicts(row));
@@ -134,7 +148,7 @@ fn table(rows: &[Row]) -> String {
 fn verdicts(row: &Row) -> String {
     let usage = row.beside.as_ref().unwrap_or(&row.alone);
     let memory = verdict(usage.pss_mib() <= TARGET_MIB);
-    let cpu = verdict(usage.cpu_percent <= TARGET_CPU_PERCENT);
+    let cpu = verdict(usage.cpu_percent() <= TARGET_CPU_PERCENT);
     let writes = verdict(usage.written == 0);
     let targets = format!("PSS {TARGET_MIB:.0}, {memory}; CPU {TARGET_CPU_PERCENT}, {cpu}; written 0, {writes}");
     format!("{:32} target {targets}\n", "")
@@ -144,9 +158,11 @@ fn json(rows: &[Row]) -> String {
     let usage = |usage: &Usage| {
         let process = |(kind, kib): &(String, u64)| format!("\"{kind}\":{kib}");
         let processes: Vec<String> = usage.processes.iter().map(process).collect();
-        let (mib, cpu, written) = (usage.pss_mib(), usage.cpu_percent, usage.written);
+        let computed: Vec<String> =
+            usage.cpu_percent.iter().map(|(kind, percent)| format!("\"{kind}\":{percent:.4}")).collect();
+        let (mib, cpu, written) = (usage.pss_mib(), usage.cpu_percent(), usage.written);
         let head = format!("{{\"pss_mib\":{mib:.2},\"cpu_percent\":{cpu:.4},\"written_bytes\":{written}");
-        format!("{head},\"pss_kib\":{{{}}}}}", processes.join(","))
+        format!("{head},\"pss_kib\":{{{}}},\"cpu_percent_of\":{{{}}}}}", processes.join(","), computed.join(","))
     };
     let row = |row: &Row| {
         let beside = row.beside.as_ref().map_or("null".to_owned(), usage);
@@ -174,18 +190,22 @@ mod tests {
         drop(child.stdin.take());
         child.wait().unwrap();
         let usages = usages.unwrap();
-        assert!(usages[0].pss_mib() > 0.01 && usages[0].cpu_percent < 5.0);
+        assert!(usages[0].pss_mib() > 0.01 && usages[0].cpu_percent() < 5.0);
         assert_eq!((usages[0].processes[0].0.as_str(), usages[0].written), ("guard", 0));
         assert!(watch([child.id()].into_iter(), Duration::ZERO).is_err());
     }
 
     #[test]
     fn a_missed_promise_is_said() {
-        let usage =
-            |kib, cpu_percent, written| Usage { processes: vec![("control".into(), kib)], cpu_percent, written };
+        let usage = |kib, cpu, written| Usage {
+            processes: vec![("control".into(), kib)],
+            cpu_percent: vec![("guard".into(), cpu / 4.0), ("control".into(), cpu * 0.75)],
+            written,
+        };
         let row = |beside| Row { peers: 2, alone: usage(20_000, 0.02, 0), beside: Some(beside) };
         assert_eq!(table(&[row(usage(9_000, 0.02, 0))]).matches("MISSED").count(), 0);
         assert_eq!(table(&[row(usage(90_000, 0.2, 4096))]).matches("MISSED").count(), 3);
         assert!(json(&[row(usage(9_000, 0.02, 0))]).contains("\"pss_kib\":{\"control\":9000}"));
+        assert!(table(&[row(usage(9_000, 0.02, 0))]).contains("CPU guard 0.005, control 0.015"));
     }
 }

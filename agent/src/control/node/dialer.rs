@@ -18,8 +18,8 @@ const ENOUGH_PEERS: usize = 8;
 /// A node that was left because it is crowded is not chosen again for that long. It may be called all the same.
 const LEFT_MS: u64 = 600_000;
 
-/// Of two nodes that hear of one another at the same time, the one with the higher id waits so long for the other's dial: two
-/// round trips in most networks. Both dials would lead somewhere, and of two connections both are kept alive for good.
+/// Of two nodes that would dial one another at the same time, the one with the higher id waits so long for the other's dial, which
+/// takes two or three round trips. Both dials would lead somewhere, and of two connections both are kept alive for good.
 const GIVES_WAY_MS: u64 = 250;
 
 /// With connections enough, one member that nobody has heard of is tried this often: after a long split each half has
@@ -86,6 +86,11 @@ fn without_peer(addr: &str) -> &str {
     addr.split_once("/p2p/").map_or(addr, |(addr, _)| addr)
 }
 
+/// When it is the turn of `me` to dial a peer that may be about to dial it.
+fn turn(me: NodeId, peer: &NodeId, now_ms: u64) -> u64 {
+    if me > *peer { now_ms + GIVES_WAY_MS } else { now_ms }
+}
+
 impl Dialer {
     /// Begins with what was configured.
     pub fn new(me: NodeId, bootstrap: &[String]) -> Dialer {
@@ -115,7 +120,7 @@ impl Dialer {
             self.listening.push(addr);
             self.members.values_mut().for_each(|member| member.target.retry_at(now_ms));
             self.bootstrap.iter_mut().for_each(|bootstrap| bootstrap.target.retry_at(now_ms));
-            self.lan.retry(now_ms);
+            self.lan.retry(|peer| turn(self.me, peer, now_ms));
             self.due_at = 0;
         }
         news
@@ -132,8 +137,7 @@ impl Dialer {
     pub fn found(&mut self, addr: String, now_ms: u64) {
         let Some(peer) = peer_of(&addr).filter(|peer| *peer != self.me) else { return };
         if !self.members.contains_key(&peer) {
-            let turn = self.turn(&peer, now_ms);
-            self.lan.found(peer, addr, turn);
+            self.lan.found(peer, addr, turn(self.me, &peer, now_ms));
         } else if self.learn(&[addr], now_ms)
             && let Some(member) = self.members.get_mut(&peer)
         {
@@ -157,11 +161,6 @@ impl Dialer {
         &self.listening
     }
 
-    /// When it is this node's turn to dial one whom it has just heard of.
-    fn turn(&self, peer: &NodeId, now_ms: u64) -> u64 {
-        if self.me > *peer { now_ms + GIVES_WAY_MS } else { now_ms }
-    }
-
     /// Learns addresses of members; each ends in its peer id. Gives whether any was news.
     pub fn learn(&mut self, addrs: &[String], now_ms: u64) -> bool {
         let mut news = false;
@@ -170,7 +169,7 @@ impl Dialer {
             if !self.members.contains_key(&peer) && self.members.len() >= MAX_TARGETS {
                 continue;
             }
-            let chosen_from = self.turn(&peer, now_ms);
+            let chosen_from = turn(self.me, &peer, now_ms);
             let member = self.members.entry(peer).or_insert(Member {
                 addrs: Vec::new(),
                 target: Target::default(),
@@ -276,7 +275,7 @@ impl Dialer {
         for bootstrap in &mut self.bootstrap {
             bootstrap.target = Target::default();
         }
-        self.lan.retry(now_ms);
+        self.lan.retry(|peer| turn(self.me, peer, now_ms));
     }
 
     /// The last connection to a peer is gone: dial it at once, and then with growing pauses.
@@ -284,8 +283,8 @@ impl Dialer {
         if !self.connected.remove(&peer) {
             return;
         }
-        // Both sides see the end: a little jitter, so that they do not always dial at the same instant.
-        let next_at = now_ms + random.below(RETRY_FIRST_MS / 2);
+        // Both sides see the end, and shall not dial at the same instant.
+        let next_at = turn(self.me, &peer, now_ms) + random.below(RETRY_FIRST_MS / 2);
         for bootstrap in self.bootstrap.iter_mut().filter(|bootstrap| bootstrap.peer == Some(peer)) {
             bootstrap.target.retry_at(next_at);
         }

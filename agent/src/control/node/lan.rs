@@ -78,9 +78,10 @@ impl Lan {
         }
     }
 
-    /// Whatever is known may be wrong: this node has joined a realm, or has another address.
-    pub fn retry(&mut self, now_ms: u64) {
-        self.found.values_mut().for_each(|found| found.target.retry_at(now_ms));
+    /// Whatever is known may be wrong: this node has joined a realm, or has another address. Everybody is dialled again, each when
+    /// it is this node's turn.
+    pub fn retry(&mut self, turn: impl Fn(&NodeId) -> u64) {
+        self.found.iter_mut().for_each(|(peer, found)| found.target.retry_at(turn(peer)));
     }
 
     /// Dials whom nobody has looked at yet.
