@@ -167,7 +167,7 @@ impl<'a, 'w, A: Shown> Drive<'a, 'w, A> {
             Event::Met(node) => self.met(node),
             // Until now it was no use to dial it.
             Event::Gone if self.seeking.is_some() => self.session.reach_others(),
-            Event::Gone | Event::Unreached { .. } | Event::Found(_) => {}
+            Event::Gone | Event::Unreached { .. } | Event::Found(..) => {}
             Event::Receipt { node, receipt } => self.answered(node, receipt)?,
             Event::Watched { watch, reply: WatchReply::Node(view) } if self.watches.contains_key(&watch) => {
                 // What its own node has not signed does not count.

@@ -65,7 +65,7 @@ pub(crate) enum Event {
     /// A node is not connected any more; see [`Session::peers`].
     Gone,
     /// A node announces these addresses on the local network.
-    Found(Vec<String>),
+    Found(NodeId, Vec<String>),
     /// An address led nowhere.
     Unreached { addr: String, reason: String },
     /// A node answered to an intent, or could not be asked.
@@ -199,7 +199,7 @@ impl Session {
                 Some(Event::Gone)
             }
             MeshEvent::DialFailed { addr, reason } => Some(Event::Unreached { addr, reason }),
-            MeshEvent::Found { addrs, .. } => Some(Event::Found(addrs)),
+            MeshEvent::Found { peer, addrs } => Some(Event::Found(peer, addrs)),
             MeshEvent::Stream { peer, protocol: Protocol::Blob, stream } => {
                 if self.entries.contains(&peer) {
                     self.spawn(serve::serve(Arc::clone(&self.shelf), stream, self.outbox.clone()));

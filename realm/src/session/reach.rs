@@ -18,8 +18,11 @@ const OTHERS_TIMEOUT: Duration = Duration::from_millis(300);
 /// milliseconds, over Wi-Fi a beacon's interval or two.
 const LAN_TIME: Duration = Duration::from_millis(250);
 
-/// When nothing but the local network is there to look at, for how long: it is asked after 0, 0.5 and 1.5 seconds.
+/// When nothing but the local network is there to look at, for how long.
 const LAN_TIMEOUT: Duration = Duration::from_secs(3);
+
+/// As long as no member answers, it is asked anew so often: nodes of others may have answered, and the answers of ours been lost.
+const LAN_AGAIN: Duration = Duration::from_secs(1);
 
 /// The most nodes of the local network that are dialled.
 const MAX_FOUND: usize = 64;
@@ -46,13 +49,14 @@ impl Session {
     pub(crate) async fn reach(&mut self, places: &Places, claims: bool) -> Result<Reached, Failure> {
         let mut reached = Reached::default();
         let mut open = BTreeSet::new();
-        let mut found = 0;
+        let mut found = BTreeSet::new();
         for addr in &places.addrs {
             self.try_place(std::slice::from_ref(addr), &mut open, &mut reached);
         }
         let begun = Instant::now();
         let settled = begun + if claims { LAN_TIME } else { Duration::ZERO };
         let mut until = begun + if open.is_empty() { LAN_TIMEOUT } else { DIAL_TIMEOUT };
+        let mut ask_at = begun + LAN_AGAIN;
         loop {
             let waits = if places.lan {
                 // Nodes without an owner answer as well, and nobody else can hand them a claim.
@@ -64,9 +68,14 @@ impl Session {
                 break;
             }
             let enough = places.lan && !reached.members.is_empty();
-            match self.next(Some(if enough { settled } else { until })).await {
+            let wake_at = if places.lan { until.min(ask_at) } else { until };
+            match self.next(Some(if enough { settled } else { wake_at })).await {
                 None if enough || Instant::now() >= until => break,
-                None => {}
+                None => {
+                    ask_at += LAN_AGAIN;
+                    // A mesh that is busy is asked a second later.
+                    let _ = self.mesh.ask_lan();
+                }
                 Some(Event::Stopped) => break,
                 Some(Event::Met(node)) => {
                     self.close(&mut open, node);
@@ -80,16 +89,17 @@ impl Session {
                     open.remove(&addr);
                     reached.failed.push((addr, reason));
                 }
-                Some(Event::Found(addrs)) if found < MAX_FOUND => {
-                    found += 1;
-                    self.try_place(&addrs, &mut open, &mut reached);
+                Some(Event::Found(node, addrs)) if found.len() < MAX_FOUND => {
+                    if found.insert(node) {
+                        self.try_place(&addrs, &mut open, &mut reached);
+                    }
                 }
                 Some(_) => {}
             }
         }
         reached.failed.extend(open.into_iter().map(|addr| (addr, "no answer".to_owned())));
         if reached.members.is_empty() && reached.unclaimed.is_empty() {
-            return Err(nobody(places, found, &reached));
+            return Err(nobody(places, found.len(), &reached));
         }
         if !places.named {
             // One knows the realm. Several are asked only where the operator named them.

@@ -87,6 +87,20 @@ fn two_realms_on_one_lan_leave_one_another_alone() {
 }
 
 #[test]
+fn a_node_is_found_though_others_have_answered_and_its_answer_was_lost() {
+    let Some(mut network) = Network::lan() else { return };
+    let (desk, shell) = desk(&mut network);
+    let own = nodes(&mut network, 2, Some(&shell.key()));
+    let (_other_desk, other) = self::desk(&mut network);
+    let foreign = nodes(&mut network, 2, Some(&other.key()));
+    own.iter().chain(&foreign).for_each(|node| node.agent.until_sees(2));
+    own.iter().for_each(|node| desk.miss_first_answer(&node.host));
+    let (code, out, err) = shell.push("hello", "hello", &[]);
+    assert_eq!(code, Some(0), "{out}{err}");
+    assert!(err.contains("completed on 2 nodes"), "{err}");
+}
+
+#[test]
 fn unclaimed_nodes_on_the_lan_are_listed_and_claimed_by_a_push() {
     let Some(mut network) = Network::lan() else { return };
     let (_desk, shell) = desk(&mut network);

@@ -144,6 +144,14 @@ impl Host {
         run(command.args(random)).unwrap();
     }
 
+    /// The first that `other` says of itself on the local network does not arrive, a packet or two.
+    pub(crate) fn miss_first_answer(&self, other: &Host) {
+        const BYTES: &str = "600";
+        let mut command = self.place().command("iptables");
+        command.args(["--wait", "-A", "INPUT", "-s", &other.ip, "-p", "udp", "--dport", "5353"]);
+        run(command.args(["-m", "quota", "--quota", BYTES, "-j", "DROP"])).unwrap();
+    }
+
     /// How fast its link is, in both directions.
     pub(crate) fn limit_rate(&self, mbit: u32) {
         for (namespace, device) in [(&self.namespace.0, "eth0"), (&self.network, self.port.as_str())] {

@@ -61,7 +61,14 @@ impl Lan {
     /// is announced is not a home: begins anew.
     fn bound(&mut self) {
         let kept = self.mdns.as_ref().map_or(0, |mdns| mdns.discovered_nodes().len());
-        if kept <= MAX_ANNOUNCED {
+        if kept > MAX_ANNOUNCED {
+            self.begin_anew();
+        }
+    }
+
+    /// Forgets what was heard, and asks who is there.
+    pub(super) fn begin_anew(&mut self) {
+        if self.mdns.is_none() {
             return;
         }
         self.mdns = start(self.local).ok();

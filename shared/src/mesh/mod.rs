@@ -107,6 +107,7 @@ enum Command {
         verdict: Verdict,
     },
     SetHello(Box<Hello>),
+    AskLan,
     DropPeer(NodeId),
     Open {
         peer: NodeId,
@@ -157,6 +158,15 @@ impl Mesh {
             return Err(MeshError::BadAddr { addr, reason: "several addresses are those of one peer".into() });
         }
         self.send(Command::Dial(parsed))
+    }
+
+    /// Asks the local network once more who is there. The library asks again only as long as nobody has answered, and the
+    /// answer of one peer does not mean that those of the others were not lost. Who answers is told of again.
+    ///
+    /// # Errors
+    /// [`MeshError::Busy`], [`MeshError::Stopped`].
+    pub fn ask_lan(&self) -> Result<(), MeshError> {
+        self.send(Command::AskLan)
     }
 
     /// Floods `data` through the realm. A message that was published or received within the last minute is not sent
