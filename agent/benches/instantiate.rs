@@ -15,10 +15,11 @@ use wasmtime::{Config, Engine, Store};
 use wasmtime_wasi::p2::bindings::CommandPre;
 use wasmtime_wasi::{WasiCtx, WasiCtxView, WasiView};
 
-/// Rounds of both, one after the other, so that a hiccup of the machine meets both.
-const ROUNDS: usize = 5;
+/// Rounds of both, one after the other: what a machine has to give differs by a fifth from one second to the next, and the two
+/// of a round have had about the same.
+const ROUNDS: usize = 15;
 /// Of each in a round.
-const TIME: Duration = Duration::from_secs(2);
+const TIME: Duration = Duration::from_secs(1);
 /// Runs under way in the runner: more than its threads, less than anything that it bounds.
 const IN_FLIGHT: u64 = 64;
 /// The runner has as many threads as the machine has cores, up to this; the bare loop gets the same.
@@ -46,13 +47,10 @@ fn main() {
     let threads = thread::available_parallelism().map_or(1, usize::from).min(MOST_THREADS);
     let mut runner = Runner::start(&wasm);
     let bare = bare(&wasm);
-    let (mut by_runner, mut by_bare) = (Vec::new(), Vec::new());
-    for _ in 0..ROUNDS {
-        by_runner.push(runner.per_second());
-        by_bare.push(bare_per_second(&bare, threads));
-    }
-    let (runner, bare) = (median(by_runner), median(by_bare));
-    println!("{{\"runner_per_s\":{runner:.0},\"bare_per_s\":{bare:.0},\"threads\":{threads}}}");
+    let rounds: Vec<_> = (0..ROUNDS).map(|_| (runner.per_second(), bare_per_second(&bare, threads))).collect();
+    let of = |what: fn(&(f64, f64)) -> f64| median(rounds.iter().map(what).collect());
+    let (runner, bare, ratio) = (of(|it| it.0), of(|it| it.1), of(|it| it.0 / it.1));
+    println!("{{\"runner_per_s\":{runner:.0},\"bare_per_s\":{bare:.0},\"ratio\":{ratio:.3},\"threads\":{threads}}}");
 }
 
 fn median(mut rates: Vec<f64>) -> f64 {

@@ -62,7 +62,7 @@ pub struct ComponentReport {
     pub last_outcome: Option<Outcome>,
     /// Why it stands where it stands, when that is not plain; at most [`MAX_DETAIL_BYTES`].
     pub reason: Option<String>,
-    /// Bytes of the artifact that are here, while fetching.
+    /// Bytes of the artifact that are here, as long as some are missing.
     pub fetched: Option<u64>,
     /// Whether the manifest declares it; otherwise it was pushed by hand.
     pub declared: bool,

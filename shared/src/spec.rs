@@ -135,6 +135,12 @@ impl ComponentSpec {
         self.artifact.check().map_err(SpecError)?;
         check_inputs(&self.args, &self.env)
     }
+
+    /// Whether an instance of it is one of the other, too: they differ at most in how many there are.
+    #[must_use]
+    pub fn scales_to(&self, other: &ComponentSpec) -> bool {
+        *self == ComponentSpec { replicas: self.replicas, ..other.clone() }
+    }
 }
 
 /// Checks arguments and environment of a component.

@@ -19,5 +19,6 @@ mod restart;
 mod rolling;
 mod room;
 mod roster;
+mod scale;
 mod sync;
 mod work;

@@ -2,7 +2,7 @@
 
 use crate::bench::*;
 use agent::control::node::{Effect, Input, Restored, Verdict};
-use shared::{NodeView, Phase, RealmId, Role, SignedReport, SyncReply};
+use shared::{NodeView, Outcome, Phase, RealmId, Role, SignedReport, SyncReply, Verb};
 
 fn hear(bench: &mut Bench, report: SignedReport) -> Vec<Effect> {
     bench.give(Input::Reported { ticket: Some(1), report })
@@ -176,4 +176,35 @@ fn who_needs_what_is_kept_here_for_others_is_called() {
     let effects =
         hear(&mut bench, report(1, 2, |report| report.components = vec![component(Phase::Fetching, Some(0))]));
     assert_eq!(dials(&effects), [addr(1)]);
+}
+
+#[test]
+fn whoever_has_stopped_or_has_no_room_says_whether_the_bytes_are_there() {
+    let needs = |seq, mebibytes: u64, verb: Option<Verb>| {
+        push(seq, |body| {
+            body.payload.component.limits.memory_max_mb = Some(mebibytes.try_into().unwrap());
+            body.payload.verb = verb;
+        })
+    };
+    // Of hundreds that have stopped it before it was there nobody is to be asked.
+    let mut bench = settled();
+    bench.accept(&needs(1, 600, None));
+    let stopped = |fetched| {
+        move |report: &mut shared::NodeReport| {
+            report.components = vec![component(Phase::Stopped, fetched)];
+        }
+    };
+    hear(&mut bench, report(1, 2, stopped(Some(0))));
+    hear(&mut bench, report(2, 2, stopped(None)));
+    assert_eq!(dials(&bench.wait(3_000)), [addr(2)]);
+    for (verb, mebibytes, phase) in [(Some(Verb::Stop), 600, Phase::Stopped), (None, 2_000, Phase::Failed)] {
+        let mut bench = Bench::new();
+        bench.accept(&needs(1, mebibytes, verb));
+        assert_eq!((bench.component("hello").phase, bench.component("hello").fetched), (phase, Some(0)));
+        let mut bench = Bench::new();
+        let run = bench.run(&needs(1, 600, None))[0];
+        bench.accept(&needs(2, mebibytes, verb));
+        bench.exit(run, Outcome::Stopped);
+        assert_eq!((bench.component("hello").phase, bench.component("hello").fetched), (phase, None));
+    }
 }

@@ -1,7 +1,7 @@
 //! What must hold once nothing goes wrong any more.
 
 use crate::checks::Wish;
-use crate::machine::{MEMORY_MB, Machine, Rank};
+use crate::machine::{Live, MEMORY_MB, Machine, Rank};
 use crate::pushes::Behaviour;
 use crate::remembered;
 use crate::world::World;
@@ -187,11 +187,16 @@ impl World {
             Phase::Completed => self.wish(at, &it.name).is_none_or(|wish| wish.spec.restart != Restart::Always),
             _ => false,
         };
-        let others = components.iter().filter(|it| it.name != spec.name && !rests(it));
-        // What runs on until its successor is healthy has its place too.
-        let serves = |name: &ComponentName, id| components.iter().all(|it| it.name != *name || it.intent != id);
-        let old = machine.live.values().filter(|live| serves(&live.spec.name, live.id)).count() as u64;
-        let replicas = others.map(|it| u64::from(it.replicas)).sum::<u64>() + old + u64::from(spec.replicas.get());
+        let others: Vec<_> = components.iter().filter(|it| it.name != spec.name && !rests(it)).collect();
+        // What runs on until its successor is healthy, or has room, has its place too.
+        let is_old = |live: &Live| {
+            let is_counted = others.iter().any(|it| it.name == live.spec.name);
+            !is_counted || self.wish(at, &live.spec.name).is_none_or(|wish| !wish.is_of(live))
+        };
+        let serves = |live: &&Live| live.spec.name != spec.name && is_old(live);
+        let old = machine.live.values().filter(serves).count() as u64;
+        let others = others.into_iter().map(|it| u64::from(it.replicas)).sum::<u64>();
+        let replicas = others + old + u64::from(spec.replicas.get());
         replicas * (u64::from(MEMORY_MB) << 20) <= machine.budget_bytes
     }
 
@@ -221,10 +226,10 @@ impl World {
         // Where the new one does not get well, the old one serves.
         let serves = wish.strategy == Takeover::StartFirst
             && (behaviour == Behaviour::Crashes || component.phase == Phase::Failed);
-        if !serves && instances().any(|live| live.id != wish.id) {
+        if !serves && instances().any(|live| !wish.is_of(live)) {
             return fault("runs an earlier wish");
         }
-        let running = instances().filter(|live| live.id == wish.id).count();
+        let running = instances().filter(|live| wish.is_of(live)).count();
         let at_rest = if wish.stopped { Some(Phase::Stopped) } else { (!spec.start).then_some(Phase::Staged) };
         if let Some(phase) = at_rest {
             let rests = component.phase == phase && running == 0;

@@ -6,7 +6,7 @@ use crate::script::{NAMES, name};
 use crate::world::World;
 use shared::{
     Apply, Artifact, Audience, Body, ComponentSpec, Hasher, IntentId, IntentKey, MAX_PAST, Manifest, Past, Payload,
-    RealmId, Rollout, Takeover,
+    RealmId, Replicas, Rollout, Takeover,
 };
 use std::sync::Arc;
 
@@ -108,6 +108,11 @@ impl World {
                 (Some(before), 5) => {
                     let (spec, strategy) = ((*before.spec).clone(), before.strategy);
                     components.push((spec, self.some_audience(), strategy));
+                }
+                (Some(before), 6) => {
+                    let replicas = Replicas::try_from(self.rng.between(1, 3)).unwrap_or_default();
+                    let spec = ComponentSpec { replicas, ..(*before.spec).clone() };
+                    components.push((spec, before.audience.clone(), before.strategy));
                 }
                 (_, 6..9) => {
                     let spec = self.some_spec(text);

@@ -1,6 +1,6 @@
 //! What must hold at every step.
 
-use crate::machine::{MEMORY_MB, Rank};
+use crate::machine::{Live, MEMORY_MB, Rank};
 use crate::world::World;
 use agent::control::node::{InForce, Instance, ManifestFile, PinnedFile};
 use shared::{
@@ -20,6 +20,13 @@ pub struct Wish {
     pub declared: bool,
     /// The operator has stopped it.
     pub stopped: bool,
+}
+
+impl Wish {
+    /// Whether a run is one of those that are wanted: when the number of them changes, those that stay run on.
+    pub fn is_of(&self, live: &Live) -> bool {
+        live.id == self.id || (self.declared && live.declared && live.spec.scales_to(&self.spec))
+    }
 }
 
 impl World {
@@ -103,7 +110,7 @@ impl World {
     }
 
     /// Only what the manifest in force or a push wants is started, from the disk, here, and never something older again.
-    pub fn check_start(&mut self, at: usize, spec: &ComponentSpec) -> IntentId {
+    pub fn check_start(&mut self, at: usize, spec: &ComponentSpec) -> Wish {
         let Some(wish) = self.wish(at, &spec.name) else { panic!("{at} starts `{}`, which is not for it", spec.name) };
         assert!(!wish.stopped, "{at} starts `{}`, which was stopped", spec.name);
         assert_eq!(*wish.spec, *spec, "{at} starts something else than is wanted");
@@ -120,10 +127,10 @@ impl World {
         }
         let taken = (machine.live.len() as u64 + 1) * (u64::from(MEMORY_MB) << 20);
         assert!(taken <= machine.budget_bytes, "{at} gives {taken} bytes of memory of {}", machine.budget_bytes);
-        let old = machine.live.values().any(|live| live.spec.name == spec.name && live.id != wish.id);
+        let old = machine.live.values().any(|live| live.spec.name == spec.name && (!wish.is_of(live) || live.stopping));
         let both = wish.strategy == Takeover::StartFirst;
         assert!(both || !old, "`{}` starts on {at} while an instance of an earlier wish lives", spec.name);
-        wish.id
+        wish
     }
 
     /// What starts before the old one ends is healthy by then; and nobody stops what should run.
@@ -136,14 +143,16 @@ impl World {
             return;
         }
         // Where a replica had ended, all are started anew when the same is wanted again.
+        assert!(!live.stopping, "{at} stops `{name}` twice");
         let others = machine.live.iter().filter(|(other, _)| **other != instance).map(|(_, live)| live);
-        let new = others.filter(|live| live.spec.name == *name && live.id == wish.id);
+        let new = others.filter(|live| live.spec.name == *name && wish.is_of(live) && !live.stopping);
         let rollout = machine.in_force().map(|of| of.manifest.rollout()).unwrap_or_default();
         let is_healthy = |since: u64| since + u64::from(rollout.min_healthy_s) * 1_000 <= self.now;
         let healthy = new.filter(|live| live.since.is_some_and(is_healthy)).count();
-        let ended = machine.past.completed.get(&(name.clone(), wish.id)).copied().unwrap_or_default();
+        let completed = machine.past.completed.get(name).into_iter().flatten();
+        let ended = completed.filter(|spec| spec.scales_to(&wish.spec)).count();
         let replicas = usize::from(wish.spec.replicas.get());
-        assert!(healthy + usize::from(ended) >= replicas, "{at} stops the old `{name}` before the new one is healthy");
+        assert!(healthy + ended >= replicas, "{at} stops the old `{name}` before the new one is healthy");
     }
 
     /// What the manifest in force, the one before it, or a push needs is kept.

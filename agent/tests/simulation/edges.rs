@@ -1,5 +1,6 @@
 //! The edges of a node: what it orders is carried out, late, or not at all.
 
+use crate::checks::Wish;
 use crate::machine::{Live, Waiting, Write};
 use crate::network::Data;
 use crate::pushes::Behaviour;
@@ -54,6 +55,7 @@ impl World {
             Effect::Start { instance, spec, .. } => self.start(at, instance, spec),
             Effect::Stop(instance) => {
                 self.check_stop(at, instance);
+                self.machines[at].live.entry(instance).and_modify(|live| live.stopping = true);
                 let delay = self.rng.between(1, 800);
                 self.after(delay, Event::Exit { at, life, instance, outcome: Outcome::Stopped });
             }
@@ -152,6 +154,8 @@ impl World {
         }
         self.machines[at].save();
         let result = if failed { Err("the disk is full".into()) } else { Ok(()) };
+        let whole = if result.is_ok() { self.whole(at) } else { Vec::new() };
+        let life = self.machines[at].life;
         if result.is_ok() {
             self.figures.in_force += u64::from(file.halted.is_none());
             self.figures.halted += u64::from(file.halted.is_some());
@@ -161,6 +165,9 @@ impl World {
             self.check_in_force(at);
         }
         self.feed(at, Input::ManifestSaved { id, result });
+        if self.lives(at, life) {
+            self.check_scaled(at, &whole);
+        }
     }
 
     fn prepare(&mut self, at: usize, digest: Digest, fuel: bool) {
@@ -175,7 +182,7 @@ impl World {
 
     fn start(&mut self, at: usize, instance: Instance, spec: Arc<ComponentSpec>) {
         self.figures.starts += 1;
-        let id = self.check_start(at, &spec);
+        let Wish { id, declared, .. } = self.check_start(at, &spec);
         let life = self.machines[at].life;
         let (begun, lasts) = (self.rng.between(1, 20), self.rng.between(50, 3_000));
         self.after(begun, Event::Feed { at, life, input: Input::Started { instance } });
@@ -188,7 +195,10 @@ impl World {
             self.after(begun + lasts, Event::Exit { at, life, instance, outcome });
         }
         assert!(
-            self.machines[at].live.insert(instance, Live { spec, id, since: None }).is_none(),
+            self.machines[at]
+                .live
+                .insert(instance, Live { spec, id, declared, since: None, stopping: false })
+                .is_none(),
             "an instance was started twice"
         );
     }

@@ -43,8 +43,12 @@ pub struct Live {
     pub spec: Arc<ComponentSpec>,
     /// Who wants it: a push, or a declaration.
     pub id: IntentId,
+    /// Whether that is a declaration.
+    pub declared: bool,
     /// Since when it runs, once the node knows.
     pub since: Option<u64>,
+    /// It was told to end.
+    pub stopping: bool,
 }
 
 /// On its way to the disk.
@@ -96,8 +100,8 @@ pub struct Past {
     pub went: BTreeMap<IntentId, Went>,
     pub over: BTreeSet<IntentId>,
     pub halted: BTreeSet<IntentId>,
-    /// How many runs of a component have ended well.
-    pub completed: BTreeMap<(ComponentName, IntentId), u16>,
+    /// Runs of a component that have ended well.
+    pub completed: BTreeMap<ComponentName, Vec<Arc<ComponentSpec>>>,
 }
 
 pub struct Machine {

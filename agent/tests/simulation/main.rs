@@ -16,6 +16,7 @@ mod parts;
 mod pushes;
 mod remembered;
 mod rng;
+mod scaled;
 mod script;
 mod spread;
 mod trace;

@@ -188,6 +188,7 @@ struct Sum {
     refused: u64,
     halted: u64,
     beside: u64,
+    scaled: u64,
     replayed: u64,
     doubled: u64,
     crashes: u64,
@@ -205,6 +206,7 @@ impl Sum {
         self.refused += figures.refused;
         self.halted += figures.halted;
         self.beside = self.beside.max(figures.beside);
+        self.scaled += figures.scaled;
         self.replayed += figures.replayed;
         self.doubled += figures.doubled;
         self.crashes += figures.crashes;
@@ -240,7 +242,7 @@ fn try_seeds(part: u64) {
     }
     println!(
         "{} realms, {} nodes, {} manifests signed, {} times one came into force on a node and {} times one halted, at most {} \
-         changed beside one another, {} refused by entry nodes, {} old intents replayed, {} packets came twice, {} power cuts, \
+         changed beside one another, {} instances started beside others of theirs, {} refused by entry nodes, {} old intents replayed, {} packets came twice, {} power cuts, \
          {} events; well {} ms after the end of the chaos on average",
         sum.runs,
         sum.nodes,
@@ -248,6 +250,7 @@ fn try_seeds(part: u64) {
         sum.in_force,
         sum.halted,
         sum.beside,
+        sum.scaled,
         sum.refused,
         sum.replayed,
         sum.doubled,
@@ -256,6 +259,7 @@ fn try_seeds(part: u64) {
         sum.well_ms / expected.max(1)
     );
     assert_eq!(sum.runs, expected);
+    assert!(sum.runs < 100 || sum.scaled > 0, "nothing was scaled");
 }
 
 /// A test for each part of the seeds, so that all cores have something to do.

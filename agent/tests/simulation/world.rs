@@ -118,6 +118,8 @@ pub struct Figures {
     pub fetched: u64,
     pub crashes: u64,
     pub starts: u64,
+    /// So often a component got another number of instances, and nothing else of it was changed.
+    pub scaled: u64,
     pub writes: u64,
     pub saved_members: u64,
     pub forged: u64,
@@ -228,8 +230,8 @@ impl World {
             Event::Exit { at, life, instance, outcome } if self.lives(at, life) => {
                 if let Some(live) = self.machines[at].live.remove(&instance) {
                     if outcome == Outcome::Completed {
-                        let of = (live.spec.name.clone(), live.id);
-                        *self.machines[at].past.completed.entry(of).or_default() += 1;
+                        let completed = &mut self.machines[at].past.completed;
+                        completed.entry(live.spec.name.clone()).or_default().push(live.spec);
                     }
                     let usage = RunUsage { memory_peak_bytes: 1 << 20, ..RunUsage::default() };
                     self.feed(at, Input::Exited { instance, outcome, usage });
@@ -248,7 +250,7 @@ impl World {
         }
     }
 
-    fn lives(&self, at: usize, life: u64) -> bool {
+    pub fn lives(&self, at: usize, life: u64) -> bool {
         self.machines[at].life == life && self.machines[at].node.is_some()
     }
 

@@ -74,9 +74,10 @@ fn alike<'p>(changed: &[&'p ComponentPlan]) -> Vec<Vec<&'p ComponentPlan>> {
         let rank = match component.action {
             Summary::Stop => 0,
             Summary::Replace => 1,
-            Summary::Move => 2,
-            Summary::Change => 3,
-            Summary::Create | Summary::Unchanged => 4,
+            Summary::Scale => 2,
+            Summary::Move => 3,
+            Summary::Change => 4,
+            Summary::Create | Summary::Unchanged => 5,
         };
         let nodes: Vec<_> = component.nodes.iter().map(|step| (step.peer, step.alive, step.action)).collect();
         let keys: Vec<&str> = component.changes.iter().map(|change| change.key.as_str()).collect();
@@ -91,7 +92,7 @@ fn paragraph(group: &[&ComponentPlan], width: usize) -> Vec<String> {
     let Some(component) = group.first() else { return Vec::new() };
     let sign = match component.action {
         Summary::Create => '+',
-        Summary::Replace | Summary::Change => '~',
+        Summary::Replace | Summary::Scale | Summary::Change => '~',
         Summary::Move => '>',
         Summary::Stop => '-',
         Summary::Unchanged => ' ',
@@ -158,6 +159,7 @@ fn summary_word(action: Summary) -> &'static str {
     match action {
         Summary::Create => "create",
         Summary::Replace => "replace",
+        Summary::Scale => "scale",
         Summary::Move => "move",
         Summary::Stop => "stop",
         Summary::Change => "change",
@@ -169,6 +171,8 @@ fn action_word(action: Action) -> &'static str {
     match action {
         Action::Create => "create",
         Action::Replace => "replace",
+        Action::ScaleUp => "scale up",
+        Action::ScaleDown => "scale down",
         Action::Stop => "stop",
         Action::Unchanged => "unchanged",
     }

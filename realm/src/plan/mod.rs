@@ -48,24 +48,41 @@ impl Node {
     }
 
     /// Whether a component is declared for it.
-    fn is_meant(&self, declared: Option<&Declaration>) -> bool {
+    fn is_meant(&self, declared: &Declaration) -> bool {
         let facts = NodeFacts { node: self.node, tags: &self.tags, platform: &self.platform };
-        declared.is_some_and(|declared| declared.audience.matches(&facts))
+        declared.audience.matches(&facts)
     }
 }
 
 /// What becomes of a component on one node.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
-#[serde(rename_all = "lowercase")]
+#[serde(rename_all = "kebab-case")]
 pub enum Action {
     /// It comes there.
     Create,
     /// Another one takes its place.
     Replace,
+    /// More instances of it start beside those that run.
+    ScaleUp,
+    /// Some of its instances end, and the others run on.
+    ScaleDown,
     /// It ends there.
     Stop,
     /// It stays as it is.
     Unchanged,
+}
+
+impl Action {
+    /// Where it is declared by both.
+    fn between(before: &Declaration, next: &Declaration) -> Action {
+        let replicas = |declared: &Declaration| declared.spec.replicas.get();
+        match (before.id == next.id, next.spec.start && before.spec.scales_to(&next.spec)) {
+            (true, _) => Action::Unchanged,
+            (false, true) if replicas(before) < replicas(next) => Action::ScaleUp,
+            (false, true) => Action::ScaleDown,
+            (false, false) => Action::Replace,
+        }
+    }
 }
 
 /// One node that has a component or is to have it.
@@ -89,6 +106,8 @@ pub enum Summary {
     Create,
     /// It becomes another one.
     Replace,
+    /// It has another number of instances.
+    Scale,
     /// It is for other nodes than before.
     Move,
     /// It is not declared any more.
@@ -115,15 +134,19 @@ pub struct ComponentPlan {
 }
 
 impl ComponentPlan {
-    fn of(name: &ComponentName, held: Option<&Declaration>, next: Option<&Declaration>, nodes: &[Node]) -> Self {
-        let step = |node: &Node| {
-            let before = node.follows(name, held);
-            let action = match (node.is_meant(before), node.is_meant(next)) {
-                (false, false) => return None,
-                (false, true) => Action::Create,
-                (true, false) => Action::Stop,
-                (true, true) if is_same(before, next) => Action::Unchanged,
-                (true, true) => Action::Replace,
+    fn of<'d>(
+        name: &ComponentName,
+        held: Option<&'d Declaration>,
+        next: Option<&'d Declaration>,
+        nodes: &'d [Node],
+    ) -> Self {
+        let step = |node: &'d Node| {
+            let meant = |declared: Option<&'d Declaration>| declared.filter(|declared| node.is_meant(declared));
+            let action = match (meant(node.follows(name, held)), meant(next)) {
+                (None, None) => return None,
+                (None, Some(_)) => Action::Create,
+                (Some(_), None) => Action::Stop,
+                (Some(before), Some(next)) => Action::between(before, next),
             };
             Some(Step { peer: node.node, alive: node.alive, action, runs: node.running.contains(name) })
         };
@@ -131,10 +154,13 @@ impl ComponentPlan {
         let any = |action: Action| steps.iter().any(|step| step.action == action);
         let befores = || std::iter::once(held).chain(nodes.iter().map(|node| node.follows(name, held))).flatten();
         let changed = next.and_then(|next| befores().map(|before| changes(before, next)).find(|of| !of.is_empty()));
+        let whole = held.zip(next).map(|(held, next)| Action::between(held, next));
+        let scales = [Action::ScaleUp, Action::ScaleDown];
         let action = match next {
             None => Summary::Stop,
             Some(_) if befores().next().is_none() || (held.is_none() && any(Action::Create)) => Summary::Create,
-            Some(_) if any(Action::Replace) || (held.is_some() && !is_same(held, next)) => Summary::Replace,
+            Some(_) if any(Action::Replace) || whole == Some(Action::Replace) => Summary::Replace,
+            Some(_) if scales.iter().any(|scale| any(*scale) || whole == Some(*scale)) => Summary::Scale,
             Some(_) if any(Action::Create) || any(Action::Stop) => Summary::Move,
             Some(_) if changed.is_none() => Summary::Unchanged,
             Some(_) => Summary::Change,
@@ -148,11 +174,6 @@ impl ComponentPlan {
     pub fn is_for_nobody(&self) -> bool {
         self.audience.is_some() && self.nodes.iter().all(|step| step.action == Action::Stop)
     }
-}
-
-/// Whether what runs is the same by both.
-fn is_same(before: Option<&Declaration>, next: Option<&Declaration>) -> bool {
-    before.zip(next).is_some_and(|(before, next)| before.id == next.id)
 }
 
 /// What would change.
@@ -188,7 +209,7 @@ impl Plan {
     #[must_use]
     pub fn interrupts(&self) -> bool {
         let mut steps = self.components.iter().flat_map(|component| &component.nodes);
-        steps.any(|step| step.runs && matches!(step.action, Action::Stop | Action::Replace))
+        steps.any(|step| step.runs && matches!(step.action, Action::Stop | Action::Replace | Action::ScaleDown))
     }
 
     /// Every node on which something is to be, or is to end.

@@ -151,6 +151,28 @@ fn every_key_that_differs_is_named_with_both_values() {
 }
 
 #[test]
+fn another_number_of_instances_alone_is_no_replacement() {
+    let with = |replicas: u16| {
+        let (mut spec, audience, strategy) = component("web", b"1", "dev");
+        spec.replicas = u64::from(replicas).try_into().unwrap();
+        manifest(&[(spec, audience, strategy)])
+    };
+    let plan = |before, next| Plan::of(Some(&with(before)), &with(next), &nodes());
+    let up = plan(2, 3);
+    assert_eq!(actions(&up), [("web", Summary::Scale)]);
+    assert_eq!(steps(&up, "web"), [(id(1), Action::ScaleUp), (id(2), Action::ScaleUp)]);
+    assert!(up.has_changes() && !up.interrupts(), "what runs does not notice");
+    let down = plan(3, 1);
+    assert_eq!(actions(&down), [("web", Summary::Scale)]);
+    assert_eq!(steps(&down, "web"), [(id(1), Action::ScaleDown), (id(2), Action::ScaleDown)]);
+    assert!(down.interrupts(), "two that run are stopped");
+    assert_eq!(serde_json::to_string(&Action::ScaleDown).unwrap(), "\"scale-down\"");
+    // For nodes of which none is known.
+    let nobody = Plan::of(Some(&with(1)), &with(2), &[]);
+    assert_eq!(actions(&nobody), [("web", Summary::Scale)]);
+}
+
+#[test]
 fn another_strategy_changes_nothing_that_runs() {
     let before = component("web", b"1", "dev");
     let mut next = before.clone();

@@ -65,6 +65,35 @@ fn two_components_on_three_nodes_of_which_one_is_changed_and_one_dropped() {
 }
 
 #[test]
+fn another_number_of_instances_leaves_those_that_stay_alone() {
+    let (shell, agents) = realm(&[&[]]);
+    let web = |replicas: u16| component("web", "ticker", &format!("replicas = {replicas}"));
+    // When each of those that live has begun, the first of them first, once so many others have been stopped.
+    let begun = |stopped: usize| {
+        eventually(&format!("the end of {stopped} of `web`"), || {
+            let object = shell.json(&["inspect", "web"]);
+            let (live, ended) = (&object["nodes"][0]["live"], object["nodes"][0]["ended"].as_array().unwrap());
+            let is_over = ended.len() == stopped && ended.iter().all(|run| run["outcome"] == "stopped");
+            let mut begun: Vec<u64> =
+                live.as_array().unwrap().iter().map(|run| run["begun_at"].as_u64().unwrap()).collect();
+            begun.sort_unstable();
+            if is_over { Ok(begun) } else { Err(object.to_string()) }
+        })
+    };
+    shell.applied(&[web(2)]);
+    let two = begun(0);
+    let said = shell.applied(&[web(3)]);
+    assert!(said.contains("~ web  scale") && said.contains("scale up on 1 node"), "{said}");
+    let three = begun(0);
+    assert_eq!((two.len(), three.len()), (2, 3));
+    assert_eq!(three[..2], two, "these run on");
+    let said = shell.applied(&[web(1)]);
+    assert!(said.contains("scale down on 1 node") && said.contains("3 -> 1"), "{said}");
+    assert_eq!(begun(2), two[..1]);
+    assert_eq!(agents[0].component("web")["replicas"], 1);
+}
+
+#[test]
 fn a_component_moves_to_other_nodes() {
     let (shell, agents) = realm(&[&["--role", "dev"], &["--role", "edge"]]);
     shell.applied(&[component("web", "ticker", "tags = [\"dev\"]")]);
@@ -78,8 +107,13 @@ fn a_component_moves_to_other_nodes() {
 #[test]
 fn a_node_that_was_off_gets_it_when_the_operator_is_gone_and_starts_it_without_a_network() {
     let (shell, mut agents) = realm(&[&[], &[], &["--role", "edge"]]);
+    // Who is connected with it notices at once that it is gone.
+    agents.iter().for_each(|agent| {
+        eventually("two peers", || if agent.metric("realm_peers") == 2 { Ok(()) } else { Err("less".into()) })
+    });
     agents[2].terminate();
-    agents[0].until_sees(2);
+    // The operator asks both.
+    agents[..2].iter().for_each(|agent| agent.until_sees(2));
     // What is for that node alone is nowhere but here and at the entry.
     let far = component("far", "sleep", "tags = [\"edge\"]");
     let said = shell.applied(&[component("web", "ticker", ""), far]);

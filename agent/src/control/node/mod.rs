@@ -22,6 +22,7 @@ mod places;
 mod quota;
 mod random;
 mod ration;
+mod reconcile;
 mod reporting;
 mod rolling;
 mod room;

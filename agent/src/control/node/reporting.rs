@@ -4,7 +4,6 @@ use super::Node;
 use super::effect::{Effect, Level, Verdict};
 use super::input::{Now, Ticket};
 use super::roster::Heard;
-use super::workload::Workload;
 use shared::{Alarm, ComponentReport, ManifestReport, NodeReport, RealmId, SignedReport, Summary};
 
 /// Heartbeats are this far apart in a small realm.
@@ -159,7 +158,7 @@ impl Node {
     pub(super) fn maybe_report(&mut self, now: Now) {
         // Before the boot it is not known what runs here.
         let Some(realm) = self.realm().filter(|_| self.booted) else { return };
-        let mut components: Vec<ComponentReport> = self.works.values().map(Workload::report).collect();
+        let mut components = self.components();
         let contents = Contents {
             summary: self.ledger.summary(),
             addrs: self.dialer.report_addrs(),

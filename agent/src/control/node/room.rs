@@ -129,12 +129,15 @@ impl Node {
     /// wait for one. Gives whether it has one.
     pub(super) fn take_place(&mut self, work: &mut Workload, left: u64) -> bool {
         let needs = work.needs();
-        work.fit_into(left);
         if needs > left {
+            // Where the old one could not make room for it either, that is no reason to stop it.
             let reason = no_room(needs, left, self.config.budget_bytes);
             work.wait_for_room(reason, &mut self.out);
-        } else if work.waits_for_room() {
-            work.begin();
+        } else {
+            work.fit_into(left);
+            if work.waits_for_room() {
+                work.begin();
+            }
         }
         self.remember_place(work);
         !work.waits_for_room()
@@ -169,7 +172,8 @@ impl Node {
         let mut left = if waiting.is_empty() { 0 } else { self.unpromised() };
         for (_, name) in waiting {
             if let Some(work) = self.works.remove(&name) {
-                // While it waits, nothing is promised to it.
+                // While it waits, nothing is promised but what it replaces has, which may serve still and would make room.
+                left = left.saturating_add(work.promised());
                 left = left.saturating_sub(self.place(name, work, left, &[], now));
             }
         }

@@ -16,7 +16,7 @@ const SEEK_AT_ONCE: usize = 4;
 
 /// Whether a node that reports this has the artifact.
 fn has(component: &ComponentReport) -> bool {
-    !matches!(component.phase, Phase::Fetching | Phase::Failed) && component.reason.is_none()
+    component.fetched.is_none()
 }
 
 /// Whether a node that reports this has nothing of the artifact.
@@ -48,10 +48,10 @@ impl Node {
     }
 
     /// A node has reported. When it needs an artifact that is kept here for others, it cannot know: dials it. Those who
-    /// run the component themselves say so in their reports, and are found.
+    /// have it for a component of their own say so in their reports, and are found.
     pub(super) fn call_who_needs(&mut self, node: &NodeId, now: Now) {
-        let runs_here = |digest: &Digest| self.works.values().any(|work| work.spec.artifact.digest == *digest);
-        let kept = |part: &ComponentReport| self.blobs.contains(&part.digest) && !runs_here(&part.digest);
+        let is_told = |digest: &Digest| self.works.values().any(|work| work.spec.artifact.digest == *digest);
+        let kept = |part: &ComponentReport| self.blobs.contains(&part.digest) && !is_told(&part.digest);
         let Some(report) = self.roster.report(node) else { return };
         if !self.leaving && report.components.iter().any(|part| lacks(part) && kept(part)) {
             self.dialer.call(node, now.mono_ms, &mut self.random, &mut self.out);

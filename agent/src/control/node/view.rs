@@ -54,7 +54,15 @@ impl Node {
     /// Every component that is meant for this node.
     #[must_use]
     pub fn components(&self) -> Vec<shared::ComponentReport> {
-        self.works.values().map(Workload::report).collect()
+        let report = |work: &Workload| {
+            let mut report = work.report();
+            // Also of one that is not to be fetched by now: others look for whoever has it.
+            if !self.blobs.contains(&report.digest) {
+                report.fetched.get_or_insert(0);
+            }
+            report
+        };
+        self.works.values().map(report).collect()
     }
 
     /// The runs of a component here; none when nothing of it is meant for this node.

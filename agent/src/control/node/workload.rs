@@ -2,6 +2,7 @@
 
 mod handover;
 mod report;
+mod scale;
 mod space;
 
 use super::effect::{Effect, RunRecord};

@@ -78,7 +78,7 @@ pub(super) fn check(
             continue;
         }
         let name = &component.name;
-        let waits = |action: Action| matches!(action, Action::Create | Action::Replace);
+        let waits = |action: Action| !matches!(action, Action::Stop | Action::Unchanged);
         if component.nodes.iter().any(|step| step.alive && waits(step.action)) {
             return Err(Failure::new(format!(
                 "no node that answers has the bytes of `{name}` in version {version} any more; nothing was sent"

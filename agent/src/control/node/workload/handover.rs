@@ -6,18 +6,20 @@ use crate::control::node::input::Now;
 use crate::control::node::room::PROCESS_BYTES;
 use crate::control::node::slot::Slot;
 use crate::control::node::stage::Stage;
-use shared::{Isolation, Outcome, Takeover};
+use shared::{ComponentSpec, Isolation, Outcome, Takeover};
 
 impl Workload {
     /// Bytes of memory that its instances need together, with a process of their own where they want one. As long as one of them
     /// has not ended for good, all are counted: after a restart of the agent all run again.
     pub fn needs(&self) -> u64 {
         let ended = self.slots.iter().all(|(slot, _)| matches!(slot, Slot::Ended(_)));
-        if !self.spec.start || ended {
-            return 0;
-        }
-        let process = if self.spec.isolation == Isolation::Process { PROCESS_BYTES } else { 0 };
-        self.memory_max_bytes.saturating_mul(self.slots.len() as u64).saturating_add(process)
+        if !self.spec.start || ended { 0 } else { self.needs_of(&self.spec) }
+    }
+
+    /// The same of a spec that differs from its own in nothing but the number of instances, and of which none has ended.
+    pub fn needs_of(&self, spec: &ComponentSpec) -> u64 {
+        let process = if spec.isolation == Isolation::Process { PROCESS_BYTES } else { 0 };
+        self.memory_max_bytes.saturating_mul(u64::from(spec.replicas.get())).saturating_add(process)
     }
 
     /// Bytes of memory that are kept for it: for its own instances, or for those that serve until these can.
@@ -54,7 +56,7 @@ impl Workload {
 
     /// What it replaces is stopped where that is to end first, for it is not wanted any more; also when there is nothing to
     /// start.
-    pub(super) fn give_way(&mut self, out: &mut Vec<Effect>) {
+    pub fn give_way(&mut self, out: &mut Vec<Effect>) {
         if self.strategy == Takeover::StopFirst || !self.spec.start {
             self.retiring.stop(out);
         }
@@ -81,7 +83,7 @@ impl Workload {
     }
 
     /// Once it is healthy, what it replaces is stopped.
-    pub(super) fn settle(&mut self, now: Now, out: &mut Vec<Effect>) {
+    pub fn settle(&mut self, now: Now, out: &mut Vec<Effect>) {
         if self.settles_at().is_some_and(|at| at <= now.mono_ms) {
             self.settled = true;
             self.retiring.stop(out);

@@ -1,0 +1,175 @@
+//! Another number of instances by the next manifest: those that are to stay do not notice.
+
+use crate::bench::*;
+use crate::pinned::*;
+use agent::control::node::{Input, Instance};
+use shared::{Audience, ManifestState, Mebibytes, Outcome, Phase, Restart, Takeover};
+
+fn of(replicas: u16, strategy: Takeover) -> Declared {
+    let mut spec = spec("web", 1);
+    spec.replicas = u64::from(replicas).try_into().unwrap();
+    spec.limits.memory_max_mb = Some(Mebibytes::try_from(100u64).unwrap());
+    (spec, Audience::default(), strategy)
+}
+
+/// A version of the manifest with so many instances of `web`.
+fn version(number: u32, replicas: u16) -> Pinned {
+    Pinned::new(number, &[of(replicas, Takeover::StartFirst)])
+}
+
+/// A bench that runs the first version, for no time yet.
+fn running(replicas: u16) -> (Bench, Vec<Instance>) {
+    let mut bench = Bench::new();
+    bench.apply(&version(1, replicas));
+    let run = bench.ready(1);
+    assert_eq!(run.len(), usize::from(replicas));
+    (bench, run)
+}
+
+/// How many run of how many.
+fn count(bench: &Bench) -> (u16, u16) {
+    let component = bench.component("web");
+    (component.running, component.replicas)
+}
+
+#[test]
+fn more_start_beside_those_that_run() {
+    let (mut bench, _) = running(2);
+    bench.wait(60_000);
+    let second = version(2, 3);
+    let effects = bench.apply(&second);
+    let new = starts(&effects);
+    assert_eq!((new.len(), stops(&effects), prepares(&effects)), (1, Vec::new(), Vec::new()));
+    assert_eq!(bench.component("web").intent, second.manifest.components()[&name("web")].id);
+    bench.give(Input::Started { instance: new[0] });
+    assert_eq!((count(&bench), told(&bench).well), ((3, 3), 0), "the new one has yet to show that it is healthy");
+    assert!(stops(&bench.wait(HEALTHY_MS)).is_empty());
+    assert_eq!(told(&bench).well, 1);
+}
+
+#[test]
+fn fewer_go_on_and_the_others_end() {
+    let (mut bench, run) = running(3);
+    bench.wait(HEALTHY_MS);
+    let effects = bench.apply(&version(2, 1));
+    assert_eq!((stops(&effects), starts(&effects)), (run[1..].to_vec(), Vec::new()));
+    for ended in &run[1..] {
+        assert!(starts(&bench.exit(*ended, Outcome::Stopped)).is_empty());
+    }
+    assert_eq!((count(&bench), told(&bench).well), ((1, 1), 1));
+    bench.exit(run[0], Outcome::Exit(1));
+    assert_eq!(starts(&bench.wait(60_000)).len(), 1, "as many as are wanted by now");
+}
+
+#[test]
+fn what_runs_for_the_longest_time_stays() {
+    let (mut bench, run) = running(2);
+    bench.wait(HEALTHY_MS);
+    bench.exit(run[0], Outcome::Exit(1));
+    let again = starts(&bench.wait(2_000));
+    bench.give(Input::Started { instance: again[0] });
+    let effects = bench.apply(&version(2, 1));
+    assert_eq!(stops(&effects), again, "the other one is healthy by now");
+}
+
+#[test]
+fn what_is_too_much_serves_until_the_others_are_healthy() {
+    let (mut bench, run) = running(3);
+    assert!(stops(&bench.apply(&version(2, 1))).is_empty());
+    assert!(stops(&bench.wait(HEALTHY_MS - 1)).is_empty());
+    assert_eq!(stops(&bench.wait(1)), run[1..]);
+    // Wanted again before that, they are taken back.
+    let (mut bench, _) = running(3);
+    bench.apply(&version(2, 1));
+    let effects = bench.apply(&version(3, 3));
+    assert!(stops(&effects).is_empty() && starts(&effects).is_empty());
+    assert!(stops(&bench.wait(60_000)).is_empty());
+    assert_eq!(count(&bench), (3, 3));
+    // One that is to end before another one starts ends at once.
+    let mut bench = Bench::new();
+    bench.apply(&Pinned::new(1, &[of(2, Takeover::StopFirst)]));
+    let run = bench.ready(1);
+    assert_eq!(stops(&bench.apply(&Pinned::new(2, &[of(1, Takeover::StopFirst)]))), run[1..]);
+}
+
+#[test]
+fn without_room_for_more_those_that_run_go_on() {
+    let (mut bench, run) = running(2);
+    let effects = bench.apply(&version(2, 100));
+    assert!(stops(&effects).is_empty() && starts(&effects).is_empty());
+    let component = bench.component("web");
+    assert!(component.phase == Phase::Failed && component.reason.unwrap().contains("needs 10000 MiB"));
+    assert_eq!(told(&bench).state, ManifestState::Failing);
+    assert!(stops(&bench.wait(60_000)).is_empty());
+    // The way back takes them as they are.
+    let effects = bench.apply(&version(3, 2));
+    assert!(stops(&effects).is_empty() && starts(&effects).is_empty());
+    bench.ready(1);
+    assert_eq!((count(&bench), told(&bench).well), ((2, 2), 1));
+    assert_eq!(stops(&bench.apply(&version(4, 1))), run[1..]);
+}
+
+#[test]
+fn what_one_leaves_is_there_for_another_one_that_the_same_manifest_lets_grow() {
+    for names in [["a", "b"], ["b", "a"]] {
+        // Of 1,024 MiB nine hundred are taken, before and after.
+        let of = |shrinks: u16, grows: u16| {
+            [shrinks, grows].into_iter().zip(names).map(|(replicas, text)| {
+                let mut declared = of(replicas, Takeover::StartFirst);
+                declared.0.name = name(text);
+                declared
+            })
+        };
+        let mut bench = Bench::new();
+        bench.apply(&Pinned::new(1, &of(6, 3).collect::<Vec<_>>()));
+        assert_eq!(bench.ready(1).len(), 9);
+        bench.wait(HEALTHY_MS);
+        let effects = bench.apply(&Pinned::new(2, &of(2, 7).collect::<Vec<_>>()));
+        assert_eq!((stops(&effects).len(), starts(&effects).len()), (4, 1), "the others start when four have ended");
+        let ended = stops(&effects);
+        let begun: usize = ended.iter().map(|instance| starts(&bench.exit(*instance, Outcome::Stopped)).len()).sum();
+        assert_eq!((begun, told(&bench).state), (3, ManifestState::Changing));
+    }
+}
+
+#[test]
+fn the_way_back_from_more_of_which_one_fails_touches_no_other() {
+    let (mut bench, run) = running(2);
+    bench.wait(HEALTHY_MS);
+    let new = starts(&bench.apply(&version(2, 3)));
+    bench.give(Input::Started { instance: new[0] });
+    bench.exit(new[0], Outcome::Exit(1));
+    assert_eq!(told(&bench).state, ManifestState::Failing);
+    let effects = bench.apply(&version(3, 2));
+    assert!(stops(&effects).is_empty() && starts(&effects).is_empty());
+    assert_eq!((count(&bench), told(&bench).well), ((2, 2), 1));
+    assert!(starts(&bench.wait(60_000)).is_empty(), "nor does the one that failed begin again");
+    // One that fails while more are wanted pauses as before.
+    bench.exit(run[0], Outcome::Exit(1));
+    assert_eq!(starts(&bench.apply(&version(4, 3))).len(), 1);
+    assert_eq!(starts(&bench.wait(60_000)).len(), 1);
+}
+
+#[test]
+fn where_one_has_ended_for_good_or_more_is_changed_all_begin_anew() {
+    let job = |replicas| {
+        let mut job = of(replicas, Takeover::StartFirst);
+        job.0.restart = Restart::Never;
+        job
+    };
+    let mut bench = Bench::new();
+    bench.apply(&Pinned::new(1, &[job(2)]));
+    bench.ready(1).into_iter().for_each(|instance| _ = bench.exit(instance, Outcome::Completed));
+    bench.apply(&Pinned::new(2, &[job(3)]));
+    let three = bench.ready(1);
+    assert_eq!(three.len(), 3);
+    // Of the two it is known that they have ended.
+    assert_eq!(stops(&bench.apply(&Pinned::new(3, &[job(2)]))), three);
+    assert_eq!(bench.component("web").phase, Phase::Completed);
+
+    let (mut bench, _) = running(2);
+    let mut other = of(3, Takeover::StartFirst);
+    other.0.args.push("--new".into());
+    bench.apply(&Pinned::new(2, &[other]));
+    assert_eq!(bench.ready(1).len(), 3);
+}
