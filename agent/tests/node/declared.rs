@@ -357,16 +357,19 @@ fn a_newer_one_that_comes_while_the_disk_writes_follows_it() {
 
 #[test]
 fn an_instance_that_waits_for_more_than_its_pause_wakes_nobody() {
+    let two = |replicas: u64| {
+        let mut web = declare("web", 1);
+        (web.0.replicas, web.2) = (replicas.try_into().unwrap(), Takeover::StopFirst);
+        web
+    };
     let mut bench = Bench::new();
-    bench.apply(&Pinned::new(1, &[declare("web", 1)]));
-    let run = bench.ready(1)[0];
-    bench.wait(HEALTHY_MS);
-    // What served while the second version was awaited is wanted again, and ends before its code is at hand.
-    bench.apply(&Pinned::new(2, &[declare("web", 2)]));
-    bench.apply(&Pinned::new(3, &[declare("web", 1)]));
-    bench.exit(run, Outcome::Exit(1));
+    bench.apply(&Pinned::new(1, &[two(2)]));
+    let run = bench.ready(1);
+    // The one that is to stay ends before the other one has.
+    assert_eq!(stops(&bench.apply(&Pinned::new(2, &[two(1)]))), [run[1]]);
+    bench.exit(run[0], Outcome::Exit(1));
     bench.pass(5_000);
     assert!(starts(&bench.give(Input::Woke)).is_empty());
     assert!(bench.node.next_wake().is_none_or(|at| at > bench.now.mono_ms), "it would be asked over and over");
-    assert_eq!(bench.ready(1).len(), 1);
+    assert_eq!(starts(&bench.exit(run[1], Outcome::Stopped)).len(), 1);
 }

@@ -144,10 +144,48 @@ fn the_way_back_from_more_of_which_one_fails_touches_no_other() {
     assert!(stops(&effects).is_empty() && starts(&effects).is_empty());
     assert_eq!((count(&bench), told(&bench).well), ((2, 2), 1));
     assert!(starts(&bench.wait(60_000)).is_empty(), "nor does the one that failed begin again");
-    // One that fails while more are wanted pauses as before.
+    // Nor is one that pauses by then a failure of what is to come: it begins anew.
     bench.exit(run[0], Outcome::Exit(1));
-    assert_eq!(starts(&bench.apply(&version(4, 3))).len(), 1);
-    assert_eq!(starts(&bench.wait(60_000)).len(), 1);
+    assert_eq!(starts(&bench.apply(&version(4, 3))).len(), 2);
+    assert_eq!(told(&bench).state, ManifestState::Changing);
+}
+
+#[test]
+fn when_there_is_room_at_last_those_that_run_go_on() {
+    for strategy in [Takeover::StartFirst, Takeover::StopFirst] {
+        let web = |version, replicas| Pinned::new(version, &[of(replicas, strategy)]);
+        let mut bench = Bench::new();
+        let large = push(1, |body| {
+            body.payload.component.name = name("hello");
+            body.payload.component.limits.memory_max_mb = Some(Mebibytes::try_from(800u64).unwrap());
+        });
+        let other = bench.run(&large)[0];
+        bench.apply(&web(1, 2));
+        bench.ready(1);
+        for (version, replicas) in [(2, 4), (3, 100), (4, 3)] {
+            let effects = bench.apply(&web(version, replicas));
+            assert!(stops(&effects).is_empty() && starts(&effects).is_empty(), "{version}");
+            assert_eq!(bench.component("web").phase, Phase::Failed);
+        }
+        bench.accept(&removal(9));
+        let effects = bench.exit(other, Outcome::Stopped);
+        assert_eq!((stops(&effects), starts(&effects).len()), (Vec::new(), 1));
+        assert_eq!(count(&bench).1, 3);
+    }
+}
+
+#[test]
+fn another_one_that_has_no_room_leaves_the_old_one_serving() {
+    let mut bench = Bench::new();
+    bench.apply(&version(1, 2));
+    let old = bench.ready(1);
+    let mut large = declare("web", 2);
+    large.0.limits.memory_max_mb = Some(Mebibytes::try_from(2_000u64).unwrap());
+    let effects = bench.apply(&Pinned::new(2, &[large]));
+    assert!(stops(&effects).is_empty() && stops(&bench.wait(60_000)).is_empty());
+    assert_eq!(bench.component("web").phase, Phase::Failed);
+    let effects = bench.apply(&version(3, 1));
+    assert_eq!((stops(&effects), starts(&effects)), (old[1..].to_vec(), Vec::new()));
 }
 
 #[test]

@@ -1,6 +1,7 @@
 //! What must hold at every step.
 
 use crate::machine::{Live, MEMORY_MB, Rank};
+use crate::pushes::Behaviour;
 use crate::world::World;
 use agent::control::node::{InForce, Instance, ManifestFile, PinnedFile};
 use shared::{
@@ -114,6 +115,11 @@ impl World {
         let Some(wish) = self.wish(at, &spec.name) else { panic!("{at} starts `{}`, which is not for it", spec.name) };
         assert!(!wish.stopped, "{at} starts `{}`, which was stopped", spec.name);
         assert_eq!(*wish.spec, *spec, "{at} starts something else than is wanted");
+        // Of what ends by itself one may begin again beside others that are too much and serve until it is healthy.
+        if wish.declared && self.pushes.behaviour(&spec.artifact.digest) == Behaviour::Stays {
+            let (serving, replicas) = (self.serving(at, &wish).len(), usize::from(wish.spec.replicas.get()));
+            assert!(serving < replicas, "{at} starts one `{}` more than is wanted", spec.name);
+        }
         let machine = &mut self.machines[at];
         let components = machine.node.as_ref().map(|node| node.components()).unwrap_or_default();
         let shown = components.iter().find(|component| component.name == spec.name);
@@ -138,12 +144,17 @@ impl World {
         let machine = &self.machines[at];
         let Some(live) = machine.live.get(&instance) else { return };
         let name = &live.spec.name;
+        assert!(!live.stopping, "{at} stops `{name}` twice");
         let Some(wish) = self.wish(at, name) else { return };
+        let stays = self.pushes.behaviour(&live.spec.artifact.digest) == Behaviour::Stays;
+        let has_ended = machine.disk.runs.get(name).is_some_and(|record| record.intent == wish.id && !record.no_room);
+        if wish.declared && wish.is_of(live) && stays && !has_ended {
+            let replicas = usize::from(wish.spec.replicas.get());
+            assert!(self.serving(at, &wish).len() > replicas, "{at} stops one `{name}` of those that are wanted");
+        }
         if wish.strategy == Takeover::StopFirst || !wish.spec.start || machine.budget_bytes < AMPLE_BYTES {
             return;
         }
-        // Where a replica had ended, all are started anew when the same is wanted again.
-        assert!(!live.stopping, "{at} stops `{name}` twice");
         let others = machine.live.iter().filter(|(other, _)| **other != instance).map(|(_, live)| live);
         let new = others.filter(|live| live.spec.name == *name && wish.is_of(live) && !live.stopping);
         let rollout = machine.in_force().map(|of| of.manifest.rollout()).unwrap_or_default();

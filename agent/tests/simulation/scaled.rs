@@ -14,7 +14,7 @@ pub struct Whole {
 
 impl World {
     /// Instances of what is wanted that were not told to end.
-    fn serving(&self, at: usize, wish: &Wish) -> BTreeSet<Instance> {
+    pub fn serving(&self, at: usize, wish: &Wish) -> BTreeSet<Instance> {
         let live = self.machines[at].live.iter();
         let serves = live.filter(|(_, it)| it.spec.name == wish.spec.name && wish.is_of(it) && !it.stopping);
         serves.map(|(instance, _)| *instance).collect()

@@ -1,30 +1,18 @@
 //! Intents as they come in: the word on each, and what follows once one is on the disk.
 
-use super::effect::{Effect, Level, RunRecord, Verdict};
+use super::effect::{Effect, Level, Verdict};
 use super::fault::Written;
 use super::input::{Now, Source, Ticket};
 use super::ledger::{Settled, Word};
-use super::wish::{Wanted, Wish};
+use super::wish::Wish;
 use super::{Node, Workload};
-use shared::{
-    ComponentName, ComponentSpec, IntentId, IntentKey, NodeId, RealmId, Receipt, Refused, Takeover, Verb,
-    Verdict as Given,
-};
-use std::collections::{BTreeMap, BTreeSet};
+use shared::{ComponentName, IntentKey, NodeId, RealmId, Receipt, Refused, Verb, Verdict as Given};
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 /// So many neighbours get a new intent directly, beside gossip: in a mesh of a few nodes gossip may not have
 /// formed yet, and a duplicate costs one round trip.
 const DIRECT_HANDOVERS: usize = 8;
-
-/// The record that what an intent wants has ended for good here.
-fn ended<'r>(
-    runs: &'r BTreeMap<ComponentName, RunRecord>,
-    intent: IntentId,
-    spec: &ComponentSpec,
-) -> Option<&'r RunRecord> {
-    runs.get(&spec.name).filter(|record| record.intent == intent && Workload::stays_ended(spec, record))
-}
 
 impl Node {
     pub(super) fn offered(&mut self, source: Source, bytes: &[u8], now: Now) {
@@ -152,7 +140,7 @@ impl Node {
     /// Makes what runs here under a name follow from what is wanted, and leaves it to the caller to make room for those that
     /// wait.
     pub(super) fn follow(&mut self, name: &ComponentName, hints: &[NodeId], now: Now) {
-        let mut wanted = match self.wish(name) {
+        let wanted = match self.wish(name) {
             Wish::Here(wanted) => wanted,
             Wish::Elsewhere => return self.leave(name, false),
             Wish::Gone => return self.leave(name, true),
@@ -167,16 +155,7 @@ impl Node {
             (work.intent, work.declared) = (wanted.intent, wanted.declared);
             return;
         }
-        let mut before = self.works.remove(name);
-        let has_ended = ended(&self.runs, wanted.intent, &wanted.spec).is_some();
-        let scales = !has_ended && before.as_ref().is_some_and(|work| work.scales_to(&wanted));
-        if let Some(work) = before.take_if(|work| scales && work.needs_of(&wanted.spec) <= self.unpromised()) {
-            return self.scale(work, wanted, now);
-        }
-        if scales {
-            // There is no room for more of it: as many as there are serve until there is.
-            wanted.strategy = Takeover::StartFirst;
-        }
+        let before = self.works.remove(name);
         let mut retiring = before.map(Workload::into_retiring).unwrap_or_default();
         // It was moved away and comes back: what was stopped then may not have ended yet.
         retiring.append(self.orphans.remove(name).unwrap_or_default());
@@ -189,17 +168,6 @@ impl Node {
         } else {
             self.begin(name.clone(), work, hints, now);
         }
-    }
-
-    /// Has a component run with fewer instances or with more of them; those that stay do not notice.
-    fn scale(&mut self, mut work: Workload, wanted: Wanted, now: Now) {
-        work.scale(wanted);
-        let left = self.unpromised();
-        self.take_place(&mut work, left);
-        work.give_way(&mut self.out);
-        // So that what it needs no more is there for others that the same manifest changes.
-        work.settle(now, &mut self.out);
-        self.works.insert(work.spec.name.clone(), work);
     }
 
     /// Ends what runs here under a name that is not wanted here, or not `anywhere` any more.
@@ -220,7 +188,8 @@ impl Node {
     }
 
     fn begin(&mut self, name: ComponentName, mut work: Workload, hints: &[NodeId], now: Now) {
-        if let Some(record) = ended(&self.runs, work.intent, &work.spec) {
+        let record = self.runs.get(&name).filter(|record| record.intent == work.intent);
+        if let Some(record) = record.filter(|record| Workload::stays_ended(&work.spec, record)) {
             work.resume_ended(record, &mut self.out);
             self.works.insert(name, work);
             return;
@@ -240,7 +209,11 @@ impl Node {
         now: Now,
     ) -> u64 {
         if self.take_place(&mut work, left) {
-            if self.blobs.contains(&work.spec.artifact.digest) {
+            if work.is_ready() {
+                // What is too much ends, so that others have room that the same manifest changes.
+                work.give_way(&mut self.out);
+                work.settle(now, &mut self.out);
+            } else if self.blobs.contains(&work.spec.artifact.digest) {
                 work.stored(&mut self.out);
             } else {
                 self.out.push(Effect::Fetch { artifact: work.spec.artifact, hints: hints.to_vec() });

@@ -2,6 +2,7 @@
 
 use super::Node;
 use super::input::Now;
+use super::wish::Wish;
 use shared::{Artifact, ComponentName, Digest, Manifest, NodeId};
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -14,12 +15,10 @@ impl Node {
         }
     }
 
-    /// Whether the manifest that is in force wants more instances of a name than there are.
+    /// Whether more instances of a name are wanted here than there are.
     fn grows(&self, name: &ComponentName) -> bool {
-        let replicas = self.works.get(name).map(|work| work.spec.replicas);
-        self.declared
-            .get(name)
-            .is_some_and(|declared| replicas.is_none_or(|replicas| declared.spec.replicas > replicas))
+        let Wish::Here(wanted) = self.wish(name) else { return false };
+        self.works.get(name).is_none_or(|work| wanted.spec.replicas > work.spec.replicas)
     }
 
     /// Makes what runs here follow from the manifest that is in force, where the one before it said something else.

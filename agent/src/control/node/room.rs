@@ -6,8 +6,9 @@ use super::input::{Instance, Now};
 use super::slot::Slot;
 use super::wish::Wish;
 use super::{Node, Workload};
-use shared::{ComponentName, Digest, IntentId};
+use shared::{ComponentName, ComponentSpec, Digest, IntentId, Isolation};
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 /// What a process of its own takes beside the memory of a component's instances: 5 MiB with a small one, and 4 MiB of output
 /// that control has yet to read. The process that is shared is in what the budget leaves to the machine.
@@ -18,29 +19,47 @@ pub const PROCESS_BYTES: u64 = 9 << 20;
 pub struct Retiring(BTreeMap<Instance, Old>);
 
 struct Old {
-    intent: IntentId,
-    digest: Digest,
+    of: Served,
     slot: Slot,
     memory_bytes: u64,
     /// Whether it is to end; until then it serves, and its memory is promised to it.
     told: bool,
 }
 
+/// What an instance is one of.
+#[derive(Clone)]
+pub struct Served {
+    pub intent: IntentId,
+    pub spec: Arc<ComponentSpec>,
+    /// Whether the manifest wants it.
+    pub declared: bool,
+}
+
+impl Served {
+    /// Whether an instance of the other is one of this, too: by the manifest, if they differ at most in how many there are.
+    /// Whoever pushes something once more wants it to run once more.
+    fn includes(&self, other: &Served) -> bool {
+        self.intent == other.intent || (self.declared && other.declared && other.spec.scales_to(&self.spec))
+    }
+}
+
 impl Retiring {
-    /// What lives in a slot of an intent, and serves still.
-    pub fn add(&mut self, intent: IntentId, digest: Digest, slot: Slot, memory_bytes: u64) {
+    /// What lives in a slot, and serves still.
+    pub fn add(&mut self, of: Served, slot: Slot, memory_bytes: u64) {
         if let Some(instance) = slot.instance() {
-            self.0.insert(instance, Old { intent, digest, slot, memory_bytes, told: false });
+            self.0.insert(instance, Old { of, slot, memory_bytes, told: false });
         }
     }
 
-    /// Gives back all `replicas` of an intent that is wanted again, if all serve still.
-    pub fn take_back(&mut self, intent: IntentId, replicas: usize) -> Option<Vec<Slot>> {
-        let is_back = |old: &Old| old.intent == intent && !old.told;
-        if self.0.values().filter(|old| is_back(old)).count() != replicas {
-            return None;
-        }
-        Some(self.0.extract_if(.., |_, old| is_back(old)).map(|(_, old)| old.slot).collect())
+    /// Gives back instances that serve still and are wanted again, or still: at most so many, and those that have run for the
+    /// longest time.
+    pub fn take_back(&mut self, wanted: &Served, most: usize) -> Vec<Slot> {
+        let serves = self.0.iter().filter(|(_, old)| !old.told && wanted.includes(&old.of));
+        let mut serves: Vec<_> =
+            serves.map(|(instance, old)| (old.slot.since().unwrap_or(u64::MAX), *instance)).collect();
+        serves.sort_unstable();
+        let taken = serves.into_iter().take(most).filter_map(|(_, instance)| self.0.remove(&instance));
+        taken.map(|old| old.slot).collect()
     }
 
     /// One runs, that was ordered to before it was replaced.
@@ -67,7 +86,16 @@ impl Retiring {
 
     /// Tells all to end that were not told before.
     pub fn stop(&mut self, out: &mut Vec<Effect>) {
-        for (instance, old) in self.0.iter_mut().filter(|(_, old)| !old.told) {
+        self.stop_where(|_| true, out);
+    }
+
+    /// Tells those to end that are none of what is wanted.
+    pub fn stop_others(&mut self, wanted: &Served, out: &mut Vec<Effect>) {
+        self.stop_where(|old| !wanted.includes(&old.of), out);
+    }
+
+    fn stop_where(&mut self, ends: impl Fn(&Old) -> bool, out: &mut Vec<Effect>) {
+        for (instance, old) in self.0.iter_mut().filter(|(_, old)| !old.told && ends(old)) {
             old.told = true;
             out.push(Effect::Stop(*instance));
         }
@@ -80,18 +108,24 @@ impl Retiring {
 
     /// Artifacts of those that have not ended.
     pub fn digests(&self) -> impl Iterator<Item = Digest> {
-        self.0.values().map(|old| old.digest)
+        self.0.values().map(|old| old.of.spec.artifact.digest)
     }
 
     /// Memory of those that serve.
     pub fn promised(&self) -> u64 {
-        self.0.values().filter(|old| !old.told).map(|old| old.memory_bytes).sum()
+        memory(self.0.values().filter(|old| !old.told))
     }
 
     /// Memory of all of them.
     pub fn live(&self) -> u64 {
-        self.0.values().map(|old| old.memory_bytes).sum()
+        memory(self.0.values())
     }
+}
+
+/// With a process of their own where they have one.
+fn memory<'o>(of: impl Iterator<Item = &'o Old> + Clone) -> u64 {
+    let is_apart = of.clone().any(|old| old.of.spec.isolation == Isolation::Process);
+    of.map(|old| old.memory_bytes).sum::<u64>() + if is_apart { PROCESS_BYTES } else { 0 }
 }
 
 /// Why a component has no place. Numbers are rounded so that what is needed is never shown as what is there.
@@ -134,10 +168,11 @@ impl Node {
             let reason = no_room(needs, left, self.config.budget_bytes);
             work.wait_for_room(reason, &mut self.out);
         } else {
-            work.fit_into(left);
             if work.waits_for_room() {
                 work.begin();
             }
+            work.take_back();
+            work.fit_into(left);
         }
         self.remember_place(work);
         !work.waits_for_room()

@@ -27,6 +27,14 @@ impl Slot {
         }
     }
 
+    /// Since when it runs, in milliseconds since the agent was started.
+    pub fn since(&self) -> Option<u64> {
+        match self {
+            Slot::Running { since_ms, .. } => Some(*since_ms),
+            _ => None,
+        }
+    }
+
     /// Where it stands.
     pub fn phase(&self) -> Phase {
         match self {

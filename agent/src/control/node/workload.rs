@@ -2,7 +2,6 @@
 
 mod handover;
 mod report;
-mod scale;
 mod space;
 
 use super::effect::{Effect, RunRecord};
@@ -54,14 +53,11 @@ pub struct Workload {
 }
 
 impl Workload {
-    /// A wish whose bytes are not here yet. `retiring` are instances of the wishes that it replaces; where it was one of them
-    /// and nothing of it was stopped yet, that runs on.
-    pub fn new(wanted: Wanted, memory_max_bytes: u64, mut retiring: Retiring) -> Workload {
+    /// A wish whose bytes are not here yet. `retiring` are instances of the wishes that it replaces.
+    pub fn new(wanted: Wanted, memory_max_bytes: u64, retiring: Retiring) -> Workload {
         let Wanted { intent, spec, strategy, declared, healthy_ms, verb: _ } = wanted;
         let replicas = usize::from(spec.replicas.get());
-        let due = || vec![Slot::Due { before: Phase::Compiling }; replicas];
-        let slots = retiring.take_back(intent, replicas).unwrap_or_else(due);
-        let slots = slots.into_iter().map(|slot| (slot, 0)).collect();
+        let slots = vec![(Slot::Due { before: Phase::Compiling }, 0); replicas];
         Workload {
             intent,
             spec,
@@ -312,13 +308,5 @@ impl Workload {
             let record = RunRecord { intent: self.intent, outcomes, no_room: false };
             out.push(Effect::SaveRun { name: self.spec.name.clone(), record });
         }
-    }
-
-    /// Everything of it that lives, to be stopped by whoever replaces it.
-    pub fn into_retiring(self) -> Retiring {
-        let mut retiring = self.retiring;
-        let (intent, digest) = (self.intent, self.spec.artifact.digest);
-        self.slots.into_iter().for_each(|(slot, _)| retiring.add(intent, digest, slot, self.memory_max_bytes));
-        retiring
     }
 }

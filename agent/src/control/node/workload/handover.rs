@@ -3,23 +3,22 @@
 use super::Workload;
 use crate::control::node::effect::Effect;
 use crate::control::node::input::Now;
-use crate::control::node::room::PROCESS_BYTES;
+use crate::control::node::room::{PROCESS_BYTES, Retiring, Served};
 use crate::control::node::slot::Slot;
 use crate::control::node::stage::Stage;
-use shared::{ComponentSpec, Isolation, Outcome, Takeover};
+use shared::{Isolation, Outcome, Takeover};
+use std::sync::Arc;
 
 impl Workload {
     /// Bytes of memory that its instances need together, with a process of their own where they want one. As long as one of them
     /// has not ended for good, all are counted: after a restart of the agent all run again.
     pub fn needs(&self) -> u64 {
         let ended = self.slots.iter().all(|(slot, _)| matches!(slot, Slot::Ended(_)));
-        if !self.spec.start || ended { 0 } else { self.needs_of(&self.spec) }
-    }
-
-    /// The same of a spec that differs from its own in nothing but the number of instances, and of which none has ended.
-    pub fn needs_of(&self, spec: &ComponentSpec) -> u64 {
-        let process = if spec.isolation == Isolation::Process { PROCESS_BYTES } else { 0 };
-        self.memory_max_bytes.saturating_mul(u64::from(spec.replicas.get())).saturating_add(process)
+        if !self.spec.start || ended {
+            return 0;
+        }
+        let process = if self.spec.isolation == Isolation::Process { PROCESS_BYTES } else { 0 };
+        self.memory_max_bytes.saturating_mul(self.slots.len() as u64).saturating_add(process)
     }
 
     /// Bytes of memory that are kept for it: for its own instances, or for those that serve until these can.
@@ -45,13 +44,45 @@ impl Workload {
         self.memory_max_bytes.saturating_mul(live).saturating_add(self.retiring.live())
     }
 
-    /// There is no room for it by now.
+    /// There is no room for it by now. As many of it as there are serve meanwhile.
     pub fn wait_for_room(&mut self, reason: String, out: &mut Vec<Effect>) {
         if !self.waits_for_room() {
             out.push(Effect::Note(self.spec.name.clone(), reason.clone()));
         }
         self.stage = Stage::NoRoom { reason };
-        self.give_way(out);
+        if self.strategy == Takeover::StopFirst || !self.spec.start {
+            self.retiring.stop_others(&self.served(), out);
+        }
+    }
+
+    fn served(&self) -> Served {
+        Served { intent: self.intent, spec: Arc::clone(&self.spec), declared: self.declared }
+    }
+
+    /// It has a place: what it replaces is its own as far as that is the same, and runs on. By the same code others start.
+    pub fn take_back(&mut self) {
+        let served = self.served();
+        let due = self.slots.iter_mut().filter(|(slot, _)| matches!(slot, Slot::Due { .. }));
+        let due: Vec<&mut (Slot, u32)> = due.collect();
+        let back = self.retiring.take_back(&served, due.len());
+        if !back.is_empty() {
+            self.stage = Stage::Ready;
+        }
+        due.into_iter().zip(back).for_each(|((slot, _), taken)| *slot = taken);
+    }
+
+    /// Whether nothing is left to be fetched or compiled.
+    pub fn is_ready(&self) -> bool {
+        self.stage == Stage::Ready
+    }
+
+    /// Everything of it that lives, to be stopped by whoever replaces it.
+    pub fn into_retiring(mut self) -> Retiring {
+        let served = self.served();
+        for (slot, _) in self.slots {
+            self.retiring.add(served.clone(), slot, self.memory_max_bytes);
+        }
+        self.retiring
     }
 
     /// What it replaces is stopped where that is to end first, for it is not wanted any more; also when there is nothing to
