@@ -103,7 +103,7 @@ fn keeps_places(world: &mut World) {
 
 #[test]
 fn a_hundred_nodes_come_to_the_same_state() {
-    let world = suffer(1, 100, 16);
+    let world = suffer(2, 100, 16);
     assert!(world.figures.forged > 20 && world.figures.replayed > 20 && world.figures.crashes > 30);
     assert!(world.figures.waiting > 0, "memory was scarce");
 }
