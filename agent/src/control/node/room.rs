@@ -171,7 +171,7 @@ impl Node {
             if work.waits_for_room() {
                 work.begin();
             }
-            work.take_back();
+            work.take_back(self.blobs.contains(&work.spec.artifact.digest));
             work.fit_into(left);
         }
         self.remember_place(work);

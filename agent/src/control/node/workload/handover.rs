@@ -59,13 +59,14 @@ impl Workload {
         Served { intent: self.intent, spec: Arc::clone(&self.spec), declared: self.declared }
     }
 
-    /// It has a place: what it replaces is its own as far as that is the same, and runs on. By the same code others start.
-    pub fn take_back(&mut self) {
+    /// It has a place: what it replaces is its own as far as that is the same, and runs on. By the same code others start, if
+    /// the artifact `is_here` still; what served for long may have outlived it.
+    pub fn take_back(&mut self, is_here: bool) {
         let served = self.served();
         let due = self.slots.iter_mut().filter(|(slot, _)| matches!(slot, Slot::Due { .. }));
         let due: Vec<&mut (Slot, u32)> = due.collect();
         let back = self.retiring.take_back(&served, due.len());
-        if !back.is_empty() {
+        if is_here && !back.is_empty() {
             self.stage = Stage::Ready;
         }
         due.into_iter().zip(back).for_each(|((slot, _), taken)| *slot = taken);
