@@ -66,6 +66,15 @@ pub struct ComponentReport {
     pub fetched: Option<u64>,
     /// Whether the manifest declares it; otherwise it was pushed by hand.
     pub declared: bool,
+    /// Instances of what it replaces that serve until it is healthy, or has room. Left out where there are none, and by agents that
+    /// do not tell it.
+    #[serde(default, skip_serializing_if = "is_none")]
+    pub serving: u16,
+}
+
+#[allow(clippy::trivially_copy_pass_by_ref, reason = "serde asks so")]
+fn is_none(count: &u16) -> bool {
+    *count == 0
 }
 
 impl ComponentReport {

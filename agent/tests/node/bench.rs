@@ -125,6 +125,7 @@ impl Bench {
             store_max_bytes: u64::MAX,
             default_memory_mb: 64,
             bootstrap: Vec::new(),
+            lan: false,
             max_peers: 256,
             random_seed: 5,
         };

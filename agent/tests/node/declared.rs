@@ -118,8 +118,10 @@ fn while_the_new_one_fails_the_old_one_serves() {
     let report = told(&bench);
     assert_eq!((report.well, report.failed), (0, 1));
     assert!(bench.component("web").reason.unwrap().contains("runs on"));
+    assert_eq!((bench.component("web").running, bench.component("web").serving), (0, 1));
     bench.give(Input::Started { instance: again[0] });
     assert_eq!(stops(&bench.wait(HEALTHY_MS)), [old], "once it is healthy after all");
+    assert_eq!(bench.component("web").serving, 0);
     // One that cannot even be compiled leaves the old one as it is.
     bench.apply(&Pinned::new(3, &[declare("web", 3)]));
     bench.give(Input::Stored { digest: artifact(3).digest });

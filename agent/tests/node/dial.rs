@@ -122,6 +122,49 @@ fn a_network_full_of_names_is_dialled_a_few_at_a_time() {
     assert_eq!(dialled, 16);
 }
 
+/// When the local network is asked, in milliseconds since now.
+fn questions(bench: &mut Bench, for_ms: u64) -> Vec<u64> {
+    let begun = bench.now.mono_ms;
+    let mut asked = Vec::new();
+    while bench.now.mono_ms < begun + for_ms {
+        if bench.wait(50).contains(&Effect::AskLan) {
+            asked.push(bench.now.mono_ms - begun);
+        }
+    }
+    asked
+}
+
+#[test]
+fn whoever_is_alone_asks_the_network_again_and_again() {
+    let mut bench = Bench::with(nothing(), |config| config.lan = true);
+    let asked = questions(&mut bench, 600_000);
+    assert!((1_000..=1_050).contains(&asked[0]), "{asked:?}");
+    let pauses = pauses(&asked);
+    assert!((1_500..=2_550).contains(&pauses[0]), "{pauses:?}");
+    assert!(pauses.iter().all(|pause| *pause <= 75_050), "{pauses:?}");
+    assert!(pauses.iter().skip(6).all(|pause| *pause >= 45_000), "{pauses:?}");
+    // A stranger is nobody, and one of this realm is enough.
+    bench.meet(1, Role::Node, false);
+    assert!(!questions(&mut bench, 80_000).is_empty());
+    bench.meet_with(2, Role::Node, true, Vec::new());
+    assert_eq!(questions(&mut bench, 600_000), [] as [u64; 0]);
+    bench.give(Input::Gone { peer: peer(2) });
+    assert!((1_000..=1_050).contains(&questions(&mut bench, 10_000)[0]), "it is alone anew");
+}
+
+#[test]
+fn nobody_is_asked_by_a_node_without_an_owner_or_off_the_network() {
+    for (trust, lan) in [(Trust::FirstUse, true), (Trust::Owner(owner().id()), false)] {
+        let mut bench = Bench::with(Restored { trust, ..nothing() }, |config| config.lan = lan);
+        assert_eq!(questions(&mut bench, 600_000), [] as [u64; 0]);
+    }
+    let mut bench = Bench::with(Restored { trust: Trust::FirstUse, ..nothing() }, |config| config.lan = true);
+    assert_eq!(bench.node.next_wake(), None, "it is not woken for nothing");
+    questions(&mut bench, 600_000);
+    bench.accept(&push(1, |_| {}));
+    assert!((1_000..=1_050).contains(&questions(&mut bench, 10_000)[0]), "it has an owner now");
+}
+
 #[test]
 fn a_node_without_an_owner_waits_to_be_found() {
     let mut bench = Bench::trusting(Trust::FirstUse);
@@ -155,6 +198,7 @@ fn a_node_that_joins_a_realm_dials_again() {
             store_max_bytes: u64::MAX,
             default_memory_mb: 64,
             bootstrap: vec![addr(1)],
+            lan: false,
             max_peers: 256,
             random_seed: 5,
         },

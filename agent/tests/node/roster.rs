@@ -141,6 +141,7 @@ fn component(phase: Phase, fetched: Option<u64>) -> shared::ComponentReport {
         reason: None,
         fetched,
         declared: false,
+        serving: 0,
     }
 }
 

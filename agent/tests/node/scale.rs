@@ -183,7 +183,10 @@ fn another_one_that_has_no_room_leaves_the_old_one_serving() {
     large.0.limits.memory_max_mb = Some(Mebibytes::try_from(2_000u64).unwrap());
     let effects = bench.apply(&Pinned::new(2, &[large]));
     assert!(stops(&effects).is_empty() && stops(&bench.wait(60_000)).is_empty());
-    assert_eq!(bench.component("web").phase, Phase::Failed);
+    let web = bench.component("web");
+    assert_eq!((web.phase, web.running, web.serving), (Phase::Failed, 0, 2));
+    let reason = web.reason.unwrap();
+    assert!(reason.starts_with("what it is to replace runs on; needs 2000 MiB"), "{reason}");
     let effects = bench.apply(&version(3, 1));
     assert_eq!((stops(&effects), starts(&effects)), (old[1..].to_vec(), Vec::new()));
 }

@@ -12,6 +12,11 @@ use shared::{
 };
 use std::collections::{BTreeMap, BTreeSet};
 
+/// Whether a node says of a component that it has no room for it.
+fn has_no_room(reason: &str) -> bool {
+    reason.contains("needs ") && reason.contains(" MiB")
+}
+
 impl World {
     /// Whether all is as it should be by now; otherwise what is not.
     pub fn converged(&self) -> Result<(), String> {
@@ -203,7 +208,7 @@ impl World {
     /// Names of components that wait for room on a machine.
     pub fn wait_for_room(&self, at: usize) -> Vec<String> {
         let components = self.machines[at].node.as_ref().map(|node| node.components()).unwrap_or_default();
-        let waits = |it: &ComponentReport| it.reason.as_ref().is_some_and(|reason| reason.starts_with("needs "));
+        let waits = |it: &ComponentReport| it.reason.as_ref().is_some_and(|reason| has_no_room(reason));
         components.into_iter().filter(waits).map(|it| it.name.to_string()).collect()
     }
 
@@ -235,7 +240,7 @@ impl World {
             let rests = component.phase == phase && running == 0;
             return if rests { Ok(()) } else { fault(&format!("is not {phase}")) };
         }
-        if let Some(reason) = component.reason.as_ref().filter(|reason| reason.starts_with("needs ")) {
+        if let Some(reason) = component.reason.as_ref().filter(|reason| has_no_room(reason)) {
             return if self.has_room(at, spec) { fault(&format!("has room, and {reason}")) } else { Ok(()) };
         }
         let replicas = usize::from(spec.replicas.get());

@@ -71,6 +71,7 @@ impl World {
             }
             // A machine has one address at a time.
             Effect::Dial(addrs) => self.dial(at, addrs.into_iter().next().unwrap_or_default()),
+            Effect::AskLan => unreachable!("there is no such network"),
             Effect::Leave(peer) => self.leave_peer(at, self.by_id[&peer]),
             Effect::SetHello(hello) => self.said_hello(at, hello),
             Effect::NodeChanged(_) | Effect::Log(..) | Effect::Note(..) => {}
@@ -261,6 +262,11 @@ pub fn weigh(effect: &Effect) -> u64 {
         | Effect::DropCode(digest)
         | Effect::ReadManifest(digest)
         | Effect::Prepare { digest, .. } => !head(digest.as_bytes()),
-        Effect::SaveRun { .. } | Effect::Forget { .. } | Effect::SetHello(_) | Effect::Log(..) | Effect::Note(..) => 1,
+        Effect::SaveRun { .. }
+        | Effect::Forget { .. }
+        | Effect::SetHello(_)
+        | Effect::Log(..)
+        | Effect::Note(..)
+        | Effect::AskLan => 1,
     }
 }

@@ -107,6 +107,8 @@ pub struct ComponentObject {
     pub replicas: u16,
     /// Instances that run.
     pub running: u16,
+    /// Instances of what it replaces that serve until it is healthy, or has room.
+    pub serving: u16,
     /// Runs after the first.
     pub restarts: u32,
     /// How the last run ended.
@@ -124,6 +126,7 @@ impl ComponentObject {
             phase: component.phase,
             replicas: component.replicas,
             running: component.running,
+            serving: component.serving,
             restarts: component.restarts,
             last_outcome: component.last_outcome.clone(),
             reason: component.reason.clone(),

@@ -195,12 +195,7 @@ impl Stand for OnNode {
 
     /// Whether the node's own word shows that it has the whole artifact.
     fn is_past_fetching(&self) -> bool {
-        self.last.as_ref().is_some_and(|last| match last.phase {
-            Phase::Fetching | Phase::Stopped => false,
-            // A node fails before it has fetched, too: no room, no budget.
-            Phase::Failed => last.last_outcome.is_some(),
-            Phase::Completed | Phase::Running | Phase::Staged | Phase::Compiling | Phase::Backoff => true,
-        })
+        self.last.as_ref().is_some_and(|last| last.fetched.is_none())
     }
 }
 

@@ -101,6 +101,22 @@ fn a_node_is_found_though_others_have_answered_and_its_answer_was_lost() {
 }
 
 #[test]
+fn nodes_find_one_another_though_others_have_answered_and_their_own_answers_were_lost() {
+    let Some(mut network) = Network::lan() else { return };
+    let (_other_desk, other) = desk(&mut network);
+    let foreign = nodes(&mut network, 2, Some(&other.key()));
+    foreign.iter().for_each(|node| node.agent.until_sees(2));
+    let (_desk, shell) = desk(&mut network);
+    let hosts = [network.host(0), network.host(0)];
+    hosts[0].miss_first_answer(&hosts[1]);
+    hosts[1].miss_first_answer(&hosts[0]);
+    let started = Instant::now();
+    let own = Node::start_all(hosts.into_iter(), &[&LISTEN[..], &["--owner", &shell.key()]].concat());
+    own.iter().for_each(|node| node.agent.until_sees(2));
+    say("from the start of two agents that do not hear one another at first to a realm", started);
+}
+
+#[test]
 fn unclaimed_nodes_on_the_lan_are_listed_and_claimed_by_a_push() {
     let Some(mut network) = Network::lan() else { return };
     let (_desk, shell) = desk(&mut network);

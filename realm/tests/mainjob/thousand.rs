@@ -47,6 +47,7 @@ fn component(number: u8) -> ComponentReport {
         reason: None,
         fetched: None,
         declared: false,
+        serving: 0,
     }
 }
 

@@ -17,12 +17,19 @@ use libp2p::swarm::{
 use libp2p::{Multiaddr, PeerId};
 use std::collections::{BTreeMap, HashSet};
 use std::io;
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv4Addr, UdpSocket};
 use std::task::{Context, Poll};
 
 /// How the names of interfaces begin behind which there are only guests of this very machine: all of them have the same
 /// few addresses on every host, and a node that dialled one would reach a guest of its own instead of the other node.
 const GUESTS_ONLY: [&str; 9] = ["docker", "br-", "virbr", "veth", "cni", "podman", "lxcbr", "lxdbr", "vboxnet"];
+
+/// The question that libp2p's mDNS answers: who is `_p2p._udp.local`? The header says that it is one question and nothing else,
+/// the end that pointers (12) of the internet (1) are wanted.
+const QUESTION: &[u8] = b"\0\0\0\0\0\x01\0\0\0\0\0\0\x04_p2p\x04_udp\x05local\0\0\x0c\0\x01";
+
+/// Where mDNS is spoken.
+const MDNS_PORT: u16 = 5353;
 
 /// What was heard, as addresses with `/p2p/`.
 #[derive(Debug)]
@@ -66,11 +73,20 @@ impl Lan {
         }
     }
 
-    /// Forgets what was heard, and asks who is there.
-    pub(super) fn begin_anew(&mut self) {
+    /// Asks who is there. The library does so until anybody has answered, and then only every five minutes. It hears
+    /// the answers, which everybody gets, and tells of those that are new.
+    pub(super) fn ask(&self) {
         if self.mdns.is_none() {
             return;
         }
+        for ip in interfaces().iter().filter(|interface| !has_guests_only(interface)).filter_map(ip4) {
+            // A question that is not sent is one that is lost: whoever has to, asks again.
+            let _ = ask_from(ip);
+        }
+    }
+
+    /// Forgets what was heard, and asks who is there.
+    fn begin_anew(&mut self) {
         self.mdns = start(self.local).ok();
         for (listener_id, addr) in &self.told {
             if let Some(mdns) = &mut self.mdns {
@@ -101,15 +117,33 @@ fn ip_of(addr: &Multiaddr) -> Option<IpAddr> {
     }
 }
 
+/// The library asks over IPv4 only.
+fn ip4(interface: &if_addrs::Interface) -> Option<Ipv4Addr> {
+    match interface.ip() {
+        IpAddr::V4(ip) => Some(ip),
+        IpAddr::V6(_) => None,
+    }
+}
+
+/// The system sends what is for everybody by the interface that has the sender's address.
+fn ask_from(ip: Ipv4Addr) -> io::Result<usize> {
+    let socket = UdpSocket::bind((ip, 0))?;
+    socket.set_nonblocking(true)?;
+    socket.send_to(QUESTION, (mdns::IPV4_MDNS_MULTICAST_ADDRESS, MDNS_PORT))
+}
+
+/// Whether nobody but this machine and its guests is there.
+fn has_guests_only(interface: &if_addrs::Interface) -> bool {
+    interface.is_loopback() || GUESTS_ONLY.iter().any(|guests| interface.name.starts_with(guests))
+}
+
 /// Whether an address is on a network that this machine is part of, other than for its own guests.
 fn is_near(addr: &Multiaddr, interfaces: &[if_addrs::Interface]) -> bool {
     let Some(ip) = ip_of(addr) else { return false };
     // The narrowest network is the one that packets take.
     let nearest = interfaces.iter().filter_map(|interface| Some((prefix(&interface.addr, ip)?, interface)));
     let nearest = nearest.max_by_key(|(prefix, _)| *prefix);
-    nearest.is_some_and(|(_, interface)| {
-        !interface.is_loopback() && !GUESTS_ONLY.iter().any(|guests| interface.name.starts_with(guests))
-    })
+    nearest.is_some_and(|(_, interface)| !has_guests_only(interface))
 }
 
 /// The length of the network's prefix, when `ip` is on it.

@@ -161,7 +161,7 @@ impl Mesh {
     }
 
     /// Asks the local network once more who is there. The library asks again only as long as nobody has answered, and the
-    /// answer of one peer does not mean that those of the others were not lost. Who answers is told of again.
+    /// answer of one peer does not mean that those of the others were not lost. Who was not heard before is told of.
     ///
     /// # Errors
     /// [`MeshError::Busy`], [`MeshError::Stopped`].

@@ -269,7 +269,7 @@ impl Node {
             Command::Publish { topic, data } => self.on_publish(topic, data),
             Command::Verdict { id, verdict } => self.on_verdict(&id, verdict),
             Command::SetHello(hello) => self.on_set_hello(*hello),
-            Command::AskLan => self.swarm.behaviour_mut().lan.begin_anew(),
+            Command::AskLan => self.swarm.behaviour_mut().lan.ask(),
             Command::DropPeer(node) => {
                 if let Some(peer) = peer::peer_id(&node) {
                     self.drop_peer(peer);

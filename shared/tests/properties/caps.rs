@@ -75,6 +75,7 @@ fn report_of(count: usize) -> NodeReport {
         reason: None,
         fetched: None,
         declared: true,
+        serving: 0,
     };
     NodeReport {
         node: NodeId::of_seed(&SEED),

@@ -191,7 +191,7 @@ pub(crate) fn summary() -> impl Strategy<Value = Summary> {
 fn component(detail: usize) -> impl Strategy<Value = ComponentReport> {
     let text = move || vec(any::<char>(), 0..=detail).prop_map(String::from_iter);
     let trap = text().prop_map(Outcome::Trap);
-    let counts = (any::<u16>(), any::<u16>(), any::<u32>(), option::of(any::<u64>()));
+    let counts = (any::<u16>(), any::<u16>(), any::<u32>(), option::of(any::<u64>()), any::<u16>());
     let fields = (name(), intent_id(), digest(), phase(), counts, option::of(prop_oneof![outcome(), trap]));
     (fields, option::of(text()), any::<bool>()).prop_map(
         |((name, intent, digest, phase, counts, last_outcome), reason, declared)| ComponentReport {
@@ -206,6 +206,7 @@ fn component(detail: usize) -> impl Strategy<Value = ComponentReport> {
             reason,
             fetched: counts.3,
             declared,
+            serving: counts.4,
         },
     )
 }

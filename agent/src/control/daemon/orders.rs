@@ -78,6 +78,8 @@ impl Daemon {
             Effect::Start { instance, spec, memory_max_bytes } => self.start_run(instance, spec, memory_max_bytes),
             Effect::Stop(instance) => self.host.stop(instance),
             Effect::Dial(addrs) => self.dial(&addrs),
+            // Without room the question is lost, like others on their way; another follows.
+            Effect::AskLan => _ = self.mesh.ask_lan(),
             // Without room it stays for as long as it likes.
             Effect::Leave(peer) => _ = self.mesh.drop_peer(peer),
             Effect::SetHello(hello) => {

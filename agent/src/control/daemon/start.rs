@@ -179,6 +179,7 @@ fn node_config(args: &AgentArgs, loaded: &Loaded, bootstrap: Vec<String>) -> Con
         store_max_bytes: store_max_mb.map_or_else(store_max_bytes, |mb| u64::from(mb.get()) << 20),
         default_memory_mb: machine::default_memory_mb(memory),
         bootstrap,
+        lan: !args.no_mdns,
         max_peers: Limits::for_memory(machine::memory_bytes()).max_connections,
         random_seed: u64::from_be_bytes(random),
     }

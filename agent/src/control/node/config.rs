@@ -28,6 +28,8 @@ pub struct Config {
     pub default_memory_mb: u32,
     /// Addresses that are dialled until they answer.
     pub bootstrap: Vec<String>,
+    /// Whether the local network is asked who is there.
+    pub lan: bool,
     /// The most connections that the mesh has at once.
     pub max_peers: usize,
     /// Where jitter comes from.

@@ -92,8 +92,8 @@ fn turn(me: NodeId, peer: &NodeId, now_ms: u64) -> u64 {
 }
 
 impl Dialer {
-    /// Begins with what was configured.
-    pub fn new(me: NodeId, bootstrap: &[String]) -> Dialer {
+    /// Begins with what was configured; `lan` is whether the local network is asked who is there.
+    pub fn new(me: NodeId, bootstrap: &[String], lan: bool) -> Dialer {
         let bootstrap = bootstrap.iter().map(|addr| Bootstrap {
             addr: addr.clone(),
             peer: peer_of(addr),
@@ -107,7 +107,7 @@ impl Dialer {
             listening: Vec::new(),
             explore_at: 0,
             dialling: BTreeSet::new(),
-            lan: Lan::default(),
+            lan: Lan::new(lan),
             due_at: 0,
         }
     }
@@ -275,6 +275,7 @@ impl Dialer {
         for bootstrap in &mut self.bootstrap {
             bootstrap.target = Target::default();
         }
+        self.lan.is_alone(now_ms);
         self.lan.retry(|peer| turn(self.me, peer, now_ms));
     }
 
@@ -282,6 +283,9 @@ impl Dialer {
     pub fn gone(&mut self, peer: NodeId, now_ms: u64, random: &mut Random) {
         if !self.connected.remove(&peer) {
             return;
+        }
+        if self.connected.is_empty() {
+            self.lan.is_alone(now_ms);
         }
         // Both sides see the end, and shall not dial at the same instant.
         let next_at = turn(self.me, &peer, now_ms) + random.below(RETRY_FIRST_MS / 2);

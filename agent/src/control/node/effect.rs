@@ -144,6 +144,8 @@ pub enum Effect {
     SaveMembers(Vec<Member>),
     /// Dial all addresses of one peer at once; `Met` follows, or `DialFailed` with the first of them.
     Dial(Vec<String>),
+    /// Ask the local network who is there; `Found` follows for whom this node has not heard of yet.
+    AskLan,
     /// End the connections to this peer; `Gone` follows.
     Leave(NodeId),
     /// Say this in every hello from now on.

@@ -1,5 +1,6 @@
 //! Peers that were found on the local network. They may be of another realm, of another program, or nobody at all:
-//! each is dialled once, and a stranger is left alone for a while.
+//! each is dialled once, and a stranger is left alone for a while. Answers get lost: as long as nobody of the realm is connected,
+//! who is there is asked again and again.
 
 use super::dialer::{MAX_ADDRS, peer_of};
 use super::effect::Effect;
@@ -17,6 +18,12 @@ const MAX_DIALS: usize = 16;
 /// A peer that is of another realm is not dialled again for this long.
 const STRANGE_MS: u64 = 10 * 60 * 1_000;
 
+/// A node that nobody is connected to asks again after so long: by then whoever is there has answered and been dialled.
+const ASK_FIRST_MS: u64 = 1_000;
+
+/// The longest pause between two questions: one small packet, to which each node of the network has one for an answer.
+const ASK_MOST_MS: u64 = 60_000;
+
 struct Found {
     addrs: Vec<String>,
     target: Target,
@@ -31,12 +38,40 @@ impl Found {
 }
 
 /// See the module.
-#[derive(Default)]
 pub struct Lan {
     found: BTreeMap<NodeId, Found>,
+    /// Whether this node takes part.
+    asks: bool,
+    ask_at: u64,
+    ask_pause_ms: u64,
 }
 
 impl Lan {
+    /// Nobody is found yet. Nothing is ever asked unless this node `asks`.
+    pub fn new(asks: bool) -> Lan {
+        Lan { found: BTreeMap::new(), asks, ask_at: ASK_FIRST_MS, ask_pause_ms: ASK_FIRST_MS }
+    }
+
+    /// From now on nobody of this realm is connected.
+    pub fn is_alone(&mut self, now_ms: u64) {
+        self.ask_pause_ms = ASK_FIRST_MS;
+        self.ask_at = now_ms + ASK_FIRST_MS;
+    }
+
+    /// Asks who is there, if it is time; only while nobody of this realm is connected.
+    pub fn ask_due(&mut self, now_ms: u64, random: &mut Random, out: &mut Vec<Effect>) {
+        if self.asks && self.ask_at <= now_ms {
+            out.push(Effect::AskLan);
+            self.ask_pause_ms = (self.ask_pause_ms * 2).min(ASK_MOST_MS);
+            self.ask_at = now_ms + random.jitter(self.ask_pause_ms, 25);
+        }
+    }
+
+    /// When that is due next.
+    pub fn next_ask(&self) -> Option<u64> {
+        self.asks.then_some(self.ask_at)
+    }
+
     /// A peer announces `addr`, which ends in its peer id. One that is new is not dialled before `turn`.
     pub fn found(&mut self, peer: NodeId, addr: String, turn: u64) {
         if !self.found.contains_key(&peer) && self.found.len() >= MAX_FOUND {

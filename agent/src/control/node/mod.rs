@@ -126,7 +126,7 @@ impl Node {
     pub fn with_signatures(config: Config, restored: Restored, signatures: Signatures) -> Node {
         let me = (signatures.identify)(&config.seed);
         let mut roster = Roster::new(signatures.check);
-        let mut dialer = Dialer::new(me, &config.bootstrap);
+        let mut dialer = Dialer::new(me, &config.bootstrap, config.lan);
         if let Some(realm) = restored.trust.realm() {
             roster.restore(&realm, &restored.members);
             for member in &restored.members {

@@ -101,9 +101,9 @@ impl Retiring {
         }
     }
 
-    /// Whether there are any that were not told to end.
-    pub fn serves(&self) -> bool {
-        self.0.values().any(|old| !old.told)
+    /// How many were not told to end.
+    pub fn serving(&self) -> usize {
+        self.0.values().filter(|old| !old.told).count()
     }
 
     /// Artifacts of those that have not ended.
@@ -129,18 +129,19 @@ fn memory<'o>(of: impl Iterator<Item = &'o Old> + Clone) -> u64 {
 }
 
 /// Why a component has no place. Numbers are rounded so that what is needed is never shown as what is there.
-fn no_room(needs: u64, left: u64, budget: u64) -> String {
+fn no_room(needs: u64, left: u64, budget: u64, declared: bool) -> String {
     let needs = needs.div_ceil(1 << 20);
+    let less = if declared { "declare a smaller `memory_max_mb`" } else { "push it with a smaller `--memory-max-mb`" };
     if needs > budget >> 20 {
         let most = budget >> 20;
         return format!(
             "needs {needs} MiB, all components of the node together may have {most} MiB \
-             (hint: push it with a smaller `--memory-max-mb`)"
+             (hint: {less})"
         );
     }
     format!(
         "needs {needs} MiB, the node has {} MiB left (hint: it starts when there is room: `realm stop` something there, \
-         or push it with a smaller `--memory-max-mb`)",
+         or {less})",
         left >> 20
     )
 }
@@ -165,7 +166,7 @@ impl Node {
         let needs = work.needs();
         if needs > left {
             // Where the old one could not make room for it either, that is no reason to stop it.
-            let reason = no_room(needs, left, self.config.budget_bytes);
+            let reason = no_room(needs, left, self.config.budget_bytes, work.declared);
             work.wait_for_room(reason, &mut self.out);
         } else {
             if work.waits_for_room() {

@@ -161,7 +161,7 @@ pub(super) fn nodes(
         running: report
             .components
             .iter()
-            .filter(|component| component.declared && component.running > 0)
+            .filter(|component| component.declared && (component.running > 0 || component.serving > 0))
             .map(|component| component.name.clone())
             .collect(),
         follows: follows(report),

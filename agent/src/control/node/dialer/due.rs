@@ -28,6 +28,9 @@ impl Dialer {
         if claimed {
             self.lan.dial_due(now_ms, random, out);
         }
+        if claimed && alone {
+            self.lan.ask_due(now_ms, random, out);
+        }
         self.dial_again(now_ms, random, out);
         let room = self.room(now_ms);
         let explores = self.explore_at <= now_ms;
@@ -105,6 +108,7 @@ impl Dialer {
         };
         let explore = (self.members.len() > self.connected.len()).then_some(self.explore_at);
         let lan = self.lan.next_wake(now_ms).filter(|_| claimed);
-        [bootstrap, member, explore, lan].into_iter().flatten().min()
+        let ask = self.lan.next_ask().filter(|_| claimed && self.connected.is_empty());
+        [bootstrap, member, explore, lan, ask].into_iter().flatten().min()
     }
 }

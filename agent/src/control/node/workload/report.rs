@@ -8,8 +8,11 @@ use shared::{ComponentReport, Phase};
 /// Said of instances that have a place in the node's memory and wait until others have left it.
 const ENDING: &str = "it starts when others have ended that are being stopped";
 
-/// Said of a component that does not run, where the one that it is to replace does.
+/// Said of a component where what it is to replace runs on.
 const SERVING: &str = "what it is to replace runs on until it is healthy";
+
+/// The same, where it has no room for it.
+const SERVING_MEANWHILE: &str = "what it is to replace runs on";
 
 impl Workload {
     fn reason(&self) -> Option<String> {
@@ -17,7 +20,11 @@ impl Workload {
         let waits =
             self.stage == Stage::Ready && self.spec.start && !self.waits_for_the_old() && self.slots.iter().any(is_due);
         let reason = self.stage.reason().cloned().or_else(|| waits.then(|| ENDING.into()));
-        reason.or_else(|| (self.retiring.serves() && !self.settled).then(|| SERVING.into()))
+        if self.settled || self.retiring.serving() == 0 {
+            return reason;
+        }
+        // First what matters more: a long reason is cut.
+        Some(reason.map_or_else(|| SERVING.into(), |reason| format!("{SERVING_MEANWHILE}; {reason}")))
     }
 
     /// Where its instances stand; where they differ, the worst.
@@ -45,6 +52,7 @@ impl Workload {
             reason: self.reason(),
             fetched: self.stage.fetched(),
             declared: self.declared,
+            serving: u16::try_from(self.retiring.serving()).unwrap_or(u16::MAX),
         }
     }
 }
