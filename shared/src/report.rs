@@ -66,8 +66,8 @@ pub struct ComponentReport {
     pub fetched: Option<u64>,
     /// Whether the manifest declares it; otherwise it was pushed by hand.
     pub declared: bool,
-    /// Instances of what it replaces that serve until it is healthy, or has room. Left out where there are none, and by agents that
-    /// do not tell it.
+    /// Instances of what it replaces that serve meanwhile: until it has room and its code is here, and by a manifest mostly until
+    /// it is healthy. Left out where there are none, and by agents that do not tell it.
     #[serde(default, skip_serializing_if = "is_none")]
     pub serving: u16,
 }

@@ -143,6 +143,9 @@ fn whoever_is_alone_asks_the_network_again_and_again() {
     assert!((1_500..=2_550).contains(&pauses[0]), "{pauses:?}");
     assert!(pauses.iter().all(|pause| *pause <= 75_050), "{pauses:?}");
     assert!(pauses.iter().skip(6).all(|pause| *pause >= 45_000), "{pauses:?}");
+    // An address may be that of another network.
+    bench.give(Input::Listening { addr: addr(100) });
+    assert!((1_000..=1_050).contains(&questions(&mut bench, 10_000)[0]), "nobody there has been asked");
     // A stranger is nobody, and one of this realm is enough.
     bench.meet(1, Role::Node, false);
     assert!(!questions(&mut bench, 80_000).is_empty());
@@ -150,6 +153,14 @@ fn whoever_is_alone_asks_the_network_again_and_again() {
     assert_eq!(questions(&mut bench, 600_000), [] as [u64; 0]);
     bench.give(Input::Gone { peer: peer(2) });
     assert!((1_000..=1_050).contains(&questions(&mut bench, 10_000)[0]), "it is alone anew");
+}
+
+#[test]
+fn where_many_would_answer_they_are_asked_seldom() {
+    let mut bench = Bench::with(nothing(), |config| config.lan = true);
+    (1..=99).for_each(|number| _ = bench.give(Input::Found { addrs: vec![addr(number)] }));
+    let asked = questions(&mut bench, 3_600_000);
+    assert!(pauses(&asked).iter().skip(9).all(|pause| (222_000..=372_000).contains(pause)), "{asked:?}");
 }
 
 #[test]

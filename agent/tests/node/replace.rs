@@ -24,6 +24,22 @@ fn the_old_one_runs_until_the_other_can_start() {
 }
 
 #[test]
+fn what_does_not_come_leaves_the_old_one_serving_and_says_so() {
+    let mut bench = Bench::new();
+    bench.run(&of(1, 1));
+    bench.accept(&of(2, 2));
+    assert_eq!(bench.component("hello").serving, 1);
+    let (digest, reason) = (artifact(2).digest, "the disk is full".into());
+    bench.give(Input::FetchFailed { digest, reason });
+    let hello = bench.component("hello");
+    assert_eq!((hello.phase, hello.running, hello.serving), (Phase::Backoff, 0, 1));
+    assert_eq!(hello.reason.unwrap(), "what it is to replace runs on; the disk is full");
+    bench.give(Input::Stored { digest });
+    bench.give(Input::Prepared { digest, fuel: false, result: Ok(()) });
+    assert_eq!(bench.component("hello").serving, 0, "it has been told to end");
+}
+
+#[test]
 fn one_that_is_lost_or_ends_by_itself_makes_way_too() {
     for lost in [true, false] {
         let mut bench = Bench::new();

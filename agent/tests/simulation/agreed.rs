@@ -14,7 +14,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 /// Whether a node says of a component that it has no room for it.
 fn has_no_room(reason: &str) -> bool {
-    reason.contains("needs ") && reason.contains(" MiB")
+    reason.contains(" MiB, the node has ") || reason.contains(" MiB, all components of the node ")
 }
 
 impl World {

@@ -207,7 +207,7 @@ impl Machine {
             store_max_bytes: u64::MAX,
             default_memory_mb: MEMORY_MB,
             bootstrap: self.bootstrap.clone(),
-            lan: false,
+            lan: true,
             max_peers: self.links,
             random_seed: self.disk.boots ^ u64::from(self.seed[0]) << 8,
         };

@@ -107,7 +107,7 @@ pub struct ComponentObject {
     pub replicas: u16,
     /// Instances that run.
     pub running: u16,
-    /// Instances of what it replaces that serve until it is healthy, or has room.
+    /// Instances of what it replaces that serve meanwhile.
     pub serving: u16,
     /// Runs after the first.
     pub restarts: u32,

@@ -184,7 +184,7 @@ mod tests {
     use shared::{Audience, NodeId};
 
     fn step(byte: u8, alive: bool, action: Action) -> Step {
-        Step { peer: NodeId::of_seed(&[byte; 32]), alive, action, runs: true }
+        Step { peer: NodeId::of_seed(&[byte; 32]), alive, action, runs: true, serves: false }
     }
 
     fn change(key: &str, before: Option<&str>, after: Option<&str>) -> Change {

@@ -46,6 +46,8 @@ pub struct PsComponentObject {
     pub away: u32,
     /// Instances that run, on nodes that are there.
     pub running: u64,
+    /// Instances of what it replaces that serve meanwhile, on nodes that are there.
+    pub serving: u64,
     /// Instances that are wanted, on nodes that are there.
     pub replicas: u64,
     /// How many live nodes are in each phase.
@@ -89,6 +91,7 @@ fn object(name: &ComponentName, on_nodes: &[(&ComponentReport, bool)]) -> PsComp
         nodes: u32::try_from(on_nodes.len()).unwrap_or(u32::MAX),
         away: u32::try_from(on_nodes.len() - live().count()).unwrap_or(u32::MAX),
         running: live().map(|component| u64::from(component.running)).sum(),
+        serving: live().map(|component| u64::from(component.serving)).sum(),
         replicas: live().map(|component| u64::from(component.replicas)).sum(),
         phases,
         restarts: live().map(|component| u64::from(component.restarts)).sum(),

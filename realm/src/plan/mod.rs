@@ -25,6 +25,8 @@ pub struct Node {
     pub alive: bool,
     /// Components of the manifest of which something runs there, by the node's last word.
     pub running: BTreeSet<ComponentName>,
+    /// Those of which an earlier one serves there, because the one that it goes by has no room, or is not healthy.
+    pub serving: BTreeSet<ComponentName>,
     /// The manifest that it follows until another one is applied.
     pub follows: Follows,
 }
@@ -96,6 +98,19 @@ pub struct Step {
     pub action: Action,
     /// Whether something of it runs there now.
     pub runs: bool,
+    /// Whether that is an earlier one, which serves until the one that was applied last is healthy or has room.
+    pub serves: bool,
+}
+
+impl Step {
+    /// Whether something that runs may end. What serves does so also where there is only to be more of what has yet to take its place.
+    fn interrupts(&self) -> bool {
+        match self.action {
+            Action::Stop | Action::Replace | Action::ScaleDown => self.runs,
+            Action::ScaleUp => self.serves,
+            Action::Create | Action::Unchanged => false,
+        }
+    }
 }
 
 /// What becomes of a component as a whole.
@@ -148,7 +163,9 @@ impl ComponentPlan {
                 (Some(_), None) => Action::Stop,
                 (Some(before), Some(next)) => Action::between(before, next),
             };
-            Some(Step { peer: node.node, alive: node.alive, action, runs: node.running.contains(name) })
+            let serves = node.serving.contains(name);
+            let runs = serves || node.running.contains(name);
+            Some(Step { peer: node.node, alive: node.alive, action, runs, serves })
         };
         let steps: Vec<Step> = nodes.iter().filter_map(step).collect();
         let any = |action: Action| steps.iter().any(|step| step.action == action);
@@ -208,8 +225,7 @@ impl Plan {
     /// Whether something that runs would be stopped or replaced.
     #[must_use]
     pub fn interrupts(&self) -> bool {
-        let mut steps = self.components.iter().flat_map(|component| &component.nodes);
-        steps.any(|step| step.runs && matches!(step.action, Action::Stop | Action::Replace | Action::ScaleDown))
+        self.components.iter().flat_map(|component| &component.nodes).any(Step::interrupts)
     }
 
     /// Every node on which something is to be, or is to end.

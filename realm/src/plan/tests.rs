@@ -39,6 +39,7 @@ fn nodes() -> Vec<Node> {
         platform: "linux/x86_64".into(),
         alive: byte != 3,
         running: if byte == 1 { [name("web")].into() } else { BTreeSet::new() },
+        serving: BTreeSet::new(),
         follows: Follows::Held,
     };
     vec![node(1, "dev"), node(2, "dev"), node(3, "edge")]
@@ -167,6 +168,14 @@ fn another_number_of_instances_alone_is_no_replacement() {
     assert_eq!(steps(&down, "web"), [(id(1), Action::ScaleDown), (id(2), Action::ScaleDown)]);
     assert!(down.interrupts(), "two that run are stopped");
     assert_eq!(serde_json::to_string(&Action::ScaleDown).unwrap(), "\"scale-down\"");
+    // Where what is to be more has not replaced what was there, that ends.
+    let mut nodes = nodes();
+    nodes[0].running.clear();
+    nodes[0].serving.insert(name("web"));
+    let up = Plan::of(Some(&with(2)), &with(3), &nodes);
+    assert_eq!(steps(&up, "web"), [(id(1), Action::ScaleUp), (id(2), Action::ScaleUp)]);
+    assert!(up.interrupts() && up.components[0].nodes[0].runs && !up.components[0].nodes[1].serves);
+    assert!(!Plan::of(Some(&with(2)), &with(2), &nodes).interrupts());
     // For nodes of which none is known.
     let nobody = Plan::of(Some(&with(1)), &with(2), &[]);
     assert_eq!(actions(&nobody), [("web", Summary::Scale)]);

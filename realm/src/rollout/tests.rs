@@ -344,10 +344,11 @@ fn a_node_past_fetching_has_the_artifact() {
     let mut push = rollout(goal(), &[(1, true)]);
     assert!(!push.is_past_fetching());
     let without = |phase, fetched| ComponentReport { fetched: Some(fetched), ..component(intent(1), phase) };
-    for (count, ours) in [without(Phase::Fetching, 7), without(Phase::Failed, 0)].into_iter().enumerate() {
-        say(&mut push, count as u64 + 1, 1, ours);
-        assert!(!push.is_past_fetching(), "no room for it, perhaps");
+    let mut at = 1..;
+    for phase in [Phase::Fetching, Phase::Failed, Phase::Backoff, Phase::Stopped, Phase::Running] {
+        say(&mut push, at.next().unwrap(), 1, without(phase, 0));
+        assert!(!push.is_past_fetching(), "{phase}: no room for it, or it has outlived its artifact, perhaps");
     }
-    see(&mut push, 3, 1, Phase::Compiling);
+    see(&mut push, at.next().unwrap(), 1, Phase::Failed);
     assert!(push.is_past_fetching());
 }

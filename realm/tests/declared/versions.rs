@@ -115,13 +115,13 @@ fn somebody_who_is_there_is_asked_before_something_that_runs_is_touched() {
     shell.declare(&[component("web", "ticker", "memory_max_mb = 65536\nreplicas = 64")]);
     desk.run("apply").assert(3).says("declare a smaller `memory_max_mb`");
     assert!(desk.run("status").out.contains("what it is to replace runs on; needs"));
-    shell.declare(&[component("web", "ticker", "args = [\"x\"]")]);
+    shell.declare(&[component("web", "ticker", "args = [\"y\"]")]);
     desk.ask = Some(Arc::new(|| "no\n".to_owned()));
     desk.run("apply").assert(1).says("not confirmed; nothing was sent");
     desk.ask = Some(Arc::new(|| "y\n".to_owned()));
     desk.run("apply --detach").assert(0).says("version 4 is accepted");
     // What interrupts nothing is not asked about.
     desk.ask = Some(Arc::new(|| panic!("nothing to ask")));
-    shell.declare(&[component("web", "ticker", "args = [\"x\"]"), component("more", "hello", "")]);
+    shell.declare(&[component("web", "ticker", "args = [\"y\"]"), component("more", "hello", "")]);
     desk.run("apply --detach").assert(0).says("version 5 is accepted");
 }

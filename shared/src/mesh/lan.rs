@@ -73,8 +73,8 @@ impl Lan {
         }
     }
 
-    /// Asks who is there. The library does so until anybody has answered, and then only every five minutes. It hears
-    /// the answers, which everybody gets, and tells of those that are new.
+    /// Asks who is there. The library does so until anybody has answered, and then only five minutes after the latest answer, to
+    /// whomever that was. It hears the answers, which everybody gets, and tells of those that are new.
     pub(super) fn ask(&self) {
         if self.mdns.is_none() {
             return;
@@ -242,6 +242,17 @@ impl NetworkBehaviour for Lan {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_question_is_the_one_that_nodes_answer() {
+        let mut question = vec![0, 0, 0, 0, 0, 1, 0, 0, 0, 0, 0, 0];
+        for label in "_p2p._udp.local".split('.') {
+            question.push(label.len() as u8);
+            question.extend(label.bytes());
+        }
+        question.extend([0, 0, 12, 0, 1]);
+        assert_eq!(QUESTION, question);
+    }
     use if_addrs::{IfAddr, IfOperStatus, Ifv4Addr, Interface};
     use std::net::Ipv4Addr;
 

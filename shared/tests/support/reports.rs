@@ -250,6 +250,9 @@ fn of_components() -> Vec<Vector> {
     let in_component = |field: &str, item: Cbor| {
         signed(&report_body().with("components", array([component("hello", "failed").with(field, item)])))
     };
+    let serving = |count: Cbor| {
+        signed(&report_body().with("components", array([component("hello", "failed").and("", "serving", count)])))
+    };
     let with_addrs = |addrs: &[&str]| signed(&report_body().with("addrs", array(addrs.iter().map(|addr| text(addr)))));
     let many = |count: usize| report_body().with("components", array((0..count).map(|_| component("a", "running"))));
     let names = ["a running"; 128].join(", ");
@@ -266,6 +269,12 @@ fn of_components() -> Vec<Vector> {
         ok("unknown_field", "a field of a later version is skipped", signed(&newer), "hello backoff"),
         ok("many_components", "128 components", signed(&many(128)), &names),
         ok("at_cap", "a body of 31 KiB", signed(&filled(&report_body(), 31 * 1024)), "hello backoff"),
+        ok("serving", "one of what it replaces serves", serving(Cbor::Uint(1)), "hello failed serving 1"),
+        ok("serving_none", "as if it were left out", serving(Cbor::Uint(0)), "hello failed"),
+        ok("serving_most", "2^16 - 1", serving(Cbor::Uint(65_535)), "hello failed serving 65535"),
+        fail("serving_too_many", "malformed", "2^16", serving(Cbor::Uint(65_536))),
+        fail("serving_negative", "malformed", "minus one", serving(Cbor::Negative(0))),
+        fail("serving_null", "malformed", "null is no number", serving(Cbor::Null)),
         ok("longest_reason", "a reason of 240 bytes", in_component("reason", text(&"r".repeat(240))), "hello failed"),
         fail("trailing", "malformed", "a byte behind the signed body", {
             signed_by(NODE, REPORT, &[report_body().encode(), vec![0]].concat())

@@ -134,7 +134,14 @@ impl Vector {
         };
         let signed: SignedReport = frame::decode(&self.bytes).map_err(|error| refused_frame(&error))?;
         let report = signed.open(&realm).map_err(refused)?;
-        let components: Vec<_> = report.components.iter().map(|c| format!("{} {}", c.name, c.phase)).collect();
+        let components: Vec<_> = report
+            .components
+            .iter()
+            .map(|c| match c.serving {
+                0 => format!("{} {}", c.name, c.phase),
+                serving => format!("{} {} serving {serving}", c.name, c.phase),
+            })
+            .collect();
         let alarms: Vec<_> = report.alarms.iter().map(|alarm| format!("{} {}", alarm.key, alarm.seq)).collect();
         Ok(vec![
             ("node", report.node.to_string()),

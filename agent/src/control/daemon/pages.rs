@@ -39,6 +39,7 @@ fn component(report: &ComponentReport) -> Value {
         "phase": report.phase.to_string(),
         "replicas": report.replicas,
         "running": report.running,
+        "serving": report.serving,
         "restarts": report.restarts,
         "last_outcome": report.last_outcome.as_ref().map(ToString::to_string),
         "reason": report.reason,
@@ -60,6 +61,7 @@ pub(super) fn metrics(node: &Node, store_syncs: u64, output_dropped_bytes: u64) 
         let metrics = ComponentMetrics {
             replicas: u64::from(report.replicas),
             running: u64::from(report.running),
+            serving: u64::from(report.serving),
             restarts: u64::from(report.restarts),
             memory_bytes: total.memory_bytes,
             memory_peak_bytes: total.memory_peak_bytes,

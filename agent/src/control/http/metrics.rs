@@ -66,6 +66,8 @@ pub struct ComponentMetrics {
     pub replicas: u64,
     /// Instances that run.
     pub running: u64,
+    /// Instances of what it replaces that serve meanwhile.
+    pub serving: u64,
     /// Runs after the first of each instance.
     pub restarts: u64,
     /// Memories and tables of the instances that run, in bytes.
@@ -130,6 +132,8 @@ impl Collector for Metrics {
         out.gauges("components", "Components on this node by phase", None, phases)?;
         let running = self.each(|component| component.running);
         out.gauges("component_instances_running", "Instances that run", None, running)?;
+        let help = "Instances of what a component replaces that serve meanwhile";
+        out.gauges("component_instances_serving", help, None, self.each(|component| component.serving))?;
         let help = "Runs after the first of each instance";
         out.counters("component_restarts", help, None, self.each(|component| component.restarts))?;
         let wanted = self.each(|component| component.replicas);
@@ -239,6 +243,7 @@ mod tests {
         let component = ComponentMetrics {
             replicas: 2,
             running: 1,
+            serving: 6,
             restarts: 4,
             memory_bytes: 4_096,
             memory_peak_bytes: 65_536,
@@ -273,6 +278,7 @@ mod tests {
             "# TYPE realm_component_restarts_total counter",
             r#"realm_component_restarts_total{component="hello"} 4"#,
             r#"realm_component_instances_wanted{component="hello"} 2"#,
+            r#"realm_component_instances_serving{component="hello"} 6"#,
             r#"realm_component_memory_bytes{component="hello"} 4096"#,
             r#"realm_component_memory_peak_bytes{component="hello"} 65536"#,
             r#"realm_component_fuel_total{component="hello"} 77"#,

@@ -121,6 +121,7 @@ impl Dialer {
             self.members.values_mut().for_each(|member| member.target.retry_at(now_ms));
             self.bootstrap.iter_mut().for_each(|bootstrap| bootstrap.target.retry_at(now_ms));
             self.lan.retry(|peer| turn(self.me, peer, now_ms));
+            self.lan.is_alone(now_ms);
             self.due_at = 0;
         }
         news

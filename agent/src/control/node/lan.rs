@@ -21,8 +21,14 @@ const STRANGE_MS: u64 = 10 * 60 * 1_000;
 /// A node that nobody is connected to asks again after so long: by then whoever is there has answered and been dialled.
 const ASK_FIRST_MS: u64 = 1_000;
 
-/// The longest pause between two questions: one small packet, to which each node of the network has one for an answer.
+/// The longest pause between two questions, on a network of few. A question is one small packet.
 const ASK_MOST_MS: u64 = 60_000;
+
+/// The longest pause is at least so long for each that was found: all of them answer, and may be just as alone.
+const ASK_EACH_MS: u64 = 3_000;
+
+/// The longest pause however many there are: as long as the library's.
+const ASK_CROWD_MS: u64 = 300_000;
 
 struct Found {
     addrs: Vec<String>,
@@ -52,7 +58,7 @@ impl Lan {
         Lan { found: BTreeMap::new(), asks, ask_at: ASK_FIRST_MS, ask_pause_ms: ASK_FIRST_MS }
     }
 
-    /// From now on nobody of this realm is connected.
+    /// From now on nobody of this realm is connected; or somebody may be there whom no question has reached.
     pub fn is_alone(&mut self, now_ms: u64) {
         self.ask_pause_ms = ASK_FIRST_MS;
         self.ask_at = now_ms + ASK_FIRST_MS;
@@ -62,7 +68,8 @@ impl Lan {
     pub fn ask_due(&mut self, now_ms: u64, random: &mut Random, out: &mut Vec<Effect>) {
         if self.asks && self.ask_at <= now_ms {
             out.push(Effect::AskLan);
-            self.ask_pause_ms = (self.ask_pause_ms * 2).min(ASK_MOST_MS);
+            let most = (self.found.len() as u64 * ASK_EACH_MS).clamp(ASK_MOST_MS, ASK_CROWD_MS);
+            self.ask_pause_ms = (self.ask_pause_ms * 2).min(most);
             self.ask_at = now_ms + random.jitter(self.ask_pause_ms, 25);
         }
     }

@@ -65,7 +65,7 @@ impl Workload {
             declared,
             strategy,
             healthy_ms,
-            // Of what was pushed nobody asks, and it replaces nothing that serves meanwhile.
+            // Of what was pushed nobody asks, and what it replaces serves only until its code is here.
             settled: !declared,
             stage: Stage::Fetching { bytes: 0, reason: None },
             slots,

@@ -6,7 +6,8 @@ use crate::exit::Failure;
 use crate::plan::{Follows, Node};
 use crate::session::{Event, Session};
 use shared::{
-    Apply, Artifact, ComponentName, IntentKey, Manifest, ManifestState, NodeId, NodeReport, OwnerKey, Payload,
+    Apply, Artifact, ComponentName, ComponentReport, IntentKey, Manifest, ManifestState, NodeId, NodeReport, OwnerKey,
+    Payload,
 };
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -153,23 +154,31 @@ pub(super) fn nodes(
         None => Follows::Held,
         Some(version) => Follows::Kept(version.and_then(|version| kept.get(&version).cloned())),
     };
+    let names = |report: &NodeReport, is_one: fn(&ComponentReport) -> bool| {
+        let ours = report.components.iter().filter(|component| component.declared && is_one(component));
+        ours.map(|component| component.name.clone()).collect()
+    };
     let member = |(report, alive): &(NodeReport, bool)| Node {
         node: report.node,
         tags: report.tags.clone(),
         platform: report.platform.clone(),
         alive: *alive && !report.leaving,
-        running: report
-            .components
-            .iter()
-            .filter(|component| component.declared && (component.running > 0 || component.serving > 0))
-            .map(|component| component.name.clone())
-            .collect(),
+        running: names(report, |component| component.running > 0),
+        serving: names(report, |component| component.serving > 0),
         follows: follows(report),
     };
     let claims = unclaimed.iter().filter(|node| !views.contains_key(node)).filter_map(|node| {
         let hello = &session.peers().get(node)?.hello;
         let (tags, platform) = (hello.tags.clone(), hello.platform.clone());
-        Some(Node { node: *node, tags, platform, alive: true, running: BTreeSet::new(), follows: Follows::Held })
+        Some(Node {
+            node: *node,
+            tags,
+            platform,
+            alive: true,
+            running: BTreeSet::new(),
+            serving: BTreeSet::new(),
+            follows: Follows::Held,
+        })
     });
     views.values().map(member).chain(claims).collect()
 }

@@ -3,16 +3,13 @@
 use super::Workload;
 use crate::control::node::slot::Slot;
 use crate::control::node::stage::Stage;
-use shared::{ComponentReport, Phase};
+use shared::{ComponentReport, Phase, Takeover};
 
 /// Said of instances that have a place in the node's memory and wait until others have left it.
 const ENDING: &str = "it starts when others have ended that are being stopped";
 
 /// Said of a component where what it is to replace runs on.
-const SERVING: &str = "what it is to replace runs on until it is healthy";
-
-/// The same, where it has no room for it.
-const SERVING_MEANWHILE: &str = "what it is to replace runs on";
+const SERVING: &str = "what it is to replace runs on";
 
 impl Workload {
     fn reason(&self) -> Option<String> {
@@ -20,11 +17,15 @@ impl Workload {
         let waits =
             self.stage == Stage::Ready && self.spec.start && !self.waits_for_the_old() && self.slots.iter().any(is_due);
         let reason = self.stage.reason().cloned().or_else(|| waits.then(|| ENDING.into()));
-        if self.settled || self.retiring.serving() == 0 {
-            return reason;
+        match reason {
+            _ if self.retiring.serving() == 0 => reason,
+            // First what matters more: a long reason is cut.
+            Some(reason) => Some(format!("{SERVING}; {reason}")),
+            // What was pushed is soon compiled.
+            None if self.settled => None,
+            None if self.strategy == Takeover::StopFirst => Some(format!("{SERVING} until it can start")),
+            None => Some(format!("{SERVING} until it is healthy")),
         }
-        // First what matters more: a long reason is cut.
-        Some(reason.map_or_else(|| SERVING.into(), |reason| format!("{SERVING_MEANWHILE}; {reason}")))
     }
 
     /// Where its instances stand; where they differ, the worst.
