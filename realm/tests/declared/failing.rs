@@ -2,7 +2,7 @@
 
 use crate::manifest::component;
 use crate::shell::realm;
-use serde_json::Value;
+use crate::support::documented;
 
 #[test]
 fn a_component_that_crashes_fails_at_once_with_its_last_lines() {
@@ -20,7 +20,7 @@ fn a_component_that_crashes_fails_at_once_with_its_last_lines() {
 
     let (code, out, err) = shell.realm(&["rollback", "--yes", "--json"]);
     assert_eq!(code, Some(0), "{err}");
-    let object: Value = serde_json::from_str(&out).unwrap();
+    let object = documented(&out);
     assert_eq!((&object["version"], &object["verdict"]), (&3.into(), &"good".into()), "{object}");
     assert!(agents.iter().all(|agent| agent.component("bad").is_null()));
 }
@@ -31,7 +31,7 @@ fn where_it_fails_on_some_nodes_it_has_failed() {
     shell.declare(&[component("web", "ticker", ""), component("bad", "crash", "tags = [\"edge\"]")]);
     let (code, out, err) = shell.apply(&["--json"]);
     assert_eq!(code, Some(3), "{out}{err}");
-    let object: Value = serde_json::from_str(&out).unwrap();
+    let object = documented(&out);
     assert_eq!((&object["verdict"], &object["exit"]), (&"failed".into(), &3.into()));
     assert!(err.contains("version 1 failed on 1 node; it is well on 1 node"), "{err}");
     let node = |at: usize| {

@@ -2,7 +2,7 @@
 
 use crate::manifest::component;
 use crate::shell::{Shell, realm};
-use crate::support::{Agent, eventually};
+use crate::support::{Agent, documented, eventually};
 use serde_json::Value;
 
 /// When the run that lives has begun and the one before it has ended, on each node, by its own clock.
@@ -141,7 +141,7 @@ fn left_early_it_goes_on_and_the_same_again_sees_it_through() {
     assert!(err.contains("version 1 is accepted and on its way"), "{err}");
     let (code, out, err) = shell.apply(&["--json"]);
     assert_eq!(code, Some(0), "{err}");
-    let object: Value = serde_json::from_str(&out).unwrap();
+    let object = documented(&out);
     assert_eq!((&object["version"], &object["verdict"], &object["exit"]), (&1.into(), &"good".into(), &0.into()));
     assert!(object["nodes"].as_array().unwrap().iter().all(|node| node["wanted"] == node["well"]), "{object}");
     assert_eq!(agents[1].component("far")["phase"], "running");

@@ -1,7 +1,7 @@
 //! Manifests as the tests write them, and the verbs that read them.
 
 use crate::shell::Shell;
-use crate::support::guest_path;
+use crate::support::{documented, guest_path};
 use serde_json::Value;
 use std::path::PathBuf;
 
@@ -44,7 +44,6 @@ impl Shell {
 
     /// What a verb prints with `--json`, whatever its exit code.
     pub(crate) fn json(&self, words: &[&str]) -> Value {
-        let (_, out, err) = self.realm(&[words, &["--json"]].concat());
-        serde_json::from_str(&out).unwrap_or_else(|error| panic!("{error}: {out}{err}"))
+        documented(&self.realm(&[words, &["--json"]].concat()).1)
     }
 }

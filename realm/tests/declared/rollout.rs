@@ -2,7 +2,7 @@
 
 use crate::manifest::component;
 use crate::shell::{Shell, realm};
-use crate::support::Agent;
+use crate::support::{Agent, documented};
 use serde_json::Value;
 
 /// A manifest that spreads as the defaults say, but for how long something has to be healthy.
@@ -36,15 +36,15 @@ fn one_that_crashes_is_tried_on_one_of_three() {
     assert_eq!(code, Some(3), "{out}{err}");
     assert!(err.contains("version 2 failed on 1 node; 2 nodes kept what they had"), "{err}");
     assert!(err.contains("this component always fails"), "its last words: {err}");
-    let object: Value = serde_json::from_str(&out).unwrap();
+    let object = documented(&out);
     assert_eq!(states(&object), ["failing", "halted", "halted"], "{object}");
     let unchanged = agents.iter().zip(&before).filter(|(agent, before)| agent.component("web") == **before).count();
     assert_eq!(unchanged, 2, "neither stopped nor started anew");
     // A plan goes by what each of them runs: the two that kept it would have to replace it, and the way back leaves them alone.
     let steps = |rollout: &str, guest: &str| {
         declare(&shell, guest, rollout);
-        let (_, out, err) = shell.with_manifest("plan", &["--json"]);
-        let plan: Value = serde_json::from_str(&out).unwrap_or_else(|why| panic!("{why}: {out}{err}"));
+        let (_, out, _) = shell.with_manifest("plan", &["--json"]);
+        let plan = documented(&out);
         let nodes = plan["components"][0]["nodes"].as_array().unwrap();
         let mut steps: Vec<String> = nodes.iter().map(|node| node["action"].as_str().unwrap().to_owned()).collect();
         steps.sort_unstable();
@@ -66,7 +66,7 @@ fn with_auto_rollback_all_have_what_they_had() {
     let (code, out, err) = shell.apply(&["--auto-rollback", "--json"]);
     assert_eq!(code, Some(4), "{out}{err}");
     assert!(err.contains("version 2 failed, and what was before it is in force on 3 nodes"), "{err}");
-    let object: Value = serde_json::from_str(&out).unwrap();
+    let object = documented(&out);
     assert_eq!(states(&object), ["halted", "halted", "rolled-back"], "{object}");
     for (agent, before) in agents.iter().zip(&before) {
         let web = agent.until("web", "running");
@@ -94,7 +94,7 @@ fn on_ten_nodes_one_that_crashes_is_tried_on_a_third() {
     let (code, out, err) = shell.apply(&["--auto-rollback", "--json"]);
     assert_eq!(code, Some(4), "{out}{err}");
     assert!(err.contains("version 2 failed, and what was before it is in force on 10 nodes"), "{err}");
-    let object: Value = serde_json::from_str(&out).unwrap();
+    let object = documented(&out);
     let states_of = |object: &Value| {
         let (tried, halted): (Vec<_>, Vec<_>) =
             states(object).into_iter().map(str::to_owned).partition(|state| state != "halted");
@@ -110,7 +110,7 @@ fn on_ten_nodes_one_that_crashes_is_tried_on_a_third() {
 
     let (code, out, err) = shell.apply(&["--json"]);
     assert_eq!(code, Some(3), "{out}{err}");
-    let object: Value = serde_json::from_str(&out).unwrap();
+    let object = documented(&out);
     let tried = states_of(&object);
     assert!(tried.iter().all(|state| state == "failing"), "{object}");
     let counts = (tried.len(), NODES - tried.len());

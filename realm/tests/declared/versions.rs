@@ -3,6 +3,7 @@
 use crate::common::Desk;
 use crate::manifest::component;
 use crate::shell::realm;
+use crate::support::documented;
 use std::sync::Arc;
 
 #[test]
@@ -76,7 +77,7 @@ fn a_plan_tells_by_its_exit_code_whether_something_would_change() {
     assert_eq!(plan(&[]).0, Some(0));
     let (code, out, err) = plan(&["--detailed-exitcode", "--json"]);
     assert_eq!(code, Some(2), "{err}");
-    let object: serde_json::Value = serde_json::from_str(&out).unwrap();
+    let object = documented(&out);
     assert_eq!((&object["schema"], &object["held"], &object["version"]), (&1.into(), &().into(), &1.into()));
     assert_eq!((&object["changes"], &object["interrupts"]), (&true.into(), &false.into()));
     let step = &object["components"][0]["nodes"][0];

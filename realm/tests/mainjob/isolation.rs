@@ -3,7 +3,7 @@
 
 use crate::load::runners;
 use crate::shell::{Shell, realm};
-use crate::support::{Agent, eventually, signal};
+use crate::support::{Agent, documented, eventually, signal};
 use rustix::process::Signal;
 use serde_json::Value;
 use std::collections::BTreeMap;
@@ -69,7 +69,7 @@ fn one_process_of_guests_that_is_killed_leaves_the_other_as_it_is() {
 }
 
 fn inspect(shell: &Shell, name: &str) -> Value {
-    serde_json::from_str(&shell.good(&["inspect", name, "--json"])).unwrap()
+    documented(&shell.good(&["inspect", name, "--json"]))
 }
 
 #[test]

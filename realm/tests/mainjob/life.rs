@@ -1,7 +1,7 @@
 //! A component's whole life by the command line: pushed, stopped, started, restarted, removed, and listed meanwhile.
 
 use crate::shell::{Shell, realm};
-use crate::support::{Agent, eventually};
+use crate::support::{Agent, documented, eventually};
 use serde_json::Value;
 use std::collections::BTreeMap;
 use std::io::{BufRead, BufReader};
@@ -13,7 +13,7 @@ fn phases(agents: &[Agent], name: &str) -> Vec<String> {
 }
 
 fn ps(shell: &Shell) -> Vec<Value> {
-    let object: Value = serde_json::from_str(&shell.good(&["ps", "--json"])).unwrap();
+    let object = documented(&shell.good(&["ps", "--json"]));
     assert_eq!(object["schema"], 1);
     object["components"].as_array().unwrap().clone()
 }
@@ -26,7 +26,7 @@ fn starts(agent: &Agent) -> usize {
 fn already(shell: &Shell, verb: &str, phases: &[&str]) {
     let (code, out, err) = shell.realm(&[verb, "ticker", "--json"]);
     assert!(code == Some(0) && err.contains("already"), "{err}");
-    let object: Value = serde_json::from_str(&out).unwrap();
+    let object = documented(&out);
     assert_eq!((&object["schema"], &object["verdict"], &object["exit"]), (&1.into(), &"good".into(), &0.into()));
     let nodes = object["nodes"].as_array().unwrap();
     let seen: Vec<&str> = nodes.iter().map(|node| node["phase"].as_str().unwrap()).collect();
@@ -189,7 +189,7 @@ fn what_nobody_knows_cannot_be_steered() {
 fn who_somebody_is_and_what_a_shell_completes() {
     let shell = Shell::new();
     shell.good(&["init"]);
-    let object: Value = serde_json::from_str(&shell.good(&["whoami", "--json"])).unwrap();
+    let object = documented(&shell.good(&["whoami", "--json"]));
     assert_eq!(object["owner"], shell.key());
     assert!(shell.good(&["whoami"]).contains(object["realm"].as_str().unwrap()));
     for name in ["bash", "zsh", "fish"] {
@@ -205,7 +205,7 @@ fn a_component_in_all_its_detail() {
     let (shell, agents) = realm(&[&["--role", "dev"], &["--role", "dev"]]);
     let words = ["--tag", "dev", "--memory-max-mb", "8", "--restart", "never", "--note", "as a trial", "--arg", "3"];
     assert_eq!(shell.push("three", "exit-code", &words).0, Some(3));
-    let object: Value = serde_json::from_str(&shell.good(&["inspect", "three", "--json"])).unwrap();
+    let object = documented(&shell.good(&["inspect", "three", "--json"]));
     assert_eq!(
         (&object["schema"], &object["verb"], &object["note"]),
         (&1.into(), &"push".into(), &"as a trial".into())
@@ -225,7 +225,7 @@ fn a_component_in_all_its_detail() {
     assert!(text.contains("memory     8 MiB") && text.matches("exit 3").count() == 4, "{text}");
 
     assert_eq!(shell.push("ticker", "ticker", &[]).0, Some(0));
-    let object: Value = serde_json::from_str(&shell.good(&["inspect", "ticker", "--json"])).unwrap();
+    let object = documented(&shell.good(&["inspect", "ticker", "--json"]));
     assert!(object["nodes"].as_array().unwrap().iter().all(|node| node["live"].as_array().unwrap().len() == 1));
     let (code, _, err) = shell.realm(&["inspect", "nobody"]);
     assert!(code == Some(1) && err.contains("nothing is known by the name `nobody`"), "{err}");
@@ -261,6 +261,8 @@ fn output_is_read_along_from_every_node_and_since_a_time() {
     let of_one = shell.good(&["logs", "ticker", "--node", &marks[1]]);
     assert!(!of_one.is_empty() && of_one.lines().all(|line| line.contains(&marks[1])), "{of_one}");
     assert!(shell.good(&["logs", "ticker", "--since", "1h"]).lines().count() >= 4);
+    let lines = shell.good(&["logs", "ticker", "--json"]);
+    assert!(lines.lines().map(documented).all(|line| line["component"] == "ticker"), "{lines}");
     assert_eq!(shell.good(&["logs", "ticker", "--since", "2099-01-01T00:00:00Z"]), "");
     let (code, _, err) = shell.realm(&["logs", "ticker", "--since", "yesterday"]);
     assert!(code == Some(2) && err.contains("how long ago"), "{err}");

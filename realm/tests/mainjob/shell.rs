@@ -1,7 +1,7 @@
 //! An operator's command line: `realm` as a process, with files of its own and none of this machine's variables.
 
 use crate::child::{Place, run};
-use crate::support::{Agent, guest_path};
+use crate::support::{Agent, documented, guest_path};
 use serde_json::Value;
 use std::process::Command;
 use tempfile::TempDir;
@@ -76,7 +76,7 @@ impl Shell {
     }
 
     pub(crate) fn nodes(&self) -> Vec<Value> {
-        let status: Value = serde_json::from_str(&self.good(&["status", "--json"])).unwrap();
+        let status = documented(&self.good(&["status", "--json"]));
         assert_eq!(status["schema"], 1);
         status["nodes"].as_array().unwrap().clone()
     }

@@ -87,6 +87,22 @@ impl Running {
     }
 }
 
+/// An object as a program prints it; the manual has each of its fields.
+#[track_caller]
+pub(crate) fn documented(text: &str) -> Value {
+    const MANUAL: &str = include_str!("../../../docs/json.md");
+    fn look_at(value: &Value) {
+        for (key, value) in value.as_object().into_iter().flatten() {
+            assert!(MANUAL.contains(&format!("`{key}`")), "docs/json.md does not have `{key}`");
+            look_at(value);
+        }
+        value.as_array().into_iter().flatten().for_each(look_at);
+    }
+    let object = serde_json::from_str(text).unwrap_or_else(|error| panic!("{error}: {text}"));
+    look_at(&object);
+    object
+}
+
 impl Agent {
     /// Starts a node with these flags, and waits until it is ready.
     pub(crate) fn start(flags: &[&str]) -> Agent {
@@ -222,7 +238,7 @@ impl Agent {
     }
 
     pub(crate) fn status(&self) -> Value {
-        serde_json::from_str(&self.get("/status")).unwrap()
+        documented(&self.get("/status"))
     }
 
     /// What it says of a component; null when it has none of that name.
