@@ -65,7 +65,7 @@ pub struct ApplyArgs {
 #[derive(FromArgs, ArgsInfo, Debug)]
 #[argh(subcommand, name = "rollback", help_triggers("-h", "--help"))]
 pub struct RollbackArgs {
-    /// to this version (default: the one before)
+    /// to this version (default: the last good one)
     #[argh(option, arg_name = "number")]
     pub to: Option<u32>,
     /// only when this version is in force now

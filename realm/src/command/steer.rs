@@ -18,8 +18,8 @@ use shared::{
 };
 use std::time::{Duration, Instant};
 
-/// Nobody is there whom it is for, says the entry node: for how long it is listened to whether somebody is. One that was
-/// just started has heard of the others within a second or two.
+/// Nobody is there whom it is for, says the entry node: for how long it is listened to whether somebody is, at most; half of the
+/// time that was given is for what comes then. One that was just started has heard of the others within a second or two.
 const HEARD_WITHIN: Duration = Duration::from_secs(5);
 
 pub(super) fn run(steer: Steer, args: &SteerArgs, mut context: Context<'_, '_>) -> Result<Exit, Failure> {
@@ -34,7 +34,7 @@ pub(super) fn run(steer: Steer, args: &SteerArgs, mut context: Context<'_, '_>) 
         })?;
         if matches!(held.body().payload, Payload::Push(_)) {
             let is_there = |views: &Views| targets(steer, &args.name, &held, views).iter().any(|known| known.alive);
-            let until = (Instant::now() + HEARD_WITHIN).min(begun + args.timeout.0);
+            let until = (Instant::now() + HEARD_WITHIN).min(begun + args.timeout.0 / 2);
             survey.hear(&mut session, until, is_there).await?;
         }
         let change = change(steer, args, &held, &survey.views)?;

@@ -130,6 +130,9 @@ pub(crate) fn verdict_text(rollout: &Rollout, verdict: Verdict) -> (Tone, String
             Tone::Warning,
             format!("no matching node is there: {} will get `{name}` when it is back", counted(away, "node")),
         ),
+        Verdict::TimedOut if live == 0 => {
+            (Tone::Bad, "out of time: no node has taken all of it, so that it may come to nothing".into())
+        }
         Verdict::TimedOut => {
             (Tone::Bad, format!("out of time: `{name}` is as wanted on {good} of {}{and_away}", counted(live, "node")))
         }

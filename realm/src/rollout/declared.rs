@@ -120,6 +120,11 @@ impl Standing {
         self.fault.as_deref().or(held_up)
     }
 
+    /// Whether what it changes there is as it should be.
+    fn is_healthy(&self) -> bool {
+        self.state() == Some(ManifestState::Healthy)
+    }
+
     /// Whether all of it is as it should be.
     fn is_well(&self) -> bool {
         self.in_force && self.last.as_ref().is_some_and(|last| last.well == last.wanted)
@@ -153,7 +158,8 @@ impl Stand for Standing {
         let fails = unlisted || !self.failing.is_empty() || told;
         match self.fault().is_some() || fails {
             // It fails, and is not back at the one before it yet.
-            true if self.fault.is_none() && self.goes_back && self.in_force => Progress::Waiting,
+            // Where it is healthy what fails is what it has left as it was, and that is no reason to go back.
+            true if self.fault.is_none() && self.goes_back && self.in_force && !self.is_healthy() => Progress::Waiting,
             true => Progress::Failed,
             false if self.is_well() => Progress::Good,
             false => Progress::Waiting,
@@ -166,6 +172,11 @@ impl Stand for Standing {
 
     fn is_unheard(&self) -> bool {
         self.last.is_none()
+    }
+
+    /// Also of one that has failed: nobody fetches what only that declares any more.
+    fn is_past_fetching(&self) -> bool {
+        self.is_rolled_back()
     }
 
     fn refuse(&mut self, why: &str) {

@@ -298,7 +298,7 @@ impl<A: Aim> Rollout<A> {
             return Step::Done(Verdict::Detached);
         }
         if progress.timed_out {
-            return Step::Done(if was_live { Verdict::TimedOut } else { Verdict::NoneLive });
+            return Step::Done(Verdict::TimedOut);
         }
         Step::Wait(self.targets.values().filter_map(|target| target.stand().settles_at()).min())
     }

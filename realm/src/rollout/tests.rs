@@ -272,7 +272,9 @@ fn nobody_there_waits_for_an_agent_to_hold_it() {
     let push = rollout(goal(), &[(1, false), (2, false)]);
     assert_eq!(step(&push), Step::Wait(None));
     assert_eq!(push.step(HandOver { held: true, ..HandOver::default() }), Step::Done(Verdict::NoneLive));
-    assert_eq!(push.step(HandOver { timed_out: true, ..HandOver::default() }), Step::Done(Verdict::NoneLive));
+    let late = HandOver { timed_out: true, ..HandOver::default() };
+    assert_eq!(push.step(late), Step::Done(Verdict::TimedOut), "nobody has it who could give it to them");
+    assert_eq!(push.step(HandOver { held: true, ..late }), Step::Done(Verdict::NoneLive));
     assert_eq!(Verdict::NoneLive.exit().code(), 5);
 }
 

@@ -53,7 +53,14 @@ fn one_that_crashes_is_tried_on_one_of_three() {
     let (replaced, kept) = (["replace", "replace", "unchanged"], ["replace", "unchanged", "unchanged"]);
     assert_eq!(steps("auto_rollback = true", "crash"), (replaced.map(str::to_owned).to_vec(), true));
     assert_eq!(steps("max_failures = 2", "ticker").0, kept.map(str::to_owned).to_vec());
-    // The next one has its own chance everywhere.
+    // One more that fails, which had its own chance everywhere, and the way back to what is good.
+    declare(&shell, "crash", "max_parallel = 1");
+    let (code, out, err) = shell.apply(&[]);
+    assert_eq!(code, Some(3), "{out}{err}");
+    let (code, out, err) = shell.realm(&["rollback", "--yes", "--timeout", "50s"]);
+    assert!(code == Some(0) && err.contains("version 4 is in force and well on 3 nodes"), "{out}{err}");
+    assert_eq!(shell.json(&["history"])["versions"][0]["note"], "rollback to version 1");
+    // So does another one.
     declare(&shell, "sleep", "");
     let (code, out, err) = shell.apply(&[]);
     assert_eq!(code, Some(0), "{out}{err}");

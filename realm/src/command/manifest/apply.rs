@@ -1,6 +1,6 @@
 //! `realm plan`, `apply` and `rollback`: from a manifest to what it changes, and to having it changed.
 
-use super::current::{Current, current, document, kept, nodes, none_yet, pushed};
+use super::current::{Current, current, document, good, kept, nodes, none_yet, pushed};
 use super::load::{Loaded, load};
 use super::rollout::{Flags, Next, Scene, carry_out};
 use super::stock;
@@ -10,7 +10,7 @@ use crate::command::Context;
 use crate::command::connect::{Connected, connect, connect_to_members, converse, survey};
 use crate::exit::{Exit, Failure};
 use crate::output::{Terminal, Tone, listed};
-use shared::{ComponentName, Manifest, OwnerKey, Past};
+use shared::{Apply, ComponentName, Manifest, OwnerKey, Past};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Instant;
@@ -70,7 +70,10 @@ pub(in crate::command) fn rollback(args: &RollbackArgs, mut context: Context<'_,
         let current = held(&mut connected).await?.ok_or_else(none_yet)?;
         let (version, artifact) = match args.to {
             Some(version) if version == current.apply.version => (version, current.apply.manifest),
-            to => before(&current, to).map(|past| (past.version, past.manifest))?,
+            to => {
+                let good = good(&mut connected.session, &connected.reached.members, &current).await?;
+                before(&current.apply, to, &good).map(|past| (past.version, past.manifest))?
+            }
         };
         let manifest = document(&mut connected.session, &connected.reached.members, artifact).await?;
         let missing = stock::missing(&mut connected, &manifest).await?;
@@ -88,11 +91,13 @@ pub(in crate::command) fn rollback(args: &RollbackArgs, mut context: Context<'_,
     })
 }
 
-/// The version to go back to: the one before, or the one that was named.
-fn before(current: &Current, to: Option<u32>) -> Result<&Past, Failure> {
-    let past = &current.apply.past;
+/// The version to go back to: the one that was named, or else the newest of those that are `good`, where nodes keep to one because
+/// the one that is held has failed, or else the one before it with other contents.
+fn before<'a>(held: &'a Apply, to: Option<u32>, good: &BTreeSet<u32>) -> Result<&'a Past, Failure> {
+    let past = &held.past;
+    let mut others = past.iter().filter(|past| past.manifest != held.manifest);
     let found = match to {
-        None => past.first(),
+        None => others.clone().find(|past| good.contains(&past.version)).or_else(|| others.next()),
         Some(version) => past.iter().find(|past| past.version == version),
     };
     found.ok_or_else(|| match (to, past.is_empty()) {
@@ -100,7 +105,7 @@ fn before(current: &Current, to: Option<u32>) -> Result<&Past, Failure> {
             let known = listed(past.iter().map(|past| past.version.to_string()));
             Failure::new(format!("version {version} is not known any more")).hint(format!("known are {known}"))
         }
-        _ => Failure::new(format!("there is nothing before version {}", current.apply.version)),
+        _ => Failure::new(format!("there is nothing else before version {}", held.version)),
     })
 }
 
@@ -167,4 +172,43 @@ fn refuse(conflicts: &BTreeSet<ComponentName>) -> Result<(), Failure> {
     let names = listed(conflicts.iter().map(|name| format!("`{name}`")));
     Err(Failure::new(format!("pushed by hand, and in the manifest: {names}; nothing was sent"))
         .hint(format!("`realm rm {first}` makes room for it, or leave it out of the manifest")))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use shared::{Artifact, Digest};
+
+    fn artifact(byte: u8) -> Artifact {
+        Artifact { digest: Digest::of(&[byte]), size: 1, chunks: Digest::of(b"list") }
+    }
+
+    /// Version `version`, with these ones before it and their contents.
+    fn held(version: u32, contents: u8, past: &[(u32, u8)]) -> Apply {
+        let past = past.iter().map(|(version, contents)| Past {
+            version: *version,
+            manifest: artifact(*contents),
+            issued_at: 0,
+            note: String::new(),
+        });
+        Apply { version, manifest: artifact(contents), past: past.collect() }
+    }
+
+    #[test]
+    fn the_way_back_leads_to_what_is_good() {
+        let back = |held: &Apply, to, good: &[u32]| {
+            before(held, to, &good.iter().copied().collect()).map(|past| past.version).map_err(|why| why.message)
+        };
+        let fourth = held(4, 4, &[(3, 3), (2, 2), (1, 1)]);
+        assert_eq!(back(&fourth, None, &[]), Ok(3));
+        assert_eq!(back(&fourth, None, &[2]), Ok(2), "the third has failed, too");
+        assert_eq!(back(&fourth, None, &[1, 2]), Ok(2));
+        assert_eq!(back(&fourth, Some(3), &[1, 2]), Ok(3), "as was typed");
+        assert_eq!(back(&fourth, None, &[9]), Ok(3), "nobody knows any more what that was");
+        let same = held(4, 2, &[(3, 2), (2, 2), (1, 1)]);
+        assert_eq!(back(&same, None, &[]), Ok(1), "the same again is no way back");
+        assert_eq!(back(&same, None, &[3]), Ok(1));
+        assert_eq!(back(&held(1, 1, &[]), None, &[]), Err("there is nothing else before version 1".into()));
+        assert_eq!(back(&fourth, Some(9), &[]), Err("version 9 is not known any more".into()));
+    }
 }

@@ -116,6 +116,21 @@ pub(super) async fn pushed(
     Ok(all.filter(|held| matches!(held.opened.body().payload, Payload::Push(_))).collect())
 }
 
+/// Versions that nodes keep to because the one that is held has failed, and of which all is as it should be there.
+///
+/// # Errors
+/// When nobody answers.
+pub(super) async fn good(
+    session: &mut Session,
+    members: &[NodeId],
+    current: &Current,
+) -> Result<BTreeSet<u32>, Failure> {
+    let views = survey(session, members, false).await?.views;
+    let is_well = |report: &NodeReport| report.manifest.as_ref().is_some_and(|told| told.well == told.wanted);
+    let live = views.values().filter(|(report, alive)| *alive && is_well(report));
+    Ok(live.filter_map(|(report, _)| kept_by(report, current).flatten()).collect())
+}
+
 /// The manifests that nodes keep to because the one that is held has failed, by version. What nobody has is left out.
 ///
 /// # Errors

@@ -1,6 +1,7 @@
 //! A manifest, node by node.
 
 use super::*;
+use shared::ManifestState;
 
 /// A manifest of `hello`, as version 3.
 fn applied() -> Applied {
@@ -31,7 +32,7 @@ fn declared(applied: &Applied, count: u64, in_force: u32, phase: Phase, well: u1
     let of = shared::ManifestReport {
         version: 3,
         intent: applied.intent,
-        state: shared::ManifestState::Changing,
+        state: ManifestState::Changing,
         in_force: Some(in_force),
         wanted: 1,
         well,
@@ -88,7 +89,7 @@ fn a_node_that_tells_of_a_failure_is_good_when_all_is_well_unless_it_goes_back()
         let mut apply = Rollout::new(applied.clone(), [(node(1), Vec::new(), true)]);
         for (count, well) in [(1, 0), (2, 1)] {
             let mut report = declared(&applied, count, 3, Phase::Running, well);
-            report.manifest.as_mut().unwrap().state = shared::ManifestState::Failing;
+            report.manifest.as_mut().unwrap().state = ManifestState::Failing;
             apply.observe(MS(0), &report, true);
             let expected = match (auto_rollback, well) {
                 (true, _) => Step::Wait(None),
@@ -98,6 +99,34 @@ fn a_node_that_tells_of_a_failure_is_good_when_all_is_well_unless_it_goes_back()
             assert_eq!(apply.step(held()), expected, "{auto_rollback}, {well}");
         }
     }
+}
+
+#[test]
+fn what_was_left_as_it_was_and_fails_is_no_reason_to_go_back() {
+    let mut applied = applied();
+    let rollout = shared::Rollout { auto_rollback: true, ..shared::Rollout::default() };
+    let components = applied.manifest.components().values();
+    let components = components.map(|it| ((*it.spec).clone(), it.audience.clone(), it.strategy)).collect();
+    applied.manifest = shared::Manifest::new(rollout, components).unwrap().into();
+    let says = |state| {
+        let mut apply = Rollout::new(applied.clone(), [(node(1), Vec::new(), true)]);
+        let mut report = declared(&applied, 1, 3, Phase::Backoff, 0);
+        report.manifest.as_mut().unwrap().state = state;
+        apply.observe(MS(0), &report, true);
+        apply.step(held())
+    };
+    assert_eq!(says(ManifestState::Healthy), Step::Done(Verdict::Failed));
+    assert_eq!(says(ManifestState::Failing), Step::Wait(None), "it goes back");
+}
+
+#[test]
+fn of_what_has_gone_back_nobody_has_to_have_everything() {
+    let mut apply = Rollout::new(applied(), [(node(1), Vec::new(), true)]);
+    let mut report = declared(&applied(), 1, 2, Phase::Running, 1);
+    assert!(!apply.is_past_fetching());
+    report.manifest.as_mut().unwrap().state = ManifestState::RolledBack;
+    apply.observe(MS(0), &report, true);
+    assert!(apply.is_past_fetching());
 }
 
 #[test]
@@ -131,7 +160,7 @@ fn a_manifest_whose_place_was_taken_and_one_that_is_not_to_be_had_have_failed() 
 #[test]
 fn where_it_is_halted_because_of_others_it_has_failed() {
     let applied = applied();
-    for state in [shared::ManifestState::Halted, shared::ManifestState::RolledBack] {
+    for state in [ManifestState::Halted, ManifestState::RolledBack] {
         let mut apply = Rollout::new(applied.clone(), [(node(1), Vec::new(), true)]);
         let mut halted = declared(&applied, 1, 2, Phase::Running, 1);
         halted.manifest.as_mut().unwrap().state = state;
