@@ -242,6 +242,7 @@ impl NetworkBehaviour for Lan {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use if_addrs::{IfAddr, IfOperStatus, Ifv4Addr, Interface};
 
     #[test]
     fn the_question_is_the_one_that_nodes_answer() {
@@ -253,8 +254,6 @@ mod tests {
         question.extend([0, 0, 12, 0, 1]);
         assert_eq!(QUESTION, question);
     }
-    use if_addrs::{IfAddr, IfOperStatus, Ifv4Addr, Interface};
-    use std::net::Ipv4Addr;
 
     fn interface(name: &str, ip: [u8; 4], netmask: [u8; 4]) -> Interface {
         let (ip, netmask) = (Ipv4Addr::from(ip), Ipv4Addr::from(netmask));
