@@ -1,5 +1,6 @@
 //! What a node says about itself. A report counts only when the node it is about has signed it.
 
+use crate::apply::MAX_PAST;
 use crate::digest::Digest;
 use crate::frame;
 use crate::intent::IntentKey;
@@ -123,6 +124,10 @@ pub struct ManifestReport {
     pub failed: u16,
     /// Why the one that it holds is not in force, when that is not plain; at most [`MAX_DETAIL_BYTES`].
     pub reason: Option<String>,
+    /// Numbers of those that were in force there and failed, there or on others, in ascending order: the newest, at most
+    /// [`MAX_PAST`]. Left out where there are none, and by agents that do not tell it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub past_failed: Vec<u32>,
 }
 
 /// The owner's key has signed two different intents with one sequence: it is used in two places at once, or somebody else
@@ -261,7 +266,10 @@ impl SignedReport {
         let mut report = report.clone();
         report.alarms.truncate(MAX_REPORT_ALARMS);
         report.components.iter_mut().for_each(ComponentReport::cut);
-        report.manifest.iter_mut().for_each(|manifest| cut_reason(&mut manifest.reason));
+        if let Some(manifest) = &mut report.manifest {
+            cut_reason(&mut manifest.reason);
+            manifest.past_failed.drain(..manifest.past_failed.len().saturating_sub(MAX_PAST));
+        }
         cut_reason(&mut report.fault);
         let mut keep = report.components.len().min(MAX_REPORT_COMPONENTS);
         let body = loop {
@@ -301,6 +309,7 @@ impl SignedReport {
             || report.tags.len() > crate::hello::MAX_NODE_TAGS
             || report.addrs.len() > MAX_REPORT_ADDRS
             || report.alarms.len() > MAX_REPORT_ALARMS
+            || report.manifest.iter().any(|manifest| manifest.past_failed.len() > MAX_PAST)
         {
             return Err(ReportRefused::Malformed("a list in the report is too long".into()));
         }

@@ -39,6 +39,12 @@ pub struct ManifestFile {
     /// The intent of one that has failed on other nodes, and does not come into force here.
     #[serde(default)]
     pub halted: Option<IntentId>,
+    /// Versions that were in force and failed, in ascending order.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub failed: Vec<u32>,
+    /// Where the one before has failed, the newest before that that has not.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub good: Option<PinnedFile>,
 }
 
 /// Other nodes: newest report and addresses of each.

@@ -113,6 +113,20 @@ fn the_entry_node_fetches_for_others() {
     assert_eq!(fetches(&effects), [artifact(1).digest]);
 }
 
+#[test]
+fn what_it_fetches_for_others_it_fetches_on_when_its_own_component_needs_it_no_more() {
+    let mut bench = Bench::new();
+    // One of this node, which fetches the same artifact.
+    bench.accept(&named("own", 1));
+    bench.meet(50, Role::Operator, true);
+    let effects = bench.accept(&push(2, |body| body.audience.peers = vec![peer(77)]));
+    assert_eq!(fetches(&effects), [artifact(1).digest], "the operator has it");
+    let effects = bench.accept(&removal_of("own", 3));
+    assert_eq!((cancels(&effects), drops(&effects)), (vec![], vec![]), "and may leave when it is here");
+    bench.give(Input::FetchFailed { digest: artifact(1).digest, reason: "the disk is full".into() });
+    assert_eq!(fetches(&bench.wait(1_250)), [artifact(1).digest]);
+}
+
 fn shared_restored(bytes: &[u8]) -> agent::control::node::Restored {
     agent::control::node::Restored { blobs: [].into(), ..after(bytes, None) }
 }

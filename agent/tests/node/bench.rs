@@ -70,6 +70,11 @@ pub fn push_by(key: &OwnerKey, seq: u64, change: impl FnOnce(&mut Body<Push>)) -
 
 /// A removal of `hello` by the owner.
 pub fn removal(seq: u64) -> Vec<u8> {
+    removal_of("hello", seq)
+}
+
+/// A removal by the owner.
+pub fn removal_of(text: &str, seq: u64) -> Vec<u8> {
     let body = Body {
         realm: RealmId::of_owner(&owner().id()),
         seq: EPOCH + seq,
@@ -77,7 +82,7 @@ pub fn removal(seq: u64) -> Vec<u8> {
         not_after: None,
         audience: Audience::default(),
         note: String::new(),
-        payload: Remove { name: name("hello") },
+        payload: Remove { name: name(text) },
     };
     seal(&owner(), &body).unwrap()
 }

@@ -156,6 +156,7 @@ fn artifacts_of_the_one_before_are_kept_for_a_way_back() {
     let effects = bench.apply(&pinned(2, 2));
     assert!(!drops(&effects).contains(&artifact(1).digest));
     bench.ready(2);
+    bench.wait(HEALTHY_MS);
     let effects = bench.apply(&pinned(3, 3));
     assert!(drops(&effects).contains(&artifact(1).digest) && !drops(&effects).contains(&artifact(2).digest));
 }

@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test ends at the first surprise")]
 
 mod accept;
+mod back;
 mod bench;
 mod claim;
 mod declared;

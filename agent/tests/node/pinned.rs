@@ -79,7 +79,7 @@ impl Pinned {
 
     pub fn in_force(&self) -> Forces {
         let trust = Trust::Owner(owner().id());
-        Forces::default().and(InForce::new(&self.sealed, self.manifest.bytes(), &trust).unwrap())
+        Forces::default().and(InForce::new(&self.sealed, self.manifest.bytes(), &trust).unwrap(), false)
     }
 }
 

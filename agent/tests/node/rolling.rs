@@ -54,8 +54,17 @@ impl Realm {
     ) -> Vec<Effect> {
         self.counts += 1;
         let reason = reason.map(str::to_owned);
-        let manifest =
-            ManifestReport { version, intent, state, in_force: Some(1), wanted: 1, well: 1, failed: 0, reason };
+        let manifest = ManifestReport {
+            version,
+            intent,
+            state,
+            in_force: Some(1),
+            wanted: 1,
+            well: 1,
+            failed: 0,
+            reason,
+            past_failed: Vec::new(),
+        };
         let report = report(number, self.counts, |report| {
             report.heartbeat_ms = 10_000_000;
             report.manifest = Some(manifest);

@@ -274,10 +274,9 @@ impl Machine {
         self.forces.in_force.as_ref()
     }
 
-    /// Artifacts of components that are declared by what is in force, and by what was before.
+    /// Artifacts of components that are declared by what is in force, and by what there is a way back to.
     pub fn declared(&self) -> impl Iterator<Item = Digest> + '_ {
-        let manifests = [&self.forces.in_force, &self.forces.before].into_iter().flatten();
-        let declared = manifests.flat_map(|of| of.manifest.components().values());
+        let declared = self.forces.manifests().flat_map(|of| of.manifest.components().values());
         declared.map(|declared| declared.spec.artifact.digest)
     }
 

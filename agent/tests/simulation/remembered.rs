@@ -62,8 +62,9 @@ pub fn open(bytes: &[u8], trust: &Trust) -> Result<Opened, Refused> {
 /// As [`Forces::open`].
 pub fn forces(file: &ManifestFile, trust: &Trust) -> Result<Forces, String> {
     let pinned = |file: &Option<PinnedFile>| file.as_ref().map(|file| in_force(file, trust)).transpose();
-    let (in_force, before) = (pinned(&file.in_force)?, pinned(&file.before)?);
-    Ok(Forces { in_force, before, rejected: file.rejected, halted: file.halted })
+    let (in_force, before, good) = (pinned(&file.in_force)?, pinned(&file.before)?, pinned(&file.good)?);
+    let failed = file.failed.iter().copied().collect();
+    Ok(Forces { in_force, before, rejected: file.rejected, halted: file.halted, failed, good })
 }
 
 fn in_force(file: &PinnedFile, trust: &Trust) -> Result<InForce, String> {

@@ -5,13 +5,13 @@ use super::change::is_declared;
 use super::connect::{Connected, Views, connect_to_members, converse, survey};
 use super::held::newest;
 use super::manifest::{Current, current, document};
+use super::runs::{Runs, collect};
 use crate::cli::InspectArgs;
 use crate::exit::{Exit, Failure};
 use crate::output::{InspectObject, Inspected, Tone, clean, inspect_text};
-use crate::session::{Event, Session, WatchId};
-use shared::{ComponentName, IntentKey, Manifest, NodeId, NodeReport, NodeRuns, OwnerKey, WatchReply, WatchRequest};
-use std::collections::{BTreeMap, BTreeSet};
-use std::time::{Duration, Instant};
+use crate::session::Session;
+use shared::{ComponentName, IntentKey, Manifest, NodeId, NodeReport, OwnerKey};
+use std::time::Duration;
 
 /// Within this time the entry nodes have asked all others, and they have answered.
 const RUNS_TIMEOUT: Duration = Duration::from_secs(30);
@@ -32,7 +32,7 @@ pub(super) fn run(args: &InspectArgs, mut context: Context<'_, '_>) -> Result<Ex
             };
             let entries: Vec<NodeId> = survey.watches.iter().map(|(_, entry)| *entry).collect();
             let views = survey.views;
-            let (runs, mut problems) = collect(&mut session, &entries, name).await;
+            let (runs, mut problems) = collect(&mut session, &entries, name, RUNS_TIMEOUT).await;
             for node in silent(&views, name, &runs) {
                 problems.entry(node).or_insert_with(|| "it says nothing of them".into());
             }
@@ -82,39 +82,11 @@ fn silent<'a>(views: &'a Views, name: &'a ComponentName, runs: &'a Runs) -> impl
     silent.map(|(node, _)| *node)
 }
 
-type Runs = BTreeMap<NodeId, NodeRuns>;
-
-/// Asks `entries` at once; where several tell of a node, one of them counts.
-async fn collect(
-    session: &mut Session,
-    entries: &[NodeId],
-    component: &ComponentName,
-) -> (Runs, BTreeMap<NodeId, String>) {
-    let request = WatchRequest::Runs { component: component.clone(), local: false };
-    let mut open: BTreeSet<WatchId> = entries.iter().map(|entry| session.watch(*entry, request.clone())).collect();
-    let until = Instant::now() + RUNS_TIMEOUT;
-    let (mut runs, mut problems) = (Runs::new(), BTreeMap::new());
-    while !open.is_empty() {
-        match session.next(Some(until)).await {
-            None | Some(Event::Stopped) => break,
-            Some(Event::Watched { watch, reply }) if open.contains(&watch) => match reply {
-                WatchReply::Runs(of) => _ = runs.insert(of.node, of),
-                WatchReply::Problem { node, reason } => _ = problems.insert(node, reason),
-                _ => {}
-            },
-            Some(Event::WatchEnded { watch, .. }) => _ = open.remove(&watch),
-            Some(_) => {}
-        }
-    }
-    problems.retain(|node, _| !runs.contains_key(node));
-    (runs, problems)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::rollout::tests::{component, intent, report};
-    use shared::Phase;
+    use shared::{NodeRuns, Phase};
 
     #[test]
     fn who_should_have_told_of_runs_and_did_not() {

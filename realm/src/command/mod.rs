@@ -12,6 +12,7 @@ mod logs;
 mod manifest;
 mod ps;
 mod push;
+mod runs;
 mod seek;
 mod status;
 mod steer;

@@ -1,7 +1,8 @@
 //! What is said while a change goes its way, and of a change of one component when it is over.
 
 use super::drive::Ended;
-use super::logs::collect;
+use super::logs;
+use super::runs::{self, of_failure};
 use crate::exit::{Exit, Failure};
 use crate::output::{
     PUSH_HEADS, PushNodeObject, PushObject, Shown, Terminal, Tone, counted, failure_hint, fault_hint, listed,
@@ -9,18 +10,30 @@ use crate::output::{
 };
 use crate::rollout::{Goal, Known, Matched, Result as NodeResult, Rollout, Verdict};
 use crate::session::Session;
-use shared::{Artifact, ComponentName, LogQuery, NodeId, WatchRequest};
+use shared::{Artifact, ComponentName, IntentId, LogQuery, NodeId, WatchRequest};
 use std::collections::{BTreeMap, BTreeSet};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// The lines of output that are shown of each node that failed.
-const FAILURE_LINES: u32 = 10;
+const FAILURE_LINES: usize = 10;
 
 /// The failed nodes whose output is shown: they mostly fail alike.
 const MAX_FAILURES_SHOWN: usize = 3;
 
+/// The lines of each node among which these are: what runs there again may have printed more meanwhile.
+const FAILURE_TAIL: u32 = 500;
+
 /// What the operator waits for these lines at the most; the failure itself is known already.
 const FAILURE_LOGS_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// A component that failed on a node.
+pub(super) struct Failing {
+    pub(super) node: NodeId,
+    pub(super) name: ComponentName,
+    /// Of the push, or of the declaration.
+    pub(super) intent: IntentId,
+    pub(super) why: String,
+}
 
 /// What to do about a component that the manifest declares.
 pub(super) const DECLARED_HINT: &str = "change it in the manifest, and `realm apply` that";
@@ -141,7 +154,9 @@ pub(super) async fn ended(
     terminal.end_live();
     let name = &rollout.goal().name;
     let targets = rollout.targets().iter().filter(|(_, target)| target.result() == NodeResult::Failed);
-    let failed: Vec<_> = targets.map(|(node, target)| (*node, name.clone(), why(target))).collect();
+    let intent = rollout.goal().intent;
+    let failed: Vec<_> =
+        targets.map(|(node, it)| Failing { node: *node, name: name.clone(), intent, why: why(it) }).collect();
     failures(session, terminal, &ended.entries, &failed).await;
     if signed.json {
         let object = object(session, ended, signed);
@@ -160,21 +175,25 @@ pub(super) async fn failures(
     session: &mut Session,
     terminal: &mut Terminal<'_>,
     entries: &[NodeId],
-    failed: &[(NodeId, ComponentName, String)],
+    failed: &[Failing],
 ) {
     let shown = &failed[..failed.len().min(MAX_FAILURES_SHOWN)];
-    let names: BTreeSet<&ComponentName> = shown.iter().map(|(_, name, _)| name).collect();
-    let mut lines = Vec::new();
+    let names: BTreeSet<&ComponentName> = shown.iter().map(|failing| &failing.name).collect();
+    let until = Instant::now() + FAILURE_LOGS_TIMEOUT;
     for name in names {
-        let query = LogQuery { component: Some(name.clone()), tail: FAILURE_LINES, ..LogQuery::default() };
-        lines.extend(collect(session, entries, &WatchRequest::Logs(query), FAILURE_LOGS_TIMEOUT).await.lines);
-    }
-    for (node, name, why) in shown {
-        terminal.say(Tone::Bad, &format!("`{name}` failed on {node}: {why}"));
-        let own: Vec<_> = lines.iter().filter(|line| line.node == *node && line.component == *name).collect();
-        let skipped = own.len().saturating_sub(FAILURE_LINES as usize);
-        for line in own.into_iter().skip(skipped) {
-            terminal.say(Tone::Faint, &format!("  {}", text_line(line)));
+        let of_name = || shown.iter().filter(|failing| failing.name == *name);
+        let nodes = of_name().map(|failing| failing.node).collect();
+        let query = LogQuery { component: Some(name.clone()), tail: FAILURE_TAIL, nodes, ..LogQuery::default() };
+        let patience = || until.saturating_duration_since(Instant::now());
+        let lines = logs::collect(session, entries, &WatchRequest::Logs(query), patience()).await.lines;
+        let (runs, _) = runs::collect(session, entries, name, patience()).await;
+        for Failing { node, name, intent, why } in of_name() {
+            terminal.say(Tone::Bad, &format!("`{name}` failed on {node}: {why}"));
+            let own = lines.iter().filter(|line| line.node == *node && line.component == *name);
+            let own = of_failure(own, runs.get(node), intent);
+            for line in &own[own.len().saturating_sub(FAILURE_LINES)..] {
+                terminal.say(Tone::Faint, &format!("  {}", text_line(line)));
+            }
         }
     }
     if failed.len() > shown.len() {

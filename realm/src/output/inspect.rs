@@ -59,7 +59,8 @@ pub struct InspectNodeObject {
     pub tags: Vec<Tag>,
     /// Whether it has been heard of lately.
     pub alive: bool,
-    /// As in `realm status --json`; null where the node told of runs, and its report had no room for the component.
+    /// As in `realm status --json`; null where the node told of runs, and its report had no room for the component, or the manifest
+    /// that declares it failed there and was taken back.
     pub component: Option<ComponentObject>,
     /// Runs that live, and what they use; the oldest first.
     pub live: Vec<LiveRun>,
@@ -109,7 +110,9 @@ impl InspectObject {
             let name = &inspected.component.name;
             let stands = report.components.iter().find(|it| it.name == *name);
             let of_node = runs.get(&report.node);
-            if stands.is_none() && (of_node.is_none() || !report.may_have(name)) {
+            // What was taken back there has runs, and is not listed any more.
+            let has_run = |runs: &&NodeRuns| !(runs.live.is_empty() && runs.ended.is_empty()) || report.may_have(name);
+            if stands.is_none() && !of_node.as_ref().is_some_and(has_run) {
                 return None;
             }
             Some(InspectNodeObject {

@@ -67,3 +67,38 @@ fn nobody_live_and_nobody_at_all() {
     agents[1].start_again(&[]);
     agents[1].until("far", "running");
 }
+
+#[test]
+fn however_many_fail_in_a_row_the_way_back_leads_to_what_was_well() {
+    let (shell, agents) = realm(&[&[]]);
+    shell.applied(&[component("web", "ticker", "")]);
+    for guest in ["crash", "exit-code"] {
+        shell.declare(&[component("web", guest, "")]);
+        let (code, out, err) = shell.apply(&[]);
+        assert_eq!(code, Some(3), "{out}{err}");
+        let is_said = |text: &str| err.contains(text);
+        assert_eq!(is_said("this component always fails"), guest == "crash", "its own last words: {err}");
+        assert!(!is_said("ticker: started"), "and not those of the version before it: {err}");
+    }
+    let (code, out, err) = shell.realm(&["rollback", "--yes"]);
+    assert!(code == Some(0) && err.contains("version 4 is in force and well on 1 node"), "{out}{err}");
+    assert_eq!(shell.json(&["history"])["versions"][0]["note"], "rollback to version 1");
+    agents[0].until("web", "running");
+}
+
+#[test]
+fn what_was_taken_back_can_be_looked_at_until_another_one_is_in_force() {
+    let (shell, _agents) = realm(&[&[]]);
+    shell.applied(&[component("web", "ticker", "")]);
+    shell.declare(&[component("web", "ticker", ""), component("bad", "crash", "")]);
+    let (code, out, err) = shell.apply(&["--auto-rollback"]);
+    assert_eq!(code, Some(4), "{out}{err}");
+    assert!(err.contains("this component always fails"), "its last words: {err}");
+    let (code, out, err) = shell.realm(&["logs", "bad"]);
+    assert!(code == Some(0) && out.contains("this component always fails"), "{out}{err}");
+    let (code, out, err) = shell.realm(&["inspect", "bad"]);
+    assert!(code == Some(0) && out.contains("trap: "), "{out}{err}");
+    shell.applied(&[component("web", "sleep", "")]);
+    let (code, out, err) = shell.realm(&["logs", "bad"]);
+    assert!(code == Some(0) && out.is_empty() && err.contains("no output of `bad`"), "{out}{err}");
+}

@@ -172,6 +172,9 @@ fn of_manifests() -> Vec<Vector> {
         ["version", "in_force"].iter().fold(manifest(), |map, field| map.with(field, Cbor::Uint(0xffff_ffff)));
     let highest = ["wanted", "well", "failed"].iter().fold(highest, |map, field| map.with(field, Cbor::Uint(0xffff)));
     let left_out = manifest().without("in_force").without("reason").and("", "later", text("x"));
+    let past_failed = |versions: Cbor| manifest().and("", "past_failed", versions);
+    let numbers = |count: u64| array((1..=count).map(Cbor::Uint));
+    let sixteen = (1..=16).map(|version| format!(" {version}")).collect::<String>();
     let declared =
         report_body().with("components", array([component("hello", "running").with("declared", Cbor::Bool(true))]));
     let states = ["changing", "healthy", "failing", "halted", "rolled-back"].map(|state| {
@@ -208,6 +211,18 @@ fn of_manifests() -> Vec<Vector> {
         fail("manifest_state_unknown", "a state that nobody knows", manifest().with("state", text("stuck"))),
         fail("manifest_without_state", "where it stands is not said", manifest().without("state")),
         fail("manifest_number", "the version alone", Cbor::Uint(3)),
+        ok_manifest("manifest_past_failed", "the one before it failed", &past_failed(array([Cbor::Uint(2)])), {
+            format!("3 {id} waiting 2 5 4 1 none past-failed 2")
+        }),
+        ok_manifest("manifest_past_failed_none", "an empty list is none", &past_failed(array([])), {
+            format!("3 {id} waiting 2 5 4 1 none")
+        }),
+        ok_manifest("manifest_past_failed_most", "sixteen", &past_failed(numbers(16)), {
+            format!("3 {id} waiting 2 5 4 1 none past-failed{sixteen}")
+        }),
+        fail("manifest_past_failed_too_many", "seventeen", past_failed(numbers(17))),
+        fail("manifest_past_failed_33_bits", "2^32", past_failed(array([Cbor::Uint(1 << 32)]))),
+        fail("manifest_past_failed_null", "null is no list", past_failed(Cbor::Null)),
     ];
     vectors.extend(states);
     vectors

@@ -200,12 +200,15 @@ fn declaration(of: &Declaration) -> String {
     format!("{} {strategy} {}/{}/{platform} {}", of.spec.name, of.audience.peers.len(), tags.join("+"), of.id)
 }
 
-/// The version that is held, its id, how it stands, the version in force, how many are wanted, well and failed, and the reason.
+/// The version that is held, its id, how it stands, the version in force, how many are wanted, well and failed, the reason, and
+/// those before that failed, where there are any.
 fn manifest_report(of: &ManifestReport) -> String {
     let in_force = of.in_force.map_or("none".into(), |version| version.to_string());
     let counts = format!("{} {} {}", of.wanted, of.well, of.failed);
     let (state, reason) = (of.state.to_string().replace(' ', "-"), of.reason.as_deref().unwrap_or("none"));
-    format!("{} {} {state} {in_force} {counts} {reason}", of.version, of.intent)
+    let past_failed = of.past_failed.iter().map(|version| format!(" {version}")).collect::<String>();
+    let past_failed = if past_failed.is_empty() { past_failed } else { format!(" past-failed{past_failed}") };
+    format!("{} {} {state} {in_force} {counts} {reason}{past_failed}", of.version, of.intent)
 }
 
 /// What was read, or the code and the text of the refusal.

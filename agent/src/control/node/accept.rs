@@ -130,6 +130,8 @@ impl Node {
     pub(super) fn act_on(&mut self, key: &IntentKey, hints: &[NodeId], now: Now) {
         let IntentKey::Component(name) = key else { return self.manifest_held(hints, now) };
         let awaited = self.works.get(name).filter(|work| work.is_fetching()).map(|work| work.spec.artifact.digest);
+        // The operator has begun anew with this name, or wants it gone.
+        self.declared.evidence.remove(name);
         self.follow(name, hints, now);
         self.make_room(now);
         if let Some(digest) = awaited {

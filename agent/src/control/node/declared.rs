@@ -40,6 +40,10 @@ pub struct Declared {
     pub(super) settled: bool,
     /// Whether one of them has failed before that, or it took too long.
     pub(super) failing: bool,
+    /// Whether what is in force has failed, here or on too many others.
+    pub(super) has_failed: bool,
+    /// Components of one that failed and was taken back: their output and how their runs ended are kept until another one is in force.
+    pub(super) evidence: BTreeSet<ComponentName>,
     /// When that change was, in milliseconds since the agent was started.
     pub(super) changed_at: u64,
     /// The intent of one that does not come into force here, because others have failed; on the disk soon.
@@ -301,10 +305,11 @@ impl Node {
         let (from, to) = (manifest(&last.in_force), manifest(&self.declared.forces.in_force));
         self.declared.changed = changed(from.as_deref(), to.as_deref(), &self.facts());
         (self.declared.failures, self.declared.settled, self.declared.failing) = (0, false, false);
-        (self.declared.look, self.declared.changed_at) = (true, now.mono_ms);
+        (self.declared.look, self.declared.changed_at, self.declared.has_failed) = (true, now.mono_ms, false);
+        self.keep_evidence(from.as_deref());
         let hints = self.declared.hints.clone();
         self.reconcile(from.as_deref(), &hints, now);
-        last.in_force.iter().chain(&last.before).for_each(|of| self.drop_components(&of.manifest));
+        last.manifests().for_each(|of| self.drop_components(&of.manifest));
         // Another one may have come meanwhile.
         if self.awaited().is_some() {
             self.manifest_held(&hints, now);
@@ -353,6 +358,7 @@ impl Node {
             well: count(declared().filter(|work| work.is_well()).count()),
             failed: count(components.iter().filter(is_failed).count()),
             reason: self.declared.fault.clone().or_else(|| self.no_room_for(&apply.manifest.digest).cloned()),
+            past_failed: self.declared.forces.failed.iter().copied().collect(),
         })
     }
 }

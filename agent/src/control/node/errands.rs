@@ -31,7 +31,7 @@ impl Node {
             Payload::Push(Push { verb: Some(_), .. }) | Payload::Remove(_) | Payload::Apply(_) => return,
             Payload::Push(push) => push.component.artifact,
         };
-        self.fetch_for_others(artifact, vec![hint]);
+        self.fetch_for_others(key, artifact, vec![hint]);
     }
 
     /// Whoever hands over what is held has the artifact, or knows who has: an operator whose entry node is gone comes here.
@@ -62,11 +62,13 @@ impl Node {
         }
     }
 
-    /// Fetches an artifact unless it is here, or a component that runs here fetches it. One without room here is kept for the
-    /// others and for later, and so is a push of what the manifest declares.
-    pub(super) fn fetch_for_others(&mut self, artifact: Artifact, hints: Vec<NodeId>) {
-        let awaited = |work: &Workload| work.spec.artifact == artifact && work.is_fetching();
-        if !self.blobs.contains(&artifact.digest) && !self.works.values().any(awaited) {
+    /// Fetches the artifact of a push unless it is here, or the component of that name fetches it here. One without room here is
+    /// kept for the others and for later, and so is a push of what the manifest declares. Another component that fetches the
+    /// same may end before it is here.
+    fn fetch_for_others(&mut self, key: &IntentKey, artifact: Artifact, hints: Vec<NodeId>) {
+        let awaits = |work: &Workload| work.spec.artifact == artifact && work.is_fetching();
+        let is_awaited = key.component().and_then(|name| self.works.get(name)).is_some_and(awaits);
+        if !self.blobs.contains(&artifact.digest) && !is_awaited {
             self.run_errand(artifact, hints);
         }
     }
@@ -78,12 +80,12 @@ impl Node {
             let name = key.component();
             name.is_some_and(|name| self.declared.get(name).is_some())
         });
-        let artifact = hidden.find_map(|(_, held)| {
+        let hidden = hidden.find_map(|(key, held)| {
             let artifact = held.opened.component()?.artifact;
-            (artifact.digest == *digest).then_some(artifact)
+            (artifact.digest == *digest).then(|| (key.clone(), artifact))
         });
-        if let Some(artifact) = artifact {
-            self.fetch_for_others(artifact, Vec::new());
+        if let Some((key, artifact)) = hidden.filter(|_| !self.errands.contains_key(digest)) {
+            self.fetch_for_others(&key, artifact, Vec::new());
         }
     }
 

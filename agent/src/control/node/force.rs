@@ -1,7 +1,9 @@
-//! What is in force on a node, as the disk has it: a manifest, the one before it, and what was rejected.
+//! What is in force on a node, as the disk has it: a manifest, those before it that there may be a way back to, and what was
+//! rejected.
 
 use super::effect::{ManifestFile, PinnedFile};
-use shared::{Artifact, Digest, IntentId, Manifest, Opened, Payload, Trust, open};
+use shared::{Artifact, Digest, IntentId, MAX_PAST, Manifest, Opened, Payload, Trust, open};
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 /// A manifest and the intent that pins it.
@@ -73,6 +75,10 @@ pub struct Forces {
     pub rejected: Option<IntentId>,
     /// What does not come into force here, because it has failed on others.
     pub halted: Option<IntentId>,
+    /// Versions that were in force here and failed, the newest of them: no way back leads there.
+    pub failed: BTreeSet<u32>,
+    /// Where the one before has failed, the newest before that that has not.
+    pub good: Option<InForce>,
 }
 
 impl Forces {
@@ -84,35 +90,76 @@ impl Forces {
         let pinned = |file: &Option<PinnedFile>| {
             file.as_ref().map(|file| InForce::new(&file.sealed, &file.document, trust)).transpose()
         };
-        let (in_force, before) = (pinned(&file.in_force)?, pinned(&file.before)?);
-        Ok(Forces { in_force, before, rejected: file.rejected, halted: file.halted })
+        Ok(Forces {
+            in_force: pinned(&file.in_force)?,
+            before: pinned(&file.before)?,
+            rejected: file.rejected,
+            halted: file.halted,
+            failed: file.failed.iter().copied().collect(),
+            good: pinned(&file.good)?,
+        })
     }
 
     /// What the disk should have.
     #[must_use]
     pub fn to_file(&self) -> ManifestFile {
         let pinned = |of: &Option<InForce>| of.as_ref().map(InForce::to_file);
-        let (in_force, before) = (pinned(&self.in_force), pinned(&self.before));
-        ManifestFile { in_force, before, rejected: self.rejected, halted: self.halted }
+        ManifestFile {
+            in_force: pinned(&self.in_force),
+            before: pinned(&self.before),
+            rejected: self.rejected,
+            halted: self.halted,
+            failed: self.failed.iter().copied().collect(),
+            good: pinned(&self.good),
+        }
+    }
+
+    /// All manifests that it has: the one in force, and those that there may be a way back to, the newest first.
+    pub fn manifests(&self) -> impl Iterator<Item = &InForce> {
+        self.in_force.iter().chain(self.ways_back())
+    }
+
+    /// Manifests that there may be a way back to, the newest first.
+    pub fn ways_back(&self) -> impl Iterator<Item = &InForce> {
+        self.before.iter().chain(&self.good)
     }
 
     /// All artifacts of components that it names.
     pub fn artifacts(&self) -> impl Iterator<Item = Artifact> + '_ {
-        let manifests = self.in_force.iter().chain(&self.before);
-        manifests.flat_map(|of| of.manifest.components().values().map(|declared| declared.spec.artifact))
+        self.manifests().flat_map(|of| of.manifest.components().values().map(|declared| declared.spec.artifact))
     }
 
-    /// What is in force once `next` is.
+    /// What is in force once `next` is; `has_failed` says whether what is in force now has.
     #[must_use]
-    pub fn and(&self, next: InForce) -> Forces {
-        Forces { in_force: Some(next), before: self.in_force.clone(), ..Forces::default() }
+    pub fn and(&self, next: InForce, has_failed: bool) -> Forces {
+        let next = Forces { in_force: Some(next), before: self.in_force.clone(), ..Forces::default() };
+        if has_failed || self.in_force.as_ref().is_some_and(|of| self.failed.contains(&of.version)) {
+            let failed = self.failed_too();
+            let good = self.ways_back().find(|of| !failed.contains(&of.version)).cloned();
+            Forces { failed, good, ..next }
+        } else {
+            // There the way back leads to the one before.
+            Forces { failed: self.failed.clone(), ..next }
+        }
     }
 
-    /// What is in force once this has gone back to the one before.
+    /// What is in force once this has failed and gone back to the one before.
     #[must_use]
     pub fn back(&self) -> Forces {
-        let rejected = self.in_force.as_ref().map(|of| of.id);
-        Forces { in_force: self.before.clone(), rejected, ..Forces::default() }
+        let (rejected, failed) = (self.in_force.as_ref().map(|of| of.id), self.failed_too());
+        let good = self.good.clone().filter(|of| !failed.contains(&of.version));
+        Forces { in_force: self.before.clone(), rejected, failed, good, ..Forces::default() }
+    }
+
+    /// The versions that have failed, where the one in force is one of them. Of two manifests that were given one number at the same
+    /// time, both count as failed then.
+    fn failed_too(&self) -> BTreeSet<u32> {
+        let mut failed = self.failed.clone();
+        failed.extend(self.in_force.as_ref().map(|of| of.version));
+        while failed.len() > MAX_PAST {
+            failed.pop_first();
+        }
+        failed
     }
 
     /// The same, once it is known for good that what `id` pins does not come into force here.

@@ -5,7 +5,7 @@ use super::Node;
 use super::effect::Effect;
 use super::force::InForce;
 use super::wish::Wish;
-use shared::{ComponentName, Digest, IntentKey};
+use shared::{ComponentName, Digest, IntentKey, Manifest};
 use std::collections::BTreeSet;
 
 impl Node {
@@ -20,7 +20,24 @@ impl Node {
             let pushed = self.ledger.held().contains_key(&IntentKey::Component(name.clone()));
             !pushed && self.declared.get(name).is_none()
         });
-        kept.iter().for_each(|name| self.forget(name));
+        let held = self.held_apply().map(|(opened, _)| opened.id());
+        if self.declared.forces.rejected.is_some_and(|rejected| held == Some(rejected)) {
+            // What it declared is not known here any more; with it goes what was left of others.
+            self.declared.evidence = kept;
+        } else {
+            kept.iter().for_each(|name| self.forget(name));
+        }
+    }
+
+    /// What is in force has changed, from `last`. Where this is the way back, what only that one declared can still be looked at,
+    /// until the next one is in force.
+    pub(super) fn keep_evidence(&mut self, last: Option<&Manifest>) {
+        let bygone = std::mem::take(&mut self.declared.evidence);
+        if self.declared.forces.rejected.is_some() {
+            let names = last.into_iter().flat_map(|last| last.components().keys());
+            self.declared.evidence = names.filter(|name| matches!(self.wish(name), Wish::Gone)).cloned().collect();
+        }
+        bygone.iter().for_each(|name| self.forget_if_removed(name));
     }
 
     /// Drops what was left until it was known what names it.
@@ -32,7 +49,8 @@ impl Node {
 
     /// Removes what is kept of a component that was removed, once no instance can add to it any more.
     pub(super) fn forget_if_removed(&mut self, name: &ComponentName) {
-        if matches!(self.wish(name), Wish::Gone) && !self.orphans.contains_key(name) {
+        let is_left = self.orphans.contains_key(name) || self.declared.evidence.contains(name);
+        if matches!(self.wish(name), Wish::Gone) && !is_left {
             self.forget(name);
         }
     }
@@ -64,8 +82,8 @@ impl Node {
         components.any(|component| component.artifact.digest == *digest) || self.manifest_names(digest)
     }
 
-    /// Artifacts that are kept for the way back alone, the oldest first: documents of earlier manifests, and what the one
-    /// before that is in force declares. As long as it is not known what the manifest that is held declares, it may be any.
+    /// Artifacts that are kept for the way back alone, the least needed first: documents of earlier manifests, the oldest first,
+    /// and what those before the one in force declare. As long as it is not known what the manifest that is held declares, it may be any.
     pub(super) fn kept_for_the_way_back(&self) -> Vec<Digest> {
         let Some((_, apply)) = self.held_apply().filter(|_| !self.is_unread()) else { return Vec::new() };
         let pushed: BTreeSet<Digest> = self
@@ -80,7 +98,8 @@ impl Node {
         };
         let mut seen = BTreeSet::new();
         let documents = apply.past.iter().rev().map(|past| past.manifest.digest);
-        let old = documents.chain(self.declared.forces.before.iter().flat_map(InForce::artifacts));
+        // Where there are two, the newer one has failed, and nobody goes back to it.
+        let old = documents.chain(self.declared.forces.ways_back().flat_map(InForce::artifacts));
         old.filter(|digest| !is_wanted(digest) && seen.insert(*digest)).collect()
     }
 

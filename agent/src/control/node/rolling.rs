@@ -81,14 +81,16 @@ impl Node {
                 Turn::Wait => {}
                 Turn::Go => {
                     let next = self.declared.next.take();
-                    let forces = next.map(|next| self.declared.forces.and(next));
+                    let has_failed = self.declared.has_failed;
+                    let forces = next.map(|next| self.declared.forces.and(next, has_failed));
                     forces.into_iter().for_each(|forces| self.save_forces(id, forces));
                 }
                 Turn::Halt => self.halt(id, now),
             }
         } else if let Some(in_force) = self.declared.in_force().filter(|of| of.id == id) {
             let rollout = in_force.manifest.rollout();
-            if rollout.auto_rollback && is_halted(self.states(id), rollout.max_failures) {
+            self.declared.has_failed |= is_halted(self.states(id), rollout.max_failures);
+            if rollout.auto_rollback && self.declared.has_failed {
                 self.say(Level::Warn, "the manifest has failed: the one before it comes into force again".into(), now);
                 self.save_forces(id, self.declared.forces.back());
             }

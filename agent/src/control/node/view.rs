@@ -65,10 +65,11 @@ impl Node {
         self.works.values().map(report).collect()
     }
 
-    /// The runs of a component here; none when nothing of it is meant for this node.
+    /// The runs of a component here; none when nothing of it is meant for this node, or was taken back.
     #[must_use]
     pub fn runs(&self, name: &ComponentName) -> Option<NodeRuns> {
-        self.works.contains_key(name).then(|| self.history.runs(self.me, name))
+        let is_here = self.works.contains_key(name) || self.declared.evidence.contains(name);
+        is_here.then(|| self.history.runs(self.me, name))
     }
 
     /// All runs of a component since the agent was started, in sum.

@@ -1,6 +1,6 @@
 //! `realm plan`, `apply` and `rollback`: from a manifest to what it changes, and to having it changed.
 
-use super::current::{Current, current, document, good, kept, nodes, none_yet, pushed};
+use super::current::{Current, Judged, current, document, judged, kept, nodes, none_yet, pushed};
 use super::load::{Loaded, load};
 use super::rollout::{Flags, Next, Scene, carry_out};
 use super::stock;
@@ -71,8 +71,8 @@ pub(in crate::command) fn rollback(args: &RollbackArgs, mut context: Context<'_,
         let (version, artifact) = match args.to {
             Some(version) if version == current.apply.version => (version, current.apply.manifest),
             to => {
-                let good = good(&mut connected.session, &connected.reached.members, &current).await?;
-                before(&current.apply, to, &good).map(|past| (past.version, past.manifest))?
+                let judged = judged(&mut connected.session, &connected.reached.members, &current).await?;
+                before(&current.apply, to, &judged).map(|past| (past.version, past.manifest))?
             }
         };
         let manifest = document(&mut connected.session, &connected.reached.members, artifact).await?;
@@ -91,13 +91,14 @@ pub(in crate::command) fn rollback(args: &RollbackArgs, mut context: Context<'_,
     })
 }
 
-/// The version to go back to: the one that was named, or else the newest of those that are `good`, where nodes keep to one because
-/// the one that is held has failed, or else the one before it with other contents.
-fn before<'a>(held: &'a Apply, to: Option<u32>, good: &BTreeSet<u32>) -> Result<&'a Past, Failure> {
+/// The version to go back to: the one that was named; or else, of those with other contents, the newest that nodes keep to and
+/// that is good there, or the newest that has not failed anywhere, or the newest.
+fn before<'a>(held: &'a Apply, to: Option<u32>, judged: &Judged) -> Result<&'a Past, Failure> {
     let past = &held.past;
-    let mut others = past.iter().filter(|past| past.manifest != held.manifest);
+    let others = || past.iter().filter(|past| past.manifest != held.manifest);
+    let well = || others().filter(|past| !judged.failed.contains(&past.version));
     let found = match to {
-        None => others.clone().find(|past| good.contains(&past.version)).or_else(|| others.next()),
+        None => well().find(|past| judged.good.contains(&past.version)).or(well().next()).or(others().next()),
         Some(version) => past.iter().find(|past| past.version == version),
     };
     found.ok_or_else(|| match (to, past.is_empty()) {
@@ -196,15 +197,26 @@ mod tests {
 
     #[test]
     fn the_way_back_leads_to_what_is_good() {
-        let back = |held: &Apply, to, good: &[u32]| {
-            before(held, to, &good.iter().copied().collect()).map(|past| past.version).map_err(|why| why.message)
+        let judged = |held: &Apply, to, good: &[u32], failed: &[u32]| {
+            let judged = Judged { good: good.iter().copied().collect(), failed: failed.iter().copied().collect() };
+            before(held, to, &judged).map(|past| past.version).map_err(|why| why.message)
         };
+        let back = |held: &Apply, to, good: &[u32]| judged(held, to, good, &[]);
         let fourth = held(4, 4, &[(3, 3), (2, 2), (1, 1)]);
         assert_eq!(back(&fourth, None, &[]), Ok(3));
         assert_eq!(back(&fourth, None, &[2]), Ok(2), "the third has failed, too");
         assert_eq!(back(&fourth, None, &[1, 2]), Ok(2));
         assert_eq!(back(&fourth, Some(3), &[1, 2]), Ok(3), "as was typed");
         assert_eq!(back(&fourth, None, &[9]), Ok(3), "nobody knows any more what that was");
+        assert_eq!(judged(&fourth, None, &[], &[3]), Ok(2), "all have followed the third, and it has failed");
+        assert_eq!(judged(&fourth, None, &[], &[2, 3]), Ok(1));
+        assert_eq!(
+            judged(&fourth, None, &[2], &[2, 3]),
+            Ok(1),
+            "it is well on those that keep to it, and was not on others"
+        );
+        assert_eq!(judged(&fourth, None, &[], &[1, 2, 3]), Ok(3), "nothing was ever good");
+        assert_eq!(judged(&fourth, Some(3), &[], &[3]), Ok(3), "as was typed");
         let same = held(4, 2, &[(3, 2), (2, 2), (1, 1)]);
         assert_eq!(back(&same, None, &[]), Ok(1), "the same again is no way back");
         assert_eq!(back(&same, None, &[3]), Ok(1));

@@ -116,19 +116,30 @@ pub(super) async fn pushed(
     Ok(all.filter(|held| matches!(held.opened.body().payload, Payload::Push(_))).collect())
 }
 
-/// Versions that nodes keep to because the one that is held has failed, and of which all is as it should be there.
+/// What nodes say of earlier versions.
+#[derive(Debug, Default)]
+pub(super) struct Judged {
+    /// Those that nodes keep to because the one that is held has failed, and of which all is as it should be there.
+    pub(super) good: BTreeSet<u32>,
+    /// Those that have failed where they were in force.
+    pub(super) failed: BTreeSet<u32>,
+}
+
+/// What nodes say of the versions before the one that is held.
 ///
 /// # Errors
 /// When nobody answers.
-pub(super) async fn good(
-    session: &mut Session,
-    members: &[NodeId],
-    current: &Current,
-) -> Result<BTreeSet<u32>, Failure> {
+pub(super) async fn judged(session: &mut Session, members: &[NodeId], current: &Current) -> Result<Judged, Failure> {
     let views = survey(session, members, false).await?.views;
-    let is_well = |report: &NodeReport| report.manifest.as_ref().is_some_and(|told| told.well == told.wanted);
-    let live = views.values().filter(|(report, alive)| *alive && is_well(report));
-    Ok(live.filter_map(|(report, _)| kept_by(report, current).flatten()).collect())
+    let mut judged = Judged::default();
+    for (report, alive) in views.values() {
+        let Some(told) = &report.manifest else { continue };
+        judged.failed.extend(&told.past_failed);
+        if *alive && told.well == told.wanted {
+            judged.good.extend(kept_by(report, current).flatten());
+        }
+    }
+    Ok(judged)
 }
 
 /// The manifests that nodes keep to because the one that is held has failed, by version. What nobody has is left out.

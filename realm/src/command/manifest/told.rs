@@ -1,7 +1,7 @@
 //! What is said of an apply when it is over.
 
 use crate::command::drive::Ended;
-use crate::command::tell;
+use crate::command::tell::{self, Failing};
 use crate::exit::{Exit, Failure};
 use crate::output::{
     APPLY_HEADS, ApplyNodeObject, ApplyObject, ComponentObject, Terminal, Tone, apply_hint, apply_rows, apply_unlisted,
@@ -9,7 +9,7 @@ use crate::output::{
 };
 use crate::rollout::{Applied, HandOver, Result as Stand, Rollout, Step, Verdict};
 use crate::session::Session;
-use shared::{Artifact, ComponentName, NodeId};
+use shared::{Artifact, NodeId};
 
 /// What was signed.
 pub(super) struct Told {
@@ -78,11 +78,17 @@ pub(super) async fn ended(
 }
 
 /// Each component that failed, the nodes in their order.
-fn failed(rollout: &Rollout<Applied>) -> Vec<(NodeId, ComponentName, String)> {
+fn failed(rollout: &Rollout<Applied>) -> Vec<Failing> {
     let of_node = |(node, target): (&NodeId, &crate::rollout::Target<_>)| {
         let stand: &crate::rollout::Standing = target.stand();
         let failing = stand.failing().values();
-        failing.map(|component| (*node, component.name.clone(), outcome_of(component))).collect::<Vec<_>>()
+        let failing = failing.map(|component| Failing {
+            node: *node,
+            name: component.name.clone(),
+            intent: component.intent,
+            why: outcome_of(component),
+        });
+        failing.collect::<Vec<_>>()
     };
     rollout.targets().iter().flat_map(of_node).collect()
 }

@@ -38,6 +38,7 @@ fn declared(applied: &Applied, count: u64, in_force: u32, phase: Phase, well: u1
         well,
         failed,
         reason: None,
+        past_failed: Vec::new(),
     };
     NodeReport { manifest: Some(of), ..report(1, count, vec![hello]) }
 }

@@ -71,8 +71,9 @@ pub(crate) fn apply(realm: RealmId) -> impl Strategy<Value = Body<Apply>> {
 /// With a reason of up to `detail` characters.
 pub(crate) fn report(detail: usize) -> impl Strategy<Value = ManifestReport> {
     let reason = option::of(vec(any::<char>(), 0..=detail).prop_map(String::from_iter));
-    let fields = (any::<u32>(), intent_id(), state(), option::of(any::<u32>()), any::<[u16; 3]>(), reason);
-    fields.prop_map(|(version, intent, state, in_force, [wanted, well, failed], reason)| ManifestReport {
+    let past_failed = vec(any::<u32>(), 0..=MAX_PAST);
+    let fields = (any::<u32>(), intent_id(), state(), option::of(any::<u32>()), any::<[u16; 3]>(), reason, past_failed);
+    fields.prop_map(|(version, intent, state, in_force, [wanted, well, failed], reason, past_failed)| ManifestReport {
         version,
         intent,
         state,
@@ -81,5 +82,6 @@ pub(crate) fn report(detail: usize) -> impl Strategy<Value = ManifestReport> {
         well,
         failed,
         reason,
+        past_failed,
     })
 }
