@@ -42,7 +42,7 @@ pub struct ManifestFile {
     /// Versions that were in force and failed, in ascending order.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub failed: Vec<u32>,
-    /// Where the one before has failed, the newest before that that has not.
+    /// Where the one before was not seen well, the last that was.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub good: Option<PinnedFile>,
 }

@@ -24,7 +24,7 @@ fn forces(effects: &[Effect]) -> Vec<u32> {
         Effect::SaveManifest { file, .. } => Some(file.failed.clone()),
         _ => None,
     };
-    effects.iter().filter_map(pick).last().unwrap()
+    effects.iter().rev().find_map(pick).unwrap()
 }
 
 #[test]
@@ -89,6 +89,60 @@ fn what_failed_on_others_is_no_way_back_either_and_all_of_that_is_known_after_a_
     assert_eq!(told(&bench).past_failed, [2]);
 }
 
+#[test]
+fn what_is_replaced_before_it_was_well_does_not_take_the_last_that_was_with_it() {
+    let mut bench = Bench::new();
+    bench.apply(&version(1, 1));
+    bench.ready(1);
+    bench.wait(HEALTHY_MS);
+    let mut dropped = drops(&bench.apply(&version(2, 2)));
+    // Nothing of these comes.
+    dropped.extend(drops(&bench.apply(&version(3, 3))));
+    dropped.extend(drops(&bench.apply(&version(4, 4))));
+    assert!(!dropped.contains(&artifact(1).digest), "the last that was well");
+    assert_eq!(told(&bench).past_failed, [0_u32; 0], "and nothing has failed");
+    bench.ready(4);
+    bench.wait(HEALTHY_MS);
+    assert!(drops(&bench.apply(&version(5, 5))).contains(&artifact(1).digest), "another one was well");
+}
+
+#[test]
+fn one_failure_is_enough_however_many_the_rollout_bears_and_whatever_is_held_by_then() {
+    let patient = Rollout { max_failures: 3, ..Rollout::default() };
+    let mut bench = Bench::new();
+    bench.apply(&version(1, 1));
+    bench.ready(1);
+    bench.wait(HEALTHY_MS);
+    bench.apply(&Pinned::signed(2, 2, patient, &[declare("web", 2)]));
+    let run = bench.ready(2)[0];
+    let third = version(3, 3);
+    // Its document does not come, and then the one in force fails.
+    bench.accept(&third.sealed);
+    bench.exit(run, Outcome::Exit(3));
+    bench.wait(1_000);
+    assert_eq!(told(&bench).past_failed, [2]);
+    bench.give(Input::Stored { digest: third.document().digest });
+    assert_eq!(forces(&bench.give(third.read())), [2]);
+}
+
+#[test]
+fn what_leaves_alone_what_the_one_before_has_broken_has_failed_too() {
+    let mut bench = Bench::new();
+    let both = |version, web, api| Pinned::new(version, &[declare("web", web), declare("api", api)]);
+    bench.apply(&both(1, 1, 7));
+    bench.ready(1);
+    bench.ready(7);
+    bench.wait(HEALTHY_MS);
+    fails(&mut bench, &both(2, 2, 7), 2);
+    bench.apply(&both(3, 2, 8));
+    bench.ready(8);
+    bench.pass(HEALTHY_MS);
+    bench.give(Input::Woke);
+    let effects = bench.apply(&both(4, 3, 8));
+    assert_eq!(told(&bench).version, 4);
+    assert!(!drops(&effects).contains(&artifact(1).digest), "version 1 is the last that was well");
+}
+
 /// A component that is new in version 2, which fails and is taken back; gives what that orders.
 fn taken_back(bench: &mut Bench) -> (Pinned, Vec<Effect>) {
     bench.apply(&version(1, 1));
@@ -118,11 +172,30 @@ fn what_was_taken_back_can_be_looked_at_until_another_one_is_in_force() {
     assert_eq!(bench.node.runs(&name("bad")).unwrap().ended.len(), 1, "why it failed");
     let third = Pinned::signed(3, 3_000, Rollout::default(), &[declare("web", 3)]);
     assert_eq!(forgotten(&bench.apply(&third)), ["bad"]);
-    // The next one has it again: it goes on with what there is.
+    // The next one has it again: it goes on with what there is, and runs.
     let mut bench = Bench::new();
     taken_back(&mut bench);
     let third = Pinned::signed(3, 3_000, Rollout::default(), &[declare("web", 1), declare("bad", 3)]);
     assert_eq!(forgotten(&bench.apply(&third)), [""; 0]);
+}
+
+#[test]
+fn what_was_taken_back_and_is_declared_once_more_runs_once_more() {
+    let once = || {
+        let mut bad = declare("bad", 2);
+        bad.0.restart = shared::Restart::Never;
+        [declare("web", 1), bad]
+    };
+    let mut bench = Bench::new();
+    bench.apply(&version(1, 1));
+    bench.ready(1);
+    bench.wait(HEALTHY_MS);
+    let second = Pinned::signed(2, 2_000, Rollout { auto_rollback: true, ..Rollout::default() }, &once());
+    fails(&mut bench, &second, 2);
+    let effects = bench.give(second.saved());
+    assert!(saved(&effects).iter().all(|record| record.outcomes.is_empty()) && forgotten(&effects).is_empty());
+    bench.apply(&Pinned::signed(3, 3_000, Rollout::default(), &once()));
+    assert_eq!(bench.ready(2).len(), 1, "what it needs may be there by now");
 }
 
 #[test]
@@ -142,17 +215,19 @@ fn who_takes_the_name_or_has_it_removed_begins_anew() {
 #[test]
 fn what_was_taken_back_can_be_looked_at_after_a_start() {
     let second = version(2, 2);
-    let restored = |held_now: &Pinned| Restored {
-        intents: vec![held(&held_now.sealed)],
+    let restored = |intents: &[&[u8]]| Restored {
+        intents: intents.iter().map(|bytes| held(bytes)).collect(),
         in_force: Forces { rejected: Some(second.id()), ..version(1, 1).in_force() },
-        blobs: [artifact(1).digest, held_now.document().digest].into(),
+        blobs: [artifact(1).digest, second.document().digest].into(),
         kept: [name("bad"), name("web")].into(),
         ..nothing()
     };
-    let mut bench = Bench::off(restored(&second), |_| {});
-    assert_eq!(forgotten(&bench.give(Input::Booted)), [""; 0]);
-    assert_eq!(forgotten(&bench.apply(&Pinned::signed(3, 3_000, Rollout::default(), &[declare("web", 3)]))), ["bad"]);
-    // Another one is held already.
-    let mut bench = Bench::off(restored(&version(4, 4)), |_| {});
-    assert_eq!(forgotten(&bench.give(Input::Booted)), ["bad"]);
+    // It may have been pushed and removed before it was declared.
+    let removal = removal_of("bad", 1);
+    for intents in [&[&*second.sealed][..], &[&*second.sealed, &*removal]] {
+        let mut bench = Bench::off(restored(intents), |_| {});
+        assert_eq!(forgotten(&bench.give(Input::Booted)), [""; 0]);
+        let third = Pinned::signed(3, 3_000, Rollout::default(), &[declare("web", 3)]);
+        assert_eq!(forgotten(&bench.apply(&third)), ["bad"]);
+    }
 }

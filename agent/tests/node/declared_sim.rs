@@ -85,6 +85,8 @@ fn a_part_of_what_is_not_fetched_any_more_goes_with_the_last_manifest_that_names
     bench.apply(&Pinned::new(1, &[declare("web", 1)]));
     let effects = bench.apply(&Pinned::new(2, &[declare("web", 2)]));
     assert_eq!((cancels(&effects), drops(&effects)), (vec![artifact(1).digest], vec![]));
+    bench.ready(2);
+    bench.wait(HEALTHY_MS);
     let effects = bench.apply(&Pinned::new(3, &[declare("web", 2), declare("more", 3)]));
     assert_eq!(drops(&effects), [artifact(1).digest]);
 }

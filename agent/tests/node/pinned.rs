@@ -1,7 +1,7 @@
 //! Manifests on the bench: declared, signed, read, and in force.
 
 use crate::bench::*;
-use agent::control::node::{Effect, Forces, InForce, Input, Instance, ManifestFile};
+use agent::control::node::{Effect, Fate, Forces, InForce, Input, Instance, ManifestFile};
 use shared::{
     Apply, Artifact, Audience, Body, ComponentSpec, Digest, IntentId, Isolation, Limits, Manifest, ManifestReport,
     RealmId, Replicas, Restart, Rollout, SignedReport, Takeover, Trust, seal,
@@ -79,7 +79,7 @@ impl Pinned {
 
     pub fn in_force(&self) -> Forces {
         let trust = Trust::Owner(owner().id());
-        Forces::default().and(InForce::new(&self.sealed, self.manifest.bytes(), &trust).unwrap(), false)
+        Forces::default().and(InForce::new(&self.sealed, self.manifest.bytes(), &trust).unwrap(), Fate::Open)
     }
 }
 

@@ -84,7 +84,9 @@ impl World {
         };
         let next = file.in_force.as_ref().map(is_pinned);
         let before = file.before.as_ref().map(is_pinned);
-        self.check_good(at, file, file.good.as_ref().map(is_pinned));
+        let good = file.good.as_ref().map(is_pinned);
+        assert!(good.is_none() || (good < next && good < before.or(next)), "{at} keeps for the way back what is newer");
+        self.check_good(at, file, good);
         let rank = |of: &Option<InForce>| of.as_ref().map(|of| of.rank);
         let (in_force, last) = (rank(&machine.forces.in_force), rank(&machine.forces.before));
         if file.halted.is_some() {
@@ -102,14 +104,13 @@ impl World {
         }
     }
 
-    /// What is kept for the way back, where the one before has failed, was in force here, is older, and has not failed.
+    /// What is kept for the way back, where the one before was not well, was in force here, and has not failed.
     fn check_good(&self, at: usize, file: &ManifestFile, good: Option<Rank>) {
         let Some(good) = good else { return };
         let forces = &self.machines[at].forces;
         let known = forces.manifests().find(|of| of.rank == good);
         let known = known.unwrap_or_else(|| panic!("{at} keeps what it never had in force"));
         assert!(!file.failed.contains(&known.version), "{at} keeps for the way back what has failed");
-        assert!(forces.in_force.as_ref().is_some_and(|of| good < of.rank), "{at} keeps twice what is in force");
     }
 
     /// What is in force on a machine by now is not older than what ever was, unless that was rejected.

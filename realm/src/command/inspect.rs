@@ -24,15 +24,16 @@ pub(super) fn run(args: &InspectArgs, mut context: Context<'_, '_>) -> Result<Ex
             let held = newest(&mut session, &reached.members, &key, IntentKey::Component(name.clone())).await?;
             let survey = survey(&mut session, &reached.members, false).await?;
             survey.warn_of_silent(context.terminal);
-            // Where both name it, the manifest counts.
-            let declared = if held.is_none() || is_declared(name, &survey.views) {
+            // Where both name it, the manifest counts. It may have been removed before it was declared, too.
+            let is_pushed = held.as_ref().is_some_and(|held| Inspected::pushed(&held.opened).is_some());
+            let declared = if !is_pushed || is_declared(name, &survey.views) {
                 declared(&mut session, &reached.members, &key).await?
             } else {
                 None
             };
             let entries: Vec<NodeId> = survey.watches.iter().map(|(_, entry)| *entry).collect();
             let views = survey.views;
-            let (runs, mut problems) = collect(&mut session, &entries, name, RUNS_TIMEOUT).await;
+            let (runs, mut problems) = collect(&mut session, &entries, name, |_| false, RUNS_TIMEOUT).await;
             for node in silent(&views, name, &runs) {
                 problems.entry(node).or_insert_with(|| "it says nothing of them".into());
             }

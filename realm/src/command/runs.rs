@@ -12,18 +12,20 @@ const LAST_WORDS: Duration = Duration::from_secs(1);
 /// Of each node that told.
 pub(super) type Runs = BTreeMap<NodeId, NodeRuns>;
 
-/// Asks `entries` at once; where several tell of a node, one of them counts. Gives also from whom there are none, and why.
+/// Asks `entries` at once; where several tell of a node, one of them counts. Ends when all
+/// have told, or what has come is enough. Gives also from whom there are none, and why.
 pub(super) async fn collect(
     session: &mut Session,
     entries: &[NodeId],
     component: &ComponentName,
+    is_enough: impl Fn(&Runs) -> bool,
     patience: Duration,
 ) -> (Runs, BTreeMap<NodeId, String>) {
     let request = WatchRequest::Runs { component: component.clone(), local: false };
     let mut open: BTreeSet<WatchId> = entries.iter().map(|entry| session.watch(*entry, request.clone())).collect();
     let until = Instant::now() + patience;
     let (mut runs, mut problems) = (Runs::new(), BTreeMap::new());
-    while !open.is_empty() {
+    while !open.is_empty() && !is_enough(&runs) {
         match session.next(Some(until)).await {
             None | Some(Event::Stopped) => break,
             Some(Event::Watched { watch, reply }) if open.contains(&watch) => match reply {
@@ -50,11 +52,12 @@ fn failed_at(runs: &NodeRuns, intent: &IntentId) -> Option<Range<u64>> {
     let live = || runs.live.iter().find(|run| run.intent == *intent).map(|run| run.begun_at..u64::MAX);
     let last_words = u64::try_from(LAST_WORDS.as_millis()).unwrap_or(u64::MAX);
     let failed = failed.map(|run| {
-        // What took its place may be there at once.
-        let others = runs.ended.iter().filter(|other| other.intent != *intent).map(|other| other.begun_at);
-        let others = others.chain(runs.live.iter().filter(|other| other.intent != *intent).map(|other| other.begun_at));
-        let next = others.filter(|at| *at >= run.ended_at).min().unwrap_or(u64::MAX);
-        run.begun_at..next.min(run.ended_at.saturating_add(last_words)).saturating_add(1)
+        // What takes its place, or is the next attempt, may be there at once.
+        let begun = runs.ended.iter().map(|run| run.begun_at).chain(runs.live.iter().map(|run| run.begun_at));
+        let next = begun.filter(|at| *at > run.ended_at).min().unwrap_or(u64::MAX);
+        let end = next.min(run.ended_at.saturating_add(last_words).saturating_add(1));
+        // The clock may have been set back meanwhile.
+        run.begun_at.min(run.ended_at)..end
     });
     Some(failed.or_else(live).unwrap_or(0..0))
 }
@@ -105,13 +108,16 @@ mod tests {
         let at = [5, 10, 15, 20, 21, 30, 5_000];
         // Before it, another version; after it, that one again.
         let back = runs(Some((1, 30)), vec![ended(2, 10, 20, exit.clone()), ended(1, 1, 9, Outcome::Stopped)]);
-        assert_eq!(shown(Some(&back), &at), [10, 15, 20, 21, 30]);
+        assert_eq!(shown(Some(&back), &at), [10, 15, 20, 21]);
         // It was tried again and stopped before it could fail.
         let twice = vec![ended(2, 25, 28, Outcome::Stopped), ended(2, 10, 20, exit.clone())];
-        assert_eq!(shown(Some(&runs(Some((1, 29)), twice)), &[9, 10, 20, 28, 29, 30]), [10, 20, 28, 29]);
+        assert_eq!(shown(Some(&runs(Some((1, 29)), twice)), &[9, 10, 20, 24, 25, 28, 29, 30]), [10, 20, 24]);
         // The other one serves all the time.
-        let beside = runs(Some((1, 0)), vec![ended(2, 10, 20, exit)]);
+        let beside = runs(Some((1, 0)), vec![ended(2, 10, 20, exit.clone())]);
         assert_eq!(shown(Some(&beside), &at), [10, 15, 20, 21, 30], "and nothing from later than a second after it");
+        // The clock was set back while it ran.
+        let set_back = runs(None, vec![ended(2, 1_000, 20, exit)]);
+        assert_eq!(shown(Some(&set_back), &at), [20, 21, 30]);
         // It has not ended, or was never there.
         assert_eq!(shown(Some(&runs(Some((2, 20)), Vec::new())), &at), [20, 21, 30, 5_000]);
         assert_eq!(shown(Some(&runs(Some((1, 0)), Vec::new())), &at), [0; 0], "it could not be compiled, for instance");

@@ -182,11 +182,13 @@ pub(super) async fn failures(
     let until = Instant::now() + FAILURE_LOGS_TIMEOUT;
     for name in names {
         let of_name = || shown.iter().filter(|failing| failing.name == *name);
-        let nodes = of_name().map(|failing| failing.node).collect();
-        let query = LogQuery { component: Some(name.clone()), tail: FAILURE_TAIL, nodes, ..LogQuery::default() };
+        let nodes: Vec<NodeId> = of_name().map(|failing| failing.node).collect();
+        let is_told = |runs: &runs::Runs| nodes.iter().all(|node| runs.contains_key(node));
+        let query =
+            LogQuery { component: Some(name.clone()), tail: FAILURE_TAIL, nodes: nodes.clone(), ..LogQuery::default() };
         let patience = || until.saturating_duration_since(Instant::now());
         let lines = logs::collect(session, entries, &WatchRequest::Logs(query), patience()).await.lines;
-        let (runs, _) = runs::collect(session, entries, name, patience()).await;
+        let (runs, _) = runs::collect(session, entries, name, is_told, patience()).await;
         for Failing { node, name, intent, why } in of_name() {
             terminal.say(Tone::Bad, &format!("`{name}` failed on {node}: {why}"));
             let own = lines.iter().filter(|line| line.node == *node && line.component == *name);

@@ -88,8 +88,11 @@ fn however_many_fail_in_a_row_the_way_back_leads_to_what_was_well() {
 
 #[test]
 fn what_was_taken_back_can_be_looked_at_until_another_one_is_in_force() {
-    let (shell, _agents) = realm(&[&[]]);
+    let (shell, mut agents) = realm(&[&[]]);
     shell.applied(&[component("web", "ticker", "")]);
+    // It was tried by hand before, and removed.
+    shell.push("bad", "hello", &[]);
+    shell.good(&["rm", "bad"]);
     shell.declare(&[component("web", "ticker", ""), component("bad", "crash", "")]);
     let (code, out, err) = shell.apply(&["--auto-rollback"]);
     assert_eq!(code, Some(4), "{out}{err}");
@@ -98,6 +101,10 @@ fn what_was_taken_back_can_be_looked_at_until_another_one_is_in_force() {
     assert!(code == Some(0) && out.contains("this component always fails"), "{out}{err}");
     let (code, out, err) = shell.realm(&["inspect", "bad"]);
     assert!(code == Some(0) && out.contains("trap: "), "{out}{err}");
+    agents[0].terminate();
+    agents[0].start_again(&[]);
+    agents[0].until("web", "running");
+    assert!(shell.good(&["logs", "bad"]).contains("this component always fails"), "it is on the disk");
     shell.applied(&[component("web", "sleep", "")]);
     let (code, out, err) = shell.realm(&["logs", "bad"]);
     assert!(code == Some(0) && out.is_empty() && err.contains("no output of `bad`"), "{out}{err}");

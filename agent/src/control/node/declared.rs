@@ -40,7 +40,7 @@ pub struct Declared {
     pub(super) settled: bool,
     /// Whether one of them has failed before that, or it took too long.
     pub(super) failing: bool,
-    /// Whether what is in force has failed, here or on too many others.
+    /// Whether the rollout of what is in force has come to an end because too many have failed.
     pub(super) has_failed: bool,
     /// Components of one that failed and was taken back: their output and how their runs ended are kept until another one is in force.
     pub(super) evidence: BTreeSet<ComponentName>,
@@ -358,7 +358,7 @@ impl Node {
             well: count(declared().filter(|work| work.is_well()).count()),
             failed: count(components.iter().filter(is_failed).count()),
             reason: self.declared.fault.clone().or_else(|| self.no_room_for(&apply.manifest.digest).cloned()),
-            past_failed: self.declared.forces.failed.iter().copied().collect(),
+            past_failed: self.past_failed(),
         })
     }
 }

@@ -19,7 +19,7 @@ pub struct Errand {
 }
 
 impl Node {
-    /// Fetches what an operator has just handed over, unless a component here does that.
+    /// Fetches what an operator has just handed over, unless the component of that name does that here.
     pub(super) fn fetch_from_operator(&mut self, key: &IntentKey, waiting: &[Source]) {
         let operator =
             |source: &&Source| matches!(source, Source::Stream { .. }) && self.neighbours.is_operator(&source.peer());

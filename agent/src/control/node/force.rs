@@ -64,6 +64,17 @@ impl InForce {
     }
 }
 
+/// What a manifest has come to, as far as a node knows when the next one comes into force.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Fate {
+    /// All that it declares here was well.
+    Well,
+    /// Nothing has failed, and not all was well yet.
+    Open,
+    /// It has failed, here or on others.
+    Failed,
+}
+
 /// See the module.
 #[derive(Debug, Clone, Default)]
 pub struct Forces {
@@ -77,7 +88,7 @@ pub struct Forces {
     pub halted: Option<IntentId>,
     /// Versions that were in force here and failed, the newest of them: no way back leads there.
     pub failed: BTreeSet<u32>,
-    /// Where the one before has failed, the newest before that that has not.
+    /// Where the one before was not seen well, the last that was; where none was, the first that has not failed.
     pub good: Option<InForce>,
 }
 
@@ -129,18 +140,21 @@ impl Forces {
         self.manifests().flat_map(|of| of.manifest.components().values().map(|declared| declared.spec.artifact))
     }
 
-    /// What is in force once `next` is; `has_failed` says whether what is in force now has.
+    /// What is in force once `next` is, after what is in force now has come to that.
     #[must_use]
-    pub fn and(&self, next: InForce, has_failed: bool) -> Forces {
+    pub fn and(&self, next: InForce, fate: Fate) -> Forces {
         let next = Forces { in_force: Some(next), before: self.in_force.clone(), ..Forces::default() };
-        if has_failed || self.in_force.as_ref().is_some_and(|of| self.failed.contains(&of.version)) {
-            let failed = self.failed_too();
-            let good = self.ways_back().find(|of| !failed.contains(&of.version)).cloned();
-            Forces { failed, good, ..next }
-        } else {
-            // There the way back leads to the one before.
-            Forces { failed: self.failed.clone(), ..next }
-        }
+        let failed = if fate == Fate::Failed { self.failed_too() } else { self.failed.clone() };
+        // Where it was well, the way back leads to it, and to nothing else.
+        let older = self.good.as_ref().or(self.before.as_ref()).filter(|_| fate != Fate::Well);
+        let good = older.filter(|of| !failed.contains(&of.version)).cloned();
+        Forces { failed, good, ..next }
+    }
+
+    /// Whether the one in force has failed before, and is in force again.
+    #[must_use]
+    pub fn is_known_to_fail(&self) -> bool {
+        self.in_force.as_ref().is_some_and(|of| self.failed.contains(&of.version))
     }
 
     /// What is in force once this has failed and gone back to the one before.

@@ -39,7 +39,8 @@ struct Ended {
     total: Total,
 }
 
-/// See the module. Bounded by the instances that live, and by the names in the state map.
+/// See the module. Bounded by the instances that live, and by the names in the state map, of the manifest, and of one that was taken
+/// back.
 #[derive(Default)]
 pub struct History {
     live: BTreeMap<Instance, (ComponentName, LiveRun)>,

@@ -15,17 +15,20 @@ impl Node {
         self.parts = std::mem::take(&mut self.strays);
         self.strays = self.blobs.union(&self.parts).copied().collect();
         self.drop_strays();
-        let mut kept = std::mem::take(&mut self.kept);
-        kept.retain(|name| {
-            let pushed = self.ledger.held().contains_key(&IntentKey::Component(name.clone()));
-            !pushed && self.declared.get(name).is_none()
-        });
-        let held = self.held_apply().map(|(opened, _)| opened.id());
-        if self.declared.forces.rejected.is_some_and(|rejected| held == Some(rejected)) {
-            // What it declared is not known here any more; with it goes what was left of others.
-            self.declared.evidence = kept;
-        } else {
-            kept.iter().for_each(|name| self.forget(name));
+        for name in std::mem::take(&mut self.kept) {
+            let is_pushed = self.ledger.held().contains_key(&IntentKey::Component(name.clone()));
+            if !is_pushed && self.declared.get(&name).is_none() {
+                self.forget_if_removed(&name);
+            }
+        }
+    }
+
+    /// Before anything is tidied up: what is left of names that nothing wants may be what the manifest declared that was taken back.
+    /// It is not known here any more.
+    pub(super) fn restore_evidence(&mut self) {
+        if self.declared.forces.rejected.is_some() {
+            let kept = self.kept.iter().filter(|name| matches!(self.wish(name), Wish::Gone));
+            self.declared.evidence = kept.cloned().collect();
         }
     }
 
@@ -35,7 +38,15 @@ impl Node {
         let bygone = std::mem::take(&mut self.declared.evidence);
         if self.declared.forces.rejected.is_some() {
             let names = last.into_iter().flat_map(|last| last.components().keys());
-            self.declared.evidence = names.filter(|name| matches!(self.wish(name), Wish::Gone)).cloned().collect();
+            let evidence: BTreeSet<_> = names.filter(|name| matches!(self.wish(name), Wish::Gone)).cloned().collect();
+            for name in &evidence {
+                // The same once more is to run once more.
+                if let Some(record) = self.runs.get_mut(name) {
+                    record.outcomes.clear();
+                    self.out.push(Effect::SaveRun { name: name.clone(), record: record.clone() });
+                }
+            }
+            self.declared.evidence = evidence;
         }
         bygone.iter().for_each(|name| self.forget_if_removed(name));
     }
@@ -97,9 +108,11 @@ impl Node {
             pushed.contains(digest) || apply.manifest.digest == *digest || self.declared.wants(digest)
         };
         let mut seen = BTreeSet::new();
+        // Where there are two, the newer one was not well.
+        let last = self.declared.forces.ways_back().last().map(|of| of.manifest.artifact().digest);
         let documents = apply.past.iter().rev().map(|past| past.manifest.digest);
-        // Where there are two, the newer one has failed, and nobody goes back to it.
-        let old = documents.chain(self.declared.forces.ways_back().flat_map(InForce::artifacts));
+        let old = documents.filter(|document| Some(*document) != last);
+        let old = old.chain(self.declared.forces.ways_back().flat_map(InForce::artifacts)).chain(last);
         old.filter(|digest| !is_wanted(digest) && seen.insert(*digest)).collect()
     }
 

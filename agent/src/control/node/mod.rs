@@ -40,7 +40,7 @@ mod workload;
 
 pub use config::{Config, Restored};
 pub use effect::{Effect, Level, ManifestFile, Member, PinnedFile, RunRecord, Verdict};
-pub use force::{Forces, InForce};
+pub use force::{Fate, Forces, InForce};
 pub use history::Total;
 pub use input::{Input, Instance, Now, PrepareError, Source, Ticket};
 pub use ledger::{FUTURE_MS, Held};
@@ -246,6 +246,7 @@ impl Node {
     /// Starts what the disk says should run, before any network is there.
     fn booted(&mut self, now: Now) {
         self.booted = true;
+        self.restore_evidence();
         // Those first that had a place in the node's memory, the oldest of them first.
         let pushed = self.ledger.held().keys().filter_map(IntentKey::component);
         let declared = self.declared.in_force().into_iter().flat_map(|of| of.manifest.components().keys());

@@ -4,7 +4,7 @@
 use super::Node;
 use super::declared::{PROGRESS_MS, is_changed};
 use super::effect::{Effect, Level};
-use super::force::{Forces, InForce};
+use super::force::{Fate, Forces, InForce};
 use super::input::Now;
 use super::turn::{Participant, Turn, is_halted, turn};
 use shared::{IntentId, Manifest, ManifestState, NodeFacts, NodeReport, Phase};
@@ -81,8 +81,8 @@ impl Node {
                 Turn::Wait => {}
                 Turn::Go => {
                     let next = self.declared.next.take();
-                    let has_failed = self.declared.has_failed;
-                    let forces = next.map(|next| self.declared.forces.and(next, has_failed));
+                    let fate = self.fate();
+                    let forces = next.map(|next| self.declared.forces.and(next, fate));
                     forces.into_iter().for_each(|forces| self.save_forces(id, forces));
                 }
                 Turn::Halt => self.halt(id, now),
@@ -95,6 +95,33 @@ impl Node {
                 self.save_forces(id, self.declared.forces.back());
             }
         }
+    }
+
+    /// What the manifest in force has come to. One failure here is enough, however many of them others may have.
+    fn fate(&self) -> Fate {
+        let declared = &self.declared;
+        let works = || self.works.values().filter(|work| work.declared);
+        // What the one before has broken, and this one has left as it was.
+        let is_broken = || {
+            declared.forces.before.as_ref().is_some_and(|of| declared.forces.failed.contains(&of.version))
+                && works().any(|work| matches!(work.phase(), Phase::Failed | Phase::Backoff))
+        };
+        if declared.has_failed || declared.failing || declared.forces.is_known_to_fail() || is_broken() {
+            Fate::Failed
+        } else if declared.settled && works().all(|work| work.is_well()) {
+            Fate::Well
+        } else {
+            Fate::Open
+        }
+    }
+
+    /// Versions that have failed while they were in force here. Of the one that is held, its state says so.
+    pub(super) fn past_failed(&self) -> Vec<u32> {
+        let (declared, held) = (&self.declared, self.held_apply().map(|(opened, _)| opened.id()));
+        let in_force = declared.in_force().filter(|of| Some(of.id) != held && self.fate() == Fate::Failed);
+        let mut failed = declared.forces.failed.clone();
+        failed.extend(in_force.map(|of| of.version));
+        failed.into_iter().collect()
     }
 
     /// Keeps to it that a manifest does not come into force here, over a start too: when the power is back after a cut that all

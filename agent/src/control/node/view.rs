@@ -65,7 +65,7 @@ impl Node {
         self.works.values().map(report).collect()
     }
 
-    /// The runs of a component here; none when nothing of it is meant for this node, or was taken back.
+    /// The runs of a component here; none when nothing of it is meant for this node, nor was, by a manifest that was taken back.
     #[must_use]
     pub fn runs(&self, name: &ComponentName) -> Option<NodeRuns> {
         let is_here = self.works.contains_key(name) || self.declared.evidence.contains(name);

@@ -10,10 +10,14 @@ use crate::command::Context;
 use crate::command::connect::{Connected, connect, connect_to_members, converse, survey};
 use crate::exit::{Exit, Failure};
 use crate::output::{Terminal, Tone, listed};
-use shared::{Apply, ComponentName, Manifest, OwnerKey, Past};
+use shared::{Apply, Artifact, ComponentName, Manifest, OwnerKey, Past};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Instant;
+
+/// So many versions are looked at for one of which all bytes are there: nodes keep those of three, and some of them others than
+/// their neighbours.
+const WAYS_TRIED: usize = 4;
 
 /// What both verbs that change something take.
 macro_rules! flags {
@@ -68,15 +72,14 @@ pub(in crate::command) fn rollback(args: &RollbackArgs, mut context: Context<'_,
     converse(async |executor| {
         let mut connected = connect_to_members(&mut context, executor).await?;
         let current = held(&mut connected).await?.ok_or_else(none_yet)?;
-        let (version, artifact) = match args.to {
-            Some(version) if version == current.apply.version => (version, current.apply.manifest),
+        let ways = match args.to {
+            Some(version) if version == current.apply.version => vec![(version, current.apply.manifest)],
             to => {
                 let judged = judged(&mut connected.session, &connected.reached.members, &current).await?;
-                before(&current.apply, to, &judged).map(|past| (past.version, past.manifest))?
+                before(&current.apply, to, &judged)?.iter().map(|past| (past.version, past.manifest)).collect()
             }
         };
-        let manifest = document(&mut connected.session, &connected.reached.members, artifact).await?;
-        let missing = stock::missing(&mut connected, &manifest).await?;
+        let Earlier { version, manifest, missing } = first_whole(&mut connected, &ways).await?;
         let scene = scene(&mut connected, context.terminal, Some(current), &manifest).await?;
         let plan = scene.plan(&manifest);
         stock::check(&missing, version, &plan, &manifest, context.terminal)?;
@@ -91,17 +94,58 @@ pub(in crate::command) fn rollback(args: &RollbackArgs, mut context: Context<'_,
     })
 }
 
-/// The version to go back to: the one that was named; or else, of those with other contents, the newest that nodes keep to and
-/// that is good there, or the newest that has not failed anywhere, or the newest.
-fn before<'a>(held: &'a Apply, to: Option<u32>, judged: &Judged) -> Result<&'a Past, Failure> {
+/// A version that there may be a way back to.
+struct Earlier {
+    version: u32,
+    manifest: Manifest,
+    /// What no node has of it that answers.
+    missing: BTreeSet<Artifact>,
+}
+
+/// The first of `ways` of which all bytes are there, or else the first.
+///
+/// # Errors
+/// When nobody has the document of the first.
+async fn first_whole(connected: &mut Connected, ways: &[(u32, Artifact)]) -> Result<Earlier, Failure> {
+    let mut first = None;
+    for (version, artifact) in ways.iter().take(WAYS_TRIED) {
+        let manifest = match document(&mut connected.session, &connected.reached.members, *artifact).await {
+            Ok(manifest) => manifest,
+            Err(failure) if first.is_none() => return Err(failure),
+            Err(_) => continue,
+        };
+        let missing = stock::missing(connected, &manifest).await?;
+        let is_whole = missing.is_empty();
+        let earlier = Earlier { version: *version, manifest, missing };
+        if is_whole {
+            return Ok(earlier);
+        }
+        first.get_or_insert(earlier);
+    }
+    first.ok_or_else(none_yet)
+}
+
+/// The versions to go back to, the best first: the one that was named; or else, of those with other contents, the newest that nodes
+/// keep to and that is good there, then those that have not failed anywhere, and where there are none the newest.
+///
+/// # Errors
+/// When there is none.
+fn before<'a>(held: &'a Apply, to: Option<u32>, judged: &Judged) -> Result<Vec<&'a Past>, Failure> {
     let past = &held.past;
     let others = || past.iter().filter(|past| past.manifest != held.manifest);
-    let well = || others().filter(|past| !judged.failed.contains(&past.version));
-    let found = match to {
-        None => well().find(|past| judged.good.contains(&past.version)).or(well().next()).or(others().next()),
-        Some(version) => past.iter().find(|past| past.version == version),
+    let found: Vec<&Past> = match to {
+        None => {
+            let kept = others().find(|past| judged.good.contains(&past.version));
+            let well = others().filter(|past| !judged.failed.contains(&past.version));
+            kept.into_iter().chain(well.filter(|past| kept != Some(*past))).collect()
+        }
+        Some(version) => past.iter().filter(|past| past.version == version).collect(),
     };
-    found.ok_or_else(|| match (to, past.is_empty()) {
+    let found = if found.is_empty() && to.is_none() { others().take(1).collect() } else { found };
+    if !found.is_empty() {
+        return Ok(found);
+    }
+    Err(match (to, past.is_empty()) {
         (Some(version), false) => {
             let known = listed(past.iter().map(|past| past.version.to_string()));
             Failure::new(format!("version {version} is not known any more")).hint(format!("known are {known}"))
@@ -178,7 +222,7 @@ fn refuse(conflicts: &BTreeSet<ComponentName>) -> Result<(), Failure> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use shared::{Artifact, Digest};
+    use shared::Digest;
 
     fn artifact(byte: u8) -> Artifact {
         Artifact { digest: Digest::of(&[byte]), size: 1, chunks: Digest::of(b"list") }
@@ -199,7 +243,7 @@ mod tests {
     fn the_way_back_leads_to_what_is_good() {
         let judged = |held: &Apply, to, good: &[u32], failed: &[u32]| {
             let judged = Judged { good: good.iter().copied().collect(), failed: failed.iter().copied().collect() };
-            before(held, to, &judged).map(|past| past.version).map_err(|why| why.message)
+            before(held, to, &judged).map(|past| past[0].version).map_err(|why| why.message)
         };
         let back = |held: &Apply, to, good: &[u32]| judged(held, to, good, &[]);
         let fourth = held(4, 4, &[(3, 3), (2, 2), (1, 1)]);
@@ -210,11 +254,7 @@ mod tests {
         assert_eq!(back(&fourth, None, &[9]), Ok(3), "nobody knows any more what that was");
         assert_eq!(judged(&fourth, None, &[], &[3]), Ok(2), "all have followed the third, and it has failed");
         assert_eq!(judged(&fourth, None, &[], &[2, 3]), Ok(1));
-        assert_eq!(
-            judged(&fourth, None, &[2], &[2, 3]),
-            Ok(1),
-            "it is well on those that keep to it, and was not on others"
-        );
+        assert_eq!(judged(&fourth, None, &[2], &[2, 3]), Ok(2), "it is well by now on those that keep to it");
         assert_eq!(judged(&fourth, None, &[], &[1, 2, 3]), Ok(3), "nothing was ever good");
         assert_eq!(judged(&fourth, Some(3), &[], &[3]), Ok(3), "as was typed");
         let same = held(4, 2, &[(3, 2), (2, 2), (1, 1)]);

@@ -135,6 +135,10 @@ pub(super) async fn judged(session: &mut Session, members: &[NodeId], current: &
     for (report, alive) in views.values() {
         let Some(told) = &report.manifest else { continue };
         judged.failed.extend(&told.past_failed);
+        // Of one that is away, what it told last.
+        if matches!(told.state, ManifestState::Failing | ManifestState::Halted | ManifestState::RolledBack) {
+            judged.failed.insert(told.version);
+        }
         if *alive && told.well == told.wanted {
             judged.good.extend(kept_by(report, current).flatten());
         }
