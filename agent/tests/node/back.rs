@@ -144,6 +144,25 @@ fn what_leaves_alone_what_the_one_before_has_broken_has_failed_too() {
     assert!(!drops(&effects).contains(&artifact(1).digest), "version 1 is the last that was well");
 }
 
+#[test]
+fn what_fails_now_and_then_makes_no_later_version_one_that_failed() {
+    let mut bench = Bench::new();
+    let both = |version, web| Pinned::new(version, &[declare("web", web), declare("api", 7)]);
+    bench.apply(&both(1, 1));
+    bench.ready(1);
+    let api = bench.ready(7)[0];
+    bench.wait(HEALTHY_MS);
+    fails(&mut bench, &both(2, 2), 2);
+    bench.apply(&both(3, 3));
+    bench.ready(3);
+    bench.pass(HEALTHY_MS);
+    bench.give(Input::Woke);
+    bench.exit(api, Outcome::Exit(3));
+    bench.apply(&both(4, 4));
+    bench.wait(1_000);
+    assert_eq!(told(&bench).past_failed, [2]);
+}
+
 /// A component that is new in version 2, which fails and is taken back; gives what that orders.
 fn taken_back(bench: &mut Bench) -> (Pinned, Vec<Effect>) {
     bench.apply(&version(1, 1));

@@ -27,7 +27,11 @@ pub(super) fn run(args: &InspectArgs, mut context: Context<'_, '_>) -> Result<Ex
             // Where both name it, the manifest counts. It may have been removed before it was declared, too.
             let is_pushed = held.as_ref().is_some_and(|held| Inspected::pushed(&held.opened).is_some());
             let declared = if !is_pushed || is_declared(name, &survey.views) {
-                declared(&mut session, &reached.members, &key).await?
+                match declared(&mut session, &reached.members, &key).await {
+                    // It was removed, and nothing more is known of it.
+                    Err(_) if held.is_some() => None,
+                    declared => declared?,
+                }
             } else {
                 None
             };

@@ -133,7 +133,11 @@ fn changes<'a>(
     names.filter(move |name| here(from, name) != here(to, name))
 }
 
-fn changed(from: Option<&Manifest>, to: Option<&Manifest>, facts: &NodeFacts<'_>) -> BTreeSet<ComponentName> {
+pub(super) fn changed(
+    from: Option<&Manifest>,
+    to: Option<&Manifest>,
+    facts: &NodeFacts<'_>,
+) -> BTreeSet<ComponentName> {
     changes(from, to, facts).cloned().collect()
 }
 

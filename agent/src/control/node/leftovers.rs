@@ -28,8 +28,19 @@ impl Node {
     pub(super) fn restore_evidence(&mut self) {
         if self.declared.forces.rejected.is_some() {
             let kept = self.kept.iter().filter(|name| matches!(self.wish(name), Wish::Gone));
-            self.declared.evidence = kept.cloned().collect();
+            self.keep_as_evidence(kept.cloned().collect());
         }
+    }
+
+    /// These stay as they are, but that the same, declared once more, runs once more.
+    fn keep_as_evidence(&mut self, names: BTreeSet<ComponentName>) {
+        for name in &names {
+            if let Some(record) = self.runs.get_mut(name).filter(|record| !record.outcomes.is_empty()) {
+                record.outcomes.clear();
+                self.out.push(Effect::SaveRun { name: name.clone(), record: record.clone() });
+            }
+        }
+        self.declared.evidence = names;
     }
 
     /// What is in force has changed, from `last`. Where this is the way back, what only that one declared can still be looked at,
@@ -38,15 +49,8 @@ impl Node {
         let bygone = std::mem::take(&mut self.declared.evidence);
         if self.declared.forces.rejected.is_some() {
             let names = last.into_iter().flat_map(|last| last.components().keys());
-            let evidence: BTreeSet<_> = names.filter(|name| matches!(self.wish(name), Wish::Gone)).cloned().collect();
-            for name in &evidence {
-                // The same once more is to run once more.
-                if let Some(record) = self.runs.get_mut(name) {
-                    record.outcomes.clear();
-                    self.out.push(Effect::SaveRun { name: name.clone(), record: record.clone() });
-                }
-            }
-            self.declared.evidence = evidence;
+            let names = names.filter(|name| matches!(self.wish(name), Wish::Gone)).cloned().collect();
+            self.keep_as_evidence(names);
         }
         bygone.iter().for_each(|name| self.forget_if_removed(name));
     }

@@ -2,12 +2,13 @@
 //! decides for itself, from its own state and the reports of the others, so that it goes on, or halts, without the operator.
 
 use super::Node;
-use super::declared::{PROGRESS_MS, is_changed};
+use super::declared::{PROGRESS_MS, changed, is_changed};
 use super::effect::{Effect, Level};
 use super::force::{Fate, Forces, InForce};
 use super::input::Now;
 use super::turn::{Participant, Turn, is_halted, turn};
-use shared::{IntentId, Manifest, ManifestState, NodeFacts, NodeReport, Phase};
+use shared::{ComponentName, IntentId, Manifest, ManifestState, NodeFacts, NodeReport, Phase};
+use std::collections::BTreeSet;
 
 impl Node {
     /// What this node is, as an audience sees it.
@@ -101,10 +102,10 @@ impl Node {
     fn fate(&self) -> Fate {
         let declared = &self.declared;
         let works = || self.works.values().filter(|work| work.declared);
-        // What the one before has broken, and this one has left as it was.
         let is_broken = || {
-            declared.forces.before.as_ref().is_some_and(|of| declared.forces.failed.contains(&of.version))
-                && works().any(|work| matches!(work.phase(), Phase::Failed | Phase::Backoff))
+            let names = self.left_as_it_was();
+            let works = names.iter().filter_map(|name| self.works.get(name)).filter(|work| work.declared);
+            works.into_iter().any(|work| matches!(work.phase(), Phase::Failed | Phase::Backoff))
         };
         if declared.has_failed || declared.failing || declared.forces.is_known_to_fail() || is_broken() {
             Fate::Failed
@@ -113,6 +114,19 @@ impl Node {
         } else {
             Fate::Open
         }
+    }
+
+    /// What the one before the one in force has changed since the last good one, and that one has left as it was, where the one
+    /// before has failed: what it has broken may be among that.
+    fn left_as_it_was(&self) -> BTreeSet<ComponentName> {
+        let forces = &self.declared.forces;
+        let (Some(good), Some(before)) = (&forces.good, &forces.before) else { return BTreeSet::new() };
+        if !forces.failed.contains(&before.version) {
+            return BTreeSet::new();
+        }
+        let mut names = changed(Some(&good.manifest), Some(&before.manifest), &self.facts());
+        names.retain(|name| !self.declared.changed.contains(name));
+        names
     }
 
     /// Versions that have failed while they were in force here. Of the one that is held, its state says so.

@@ -10,7 +10,7 @@ use crate::command::Context;
 use crate::command::connect::{Connected, connect, connect_to_members, converse, survey};
 use crate::exit::{Exit, Failure};
 use crate::output::{Terminal, Tone, listed};
-use shared::{Apply, Artifact, ComponentName, Manifest, OwnerKey, Past};
+use shared::{Apply, Artifact, ComponentName, Manifest, NodeFacts, NodeReport, OwnerKey, Past};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Instant;
@@ -72,14 +72,16 @@ pub(in crate::command) fn rollback(args: &RollbackArgs, mut context: Context<'_,
     converse(async |executor| {
         let mut connected = connect_to_members(&mut context, executor).await?;
         let current = held(&mut connected).await?.ok_or_else(none_yet)?;
+        let judged = judged(&mut connected.session, &connected.reached.members, &current).await?;
         let ways = match args.to {
             Some(version) if version == current.apply.version => vec![(version, current.apply.manifest)],
-            to => {
-                let judged = judged(&mut connected.session, &connected.reached.members, &current).await?;
-                before(&current.apply, to, &judged)?.iter().map(|past| (past.version, past.manifest)).collect()
-            }
+            to => before(&current.apply, to, &judged)?.iter().map(|past| (past.version, past.manifest)).collect(),
         };
-        let Earlier { version, manifest, missing } = first_whole(&mut connected, &ways).await?;
+        let Earlier { version, manifest, missing } = first_whole(&mut connected, &ways, &judged.live).await?;
+        if let Some((first, _)) = ways.first().filter(|(first, _)| *first != version) {
+            let text = format!("version {first} is passed over: no node that answers has all of it any more");
+            context.terminal.say(Tone::Warning, &text);
+        }
         let scene = scene(&mut connected, context.terminal, Some(current), &manifest).await?;
         let plan = scene.plan(&manifest);
         stock::check(&missing, version, &plan, &manifest, context.terminal)?;
@@ -102,27 +104,40 @@ struct Earlier {
     missing: BTreeSet<Artifact>,
 }
 
-/// The first of `ways` of which all bytes are there, or else the first.
+/// The first of `ways` of which all is there that `live` nodes need, or else the first.
 ///
 /// # Errors
-/// When nobody has the document of the first.
-async fn first_whole(connected: &mut Connected, ways: &[(u32, Artifact)]) -> Result<Earlier, Failure> {
-    let mut first = None;
-    for (version, artifact) in ways.iter().take(WAYS_TRIED) {
+/// When nobody has the document of any.
+async fn first_whole(
+    connected: &mut Connected,
+    ways: &[(u32, Artifact)],
+    live: &[NodeReport],
+) -> Result<Earlier, Failure> {
+    let mut first = Err(none_yet());
+    for (at, (version, artifact)) in ways.iter().take(WAYS_TRIED).enumerate() {
         let manifest = match document(&mut connected.session, &connected.reached.members, *artifact).await {
             Ok(manifest) => manifest,
-            Err(failure) if first.is_none() => return Err(failure),
+            Err(failure) if at == 0 => {
+                first = Err(failure);
+                continue;
+            }
             Err(_) => continue,
         };
         let missing = stock::missing(connected, &manifest).await?;
-        let is_whole = missing.is_empty();
+        let is_whole = !manifest.components().values().any(|declared| {
+            missing.contains(&declared.spec.artifact)
+                && live.iter().any(|report| {
+                    let facts = NodeFacts { node: report.node, tags: &report.tags, platform: &report.platform };
+                    declared.audience.matches(&facts)
+                })
+        });
         let earlier = Earlier { version: *version, manifest, missing };
         if is_whole {
             return Ok(earlier);
         }
-        first.get_or_insert(earlier);
+        first = first.or(Ok(earlier));
     }
-    first.ok_or_else(none_yet)
+    first
 }
 
 /// The versions to go back to, the best first: the one that was named; or else, of those with other contents, the newest that nodes
@@ -135,8 +150,10 @@ fn before<'a>(held: &'a Apply, to: Option<u32>, judged: &Judged) -> Result<Vec<&
     let others = || past.iter().filter(|past| past.manifest != held.manifest);
     let found: Vec<&Past> = match to {
         None => {
-            let kept = others().find(|past| judged.good.contains(&past.version));
-            let well = others().filter(|past| !judged.failed.contains(&past.version));
+            let has_failed = |past: &&&Past| judged.failed.contains(&past.version);
+            let kept = || others().filter(|past| judged.good.contains(&past.version));
+            let kept = kept().find(|past| !has_failed(&past)).or_else(|| kept().next());
+            let well = others().filter(|past| !has_failed(&past));
             kept.into_iter().chain(well.filter(|past| kept != Some(*past))).collect()
         }
         Some(version) => past.iter().filter(|past| past.version == version).collect(),
@@ -242,7 +259,11 @@ mod tests {
     #[test]
     fn the_way_back_leads_to_what_is_good() {
         let judged = |held: &Apply, to, good: &[u32], failed: &[u32]| {
-            let judged = Judged { good: good.iter().copied().collect(), failed: failed.iter().copied().collect() };
+            let judged = Judged {
+                good: good.iter().copied().collect(),
+                failed: failed.iter().copied().collect(),
+                ..Judged::default()
+            };
             before(held, to, &judged).map(|past| past[0].version).map_err(|why| why.message)
         };
         let back = |held: &Apply, to, good: &[u32]| judged(held, to, good, &[]);
@@ -255,6 +276,7 @@ mod tests {
         assert_eq!(judged(&fourth, None, &[], &[3]), Ok(2), "all have followed the third, and it has failed");
         assert_eq!(judged(&fourth, None, &[], &[2, 3]), Ok(1));
         assert_eq!(judged(&fourth, None, &[2], &[2, 3]), Ok(2), "it is well by now on those that keep to it");
+        assert_eq!(judged(&fourth, None, &[1, 2], &[2, 3]), Ok(1), "and another one has not failed at all");
         assert_eq!(judged(&fourth, None, &[], &[1, 2, 3]), Ok(3), "nothing was ever good");
         assert_eq!(judged(&fourth, Some(3), &[], &[3]), Ok(3), "as was typed");
         let same = held(4, 2, &[(3, 2), (2, 2), (1, 1)]);

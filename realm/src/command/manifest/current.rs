@@ -119,10 +119,12 @@ pub(super) async fn pushed(
 /// What nodes say of earlier versions.
 #[derive(Debug, Default)]
 pub(super) struct Judged {
-    /// Those that nodes keep to because the one that is held has failed, and of which all is as it should be there.
+    /// Those that nodes keep to because the one that is held has failed, and of which all is as it should be on all that do.
     pub(super) good: BTreeSet<u32>,
     /// Those that have failed where they were in force.
     pub(super) failed: BTreeSet<u32>,
+    /// Nodes that are there.
+    pub(super) live: Vec<NodeReport>,
 }
 
 /// What nodes say of the versions before the one that is held.
@@ -131,18 +133,22 @@ pub(super) struct Judged {
 /// When nobody answers.
 pub(super) async fn judged(session: &mut Session, members: &[NodeId], current: &Current) -> Result<Judged, Failure> {
     let views = survey(session, members, false).await?.views;
-    let mut judged = Judged::default();
-    for (report, alive) in views.values() {
-        let Some(told) = &report.manifest else { continue };
-        judged.failed.extend(&told.past_failed);
-        // Of one that is away, what it told last.
-        if matches!(told.state, ManifestState::Failing | ManifestState::Halted | ManifestState::RolledBack) {
-            judged.failed.insert(told.version);
+    let (mut judged, mut broken) = (Judged::default(), BTreeSet::new());
+    for (report, alive) in views.into_values() {
+        if let Some(told) = &report.manifest {
+            judged.failed.extend(&told.past_failed);
+            // Of one that is away, what it told last.
+            if matches!(told.state, ManifestState::Failing | ManifestState::Halted | ManifestState::RolledBack) {
+                judged.failed.insert(told.version);
+            }
+            if alive {
+                let kept = kept_by(&report, current).flatten();
+                if told.well == told.wanted { &mut judged.good } else { &mut broken }.extend(kept);
+            }
         }
-        if *alive && told.well == told.wanted {
-            judged.good.extend(kept_by(report, current).flatten());
-        }
+        judged.live.extend(alive.then_some(report));
     }
+    judged.good.retain(|version| !broken.contains(version));
     Ok(judged)
 }
 

@@ -1,5 +1,5 @@
-//! Whether the bytes that an earlier manifest needs are still somewhere: nodes keep those of the one in force and of the one
-//! before it.
+//! Whether the bytes that an earlier manifest needs are still somewhere: nodes keep those of the one in force, of the one before it,
+//! and, where that was never well, of the last one that was.
 
 use crate::command::connect::Connected;
 use crate::exit::Failure;
