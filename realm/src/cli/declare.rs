@@ -32,7 +32,7 @@ pub struct ApplyArgs {
     /// number of this version (default: the next one)
     #[argh(option, arg_name = "number")]
     pub version: Option<u32>,
-    /// only when this version is in force now; 0: none
+    /// only when this version is held now; 0: none
     #[argh(option, arg_name = "number")]
     pub if_version: Option<u32>,
     /// where it fails, have the nodes that changed go back, as `rollout.auto_rollback` in the manifest does
@@ -68,7 +68,7 @@ pub struct RollbackArgs {
     /// to this version (default: the last good one)
     #[argh(option, arg_name = "number")]
     pub to: Option<u32>,
-    /// only when this version is in force now
+    /// only when this version is held now
     #[argh(option, arg_name = "number")]
     pub if_version: Option<u32>,
     /// show what would change, and change nothing
@@ -103,7 +103,7 @@ pub struct HistoryArgs {
     pub json: bool,
 }
 
-/// Print the manifest that is in force, as a file for `realm apply`.
+/// Print the manifest that is held, the newest, as a file for `realm apply`.
 #[derive(FromArgs, ArgsInfo, Debug)]
 #[argh(subcommand, name = "export", help_triggers("-h", "--help"))]
 pub struct ExportArgs {

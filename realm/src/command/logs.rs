@@ -75,9 +75,10 @@ pub(super) fn run(args: &LogsArgs, mut context: Context<'_, '_>) -> Result<Exit,
     }
     if lines.lines.is_empty() {
         let name = &args.component;
+        let since = if args.since.is_some() { " since then" } else { "" };
         context.terminal.say(
             Tone::Warning,
-            &format!("no output of `{name}` is kept on any node that answered; `realm ps` shows what there is"),
+            &format!("no output of `{name}`{since} is kept on any node that answered; `realm ps` shows what there is"),
         );
     }
     Ok(Exit::Done)

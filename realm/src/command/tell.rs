@@ -59,6 +59,10 @@ pub(super) fn after_refusal(code: Option<&str>) -> &'static str {
         Some("storage") => "put that right on the node, or push through another one with `--via ADDR`",
         Some("full") => "`realm rm NAME` frees a name",
         Some("declared") => DECLARED_HINT,
+        Some("unclaimed") => {
+            "that node was started with `--no-tofu`: `realm configure --owner KEY` there, with the key that `realm key show` \
+                 prints here, and start its agent again"
+        }
         Some("version") => "somebody applied another manifest meanwhile: `realm plan` compares with that one",
         _ => "`realm key show` prints your key; `realm status` shows whether the nodes are of your realm",
     }

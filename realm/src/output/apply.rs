@@ -201,17 +201,18 @@ pub(crate) fn unlisted(rollout: &Rollout<Applied>) -> impl Iterator<Item = Strin
 pub(crate) fn verdict_text(rollout: &Rollout<Applied>, verdict: Verdict) -> (Tone, String) {
     let count = |wanted: Result| rollout.targets().values().filter(|target| target.result() == wanted).count();
     let version = format!("version {}", rollout.goal().version);
-    let (good, away) = (count(Result::Good), count(Result::Away));
+    let (good, away, lost) = (count(Result::Good), count(Result::Away), count(Result::Lost));
     let live = rollout.targets().len() - away;
+    let and_lost = if lost > 0 { format!("; {} went away meanwhile", counted(lost, "node")) } else { String::new() };
     let and_away = if away > 0 { format!("; {} away, will get it", counted(away, "node")) } else { String::new() };
-    let and_away = and_away + &and_not_kept(rollout);
+    let and_away = and_lost + &and_away + &and_not_kept(rollout);
     let so_far = format!("well on {good} of {}{and_away}", counted(live, "node"));
     match verdict {
         Verdict::Good => (Tone::Good, format!("{version} is in force and well on {}{and_away}", counted(good, "node"))),
         Verdict::Failed => {
             let state = |wanted| move |target: &&Target<Standing>| target.stand().state() == Some(wanted);
             let halted = rollout.targets().values().filter(state(ManifestState::Halted)).count();
-            let failed = counted(live - good - halted, "node");
+            let failed = counted(live - good - halted - lost, "node");
             let kept = match halted {
                 0 => String::new(),
                 halted => format!("; {} kept what they had", counted(halted, "node")),
@@ -221,7 +222,10 @@ pub(crate) fn verdict_text(rollout: &Rollout<Applied>, verdict: Verdict) -> (Ton
         }
         Verdict::RolledBack => (
             Tone::Bad,
-            format!("{version} failed, and what was before it is in force on {}{and_away}", counted(live, "node")),
+            format!(
+                "{version} failed, and what was before it is in force on {}{and_away}",
+                counted(live - lost, "node")
+            ),
         ),
         Verdict::Part => (Tone::Bad, format!("{version} is {so_far}")),
         Verdict::NoneLive if away == 0 => {

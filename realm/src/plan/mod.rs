@@ -176,6 +176,8 @@ impl ComponentPlan {
         let action = match next {
             None => Summary::Stop,
             Some(_) if befores().next().is_none() || (held.is_none() && any(Action::Create)) => Summary::Create,
+            // Nobody who is there has it, whatever was declared.
+            Some(_) if !steps.is_empty() && steps.iter().all(|step| step.action == Action::Create) => Summary::Create,
             Some(_) if any(Action::Replace) || whole == Some(Action::Replace) => Summary::Replace,
             Some(_) if scales.iter().any(|scale| any(*scale) || whole == Some(*scale)) => Summary::Scale,
             Some(_) if any(Action::Create) || any(Action::Stop) => Summary::Move,

@@ -104,6 +104,16 @@ fn a_component_that_is_for_other_nodes_moves() {
 }
 
 #[test]
+fn what_nobody_has_is_created_also_where_it_is_declared_already() {
+    // All of them keep to what was before, because that has failed.
+    let held = manifest(&[component("web", b"1", "dev")]);
+    let mut nodes = nodes();
+    nodes.iter_mut().for_each(|node| node.follows = Follows::Kept(None));
+    let plan = Plan::of(Some(&held), &held, &nodes);
+    assert_eq!(actions(&plan), [("web", Summary::Create)]);
+}
+
+#[test]
 fn a_component_that_nobody_is_meant_by_is_said_so() {
     let before = manifest(&[component("web", b"1", "dev")]);
     let next = manifest(&[component("web", b"1", "cloud")]);

@@ -101,6 +101,17 @@ fn what_was_taken_back_can_be_looked_at_until_another_one_is_in_force() {
     assert!(code == Some(0) && out.contains("this component always fails"), "{out}{err}");
     let (code, out, err) = shell.realm(&["inspect", "bad"]);
     assert!(code == Some(0) && out.contains("trap: "), "{out}{err}");
+    // It is nowhere, and what is held is not what runs.
+    let held = "version 2 is held and has failed: in force on 1 node is version 1";
+    shell.declare(&[component("web", "ticker", ""), component("bad", "crash", "")]);
+    let (_, out, err) = shell.with_manifest("plan", &[]);
+    assert!(
+        err.contains(held) && out.contains("+ bad  create") && out.contains("1 to create, 1 unchanged"),
+        "{out}{err}"
+    );
+    assert!(shell.realm(&["export"]).2.contains(held));
+    let (code, _, err) = shell.realm(&["logs", "bad", "--since", "2100-01-01T00:00:00Z"]);
+    assert!(code == Some(0) && err.contains("no output of `bad` since then is kept"), "{err}");
     agents[0].terminate();
     agents[0].start_again(&[]);
     agents[0].until("web", "running");
@@ -108,4 +119,18 @@ fn what_was_taken_back_can_be_looked_at_until_another_one_is_in_force() {
     shell.applied(&[component("web", "sleep", "")]);
     let (code, out, err) = shell.realm(&["logs", "bad"]);
     assert!(code == Some(0) && out.is_empty() && err.contains("no output of `bad`"), "{out}{err}");
+}
+
+#[test]
+fn where_nothing_was_ever_well_there_is_no_way_back_but_the_one_that_is_named() {
+    let (shell, _agents) = realm(&[&[]]);
+    for guest in ["crash", "exit-code"] {
+        shell.declare(&[component("web", guest, "")]);
+        assert_eq!(shell.apply(&[]).0, Some(3));
+    }
+    let (code, out, err) = shell.realm(&["rollback", "--yes"]);
+    assert!(code == Some(1) && out.is_empty(), "{out}{err}");
+    assert!(err.contains("all that is known from before version 2 has failed"), "{err}");
+    assert!(err.contains("`realm rollback --to N` goes back all the same, to 1"), "{err}");
+    assert_eq!(shell.realm(&["rollback", "--to", "1", "--yes"]).0, Some(3));
 }

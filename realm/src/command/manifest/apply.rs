@@ -1,6 +1,6 @@
 //! `realm plan`, `apply` and `rollback`: from a manifest to what it changes, and to having it changed.
 
-use super::current::{Current, Judged, current, document, judged, kept, nodes, none_yet, pushed};
+use super::current::{Current, Judged, current, document, judged, kept, nodes, none_yet, pushed, tell_kept};
 use super::load::{Loaded, load};
 use super::rollout::{Flags, Next, Scene, carry_out};
 use super::stock;
@@ -45,6 +45,7 @@ pub(in crate::command) fn plan(args: &PlanArgs, mut context: Context<'_, '_>) ->
         let scene = scene(&mut connected, context.terminal, current, &loaded.manifest).await?;
         let plan = scene.plan(&loaded.manifest);
         scene.check(&plan)?;
+        scene.current.iter().for_each(|current| tell_kept(context.terminal, &scene.survey.views, current));
         let held = scene.current.as_ref().map(|current| &current.apply);
         let course = course(held, loaded.manifest.artifact(), Typed::default())?;
         scene.show_as_data(&plan, &course, context.terminal, args.json, connected.session.realm())?;
@@ -141,7 +142,7 @@ async fn first_whole(
 }
 
 /// The versions to go back to, the best first: the one that was named; or else, of those with other contents, the newest that nodes
-/// keep to and that is good there, then those that have not failed anywhere, and where there are none the newest.
+/// keep to and that is good there, then those that have not failed anywhere.
 ///
 /// # Errors
 /// When there is none.
@@ -158,14 +159,18 @@ fn before<'a>(held: &'a Apply, to: Option<u32>, judged: &Judged) -> Result<Vec<&
         }
         Some(version) => past.iter().filter(|past| past.version == version).collect(),
     };
-    let found = if found.is_empty() && to.is_none() { others().take(1).collect() } else { found };
     if !found.is_empty() {
         return Ok(found);
     }
-    Err(match (to, past.is_empty()) {
-        (Some(version), false) => {
-            let known = listed(past.iter().map(|past| past.version.to_string()));
-            Failure::new(format!("version {version} is not known any more")).hint(format!("known are {known}"))
+    let listed = |past: &mut dyn Iterator<Item = &Past>| listed(past.map(|past| past.version.to_string()));
+    Err(match to {
+        Some(version) if !past.is_empty() => Failure::new(format!("version {version} is not known any more"))
+            .hint(format!("known are {}", listed(&mut past.iter()))),
+        None if others().next().is_some() => {
+            Failure::new(format!("all that is known from before version {} has failed", held.version)).hint(format!(
+                "`realm rollback --to N` goes back all the same, to {}; `realm apply` brings another one",
+                listed(&mut others())
+            ))
         }
         _ => Failure::new(format!("there is nothing else before version {}", held.version)),
     })
@@ -277,7 +282,8 @@ mod tests {
         assert_eq!(judged(&fourth, None, &[], &[2, 3]), Ok(1));
         assert_eq!(judged(&fourth, None, &[2], &[2, 3]), Ok(2), "it is well by now on those that keep to it");
         assert_eq!(judged(&fourth, None, &[1, 2], &[2, 3]), Ok(1), "and another one has not failed at all");
-        assert_eq!(judged(&fourth, None, &[], &[1, 2, 3]), Ok(3), "nothing was ever good");
+        let all = "all that is known from before version 4 has failed";
+        assert_eq!(judged(&fourth, None, &[], &[1, 2, 3]), Err(all.into()), "as was typed, and not otherwise");
         assert_eq!(judged(&fourth, Some(3), &[], &[3]), Ok(3), "as was typed");
         let same = held(4, 2, &[(3, 2), (2, 2), (1, 1)]);
         assert_eq!(back(&same, None, &[]), Ok(1), "the same again is no way back");

@@ -3,6 +3,7 @@
 use crate::command::connect::{Views, survey};
 use crate::command::held::{self, Held, newest};
 use crate::exit::Failure;
+use crate::output::{Terminal, Tone, counted};
 use crate::plan::{Follows, Node};
 use crate::session::{Event, Session};
 use shared::{
@@ -72,7 +73,7 @@ pub(in crate::command) async fn document(
                 return Ok(manifest);
             }
         } else if session.next(Some(until)).await.is_none() {
-            let nodes = crate::output::counted(asked.len(), "node");
+            let nodes = counted(asked.len(), "node");
             return Err(Failure::new(format!(
                 "the manifest {} is nowhere to be had: {nodes} asked",
                 &artifact.digest.hex()[..12]
@@ -150,6 +151,22 @@ pub(super) async fn judged(session: &mut Session, members: &[NodeId], current: &
     }
     judged.good.retain(|version| !broken.contains(version));
     Ok(judged)
+}
+
+/// Says which nodes keep to an earlier version because the one that is held has failed.
+pub(super) fn tell_kept(terminal: &mut Terminal<'_>, views: &Views, current: &Current) {
+    let mut kept: BTreeMap<Option<u32>, usize> = BTreeMap::new();
+    let live = views.values().filter(|(_, alive)| *alive);
+    for version in live.filter_map(|(report, _)| kept_by(report, current)) {
+        *kept.entry(version).or_default() += 1;
+    }
+    for (version, nodes) in kept {
+        let nodes = counted(nodes, "node");
+        let version = version.map_or("none".into(), |version| format!("version {version}"));
+        let held = current.apply.version;
+        terminal
+            .say(Tone::Warning, &format!("version {held} is held and has failed: in force on {nodes} is {version}"));
+    }
 }
 
 /// The manifests that nodes keep to because the one that is held has failed, by version. What nobody has is left out.

@@ -1,10 +1,10 @@
-//! `realm export`: what is in force, as a file that can be applied. Where the bytes came from is known to nobody any more,
+//! `realm export`: what is held, as a file that can be applied. Where the bytes came from is known to nobody any more,
 //! but their digests are.
 
-use super::current::{current, document, none_yet, pushed};
+use super::current::{current, document, none_yet, pushed, tell_kept};
 use crate::cli::ExportArgs;
 use crate::command::Context;
-use crate::command::connect::{Connected, connect_to_members, converse};
+use crate::command::connect::{Connected, connect_to_members, converse, survey};
 use crate::exit::{Exit, Failure};
 use crate::manifest::{Component, Manifest, Places, Source};
 use crate::output::Tone;
@@ -18,6 +18,8 @@ pub(in crate::command) fn run(args: &ExportArgs, mut context: Context<'_, '_>) -
         let mut manifest = Manifest::default();
         match &current {
             Some(current) => {
+                let views = survey(&mut session, &reached.members, false).await?.views;
+                tell_kept(context.terminal, &views, current);
                 manifest.note = current.held.opened.body().note.clone();
                 let document = document(&mut session, &reached.members, current.apply.manifest).await?;
                 manifest.rollout = document.rollout();
