@@ -2,7 +2,7 @@
 
 use crate::bench::*;
 use crate::pinned::*;
-use agent::control::node::{Effect, Forces, Input, Restored};
+use agent::control::node::{Effect, Forces, Input, ManifestFile, Restored};
 use shared::{Digest, Outcome, Rollout};
 
 fn version(version: u32, number: u8) -> Pinned {
@@ -19,9 +19,10 @@ fn fails(bench: &mut Bench, version: &Pinned, number: u8) -> Vec<Effect> {
     effects
 }
 
-fn forces(effects: &[Effect]) -> Vec<u32> {
+/// What is to be on the disk of manifests, by the last order.
+fn file(effects: &[Effect]) -> ManifestFile {
     let pick = |effect: &Effect| match effect {
-        Effect::SaveManifest { file, .. } => Some(file.failed.clone()),
+        Effect::SaveManifest { file, .. } => Some(file.clone()),
         _ => None,
     };
     effects.iter().rev().find_map(pick).unwrap()
@@ -69,12 +70,8 @@ fn what_failed_on_others_is_no_way_back_either_and_all_of_that_is_known_after_a_
     bench.accept(&versions[2].sealed);
     bench.give(Input::Stored { digest: versions[2].document().digest });
     let effects = bench.give(versions[2].read());
-    assert_eq!(forces(&effects), [2]);
-    let file = effects.iter().find_map(|effect| match effect {
-        Effect::SaveManifest { file, .. } => Some(file.clone()),
-        _ => None,
-    });
-    let file = file.unwrap();
+    assert_eq!(file(&effects).failed, [2]);
+    let file = file(&effects);
     assert_eq!(file.good.as_ref().map(|good| &good.sealed), Some(&versions[0].sealed));
     let trust = shared::Trust::Owner(owner().id());
     let restored = Restored {
@@ -122,7 +119,7 @@ fn one_failure_is_enough_however_many_the_rollout_bears_and_whatever_is_held_by_
     bench.wait(1_000);
     assert_eq!(told(&bench).past_failed, [2]);
     bench.give(Input::Stored { digest: third.document().digest });
-    assert_eq!(forces(&bench.give(third.read())), [2]);
+    assert_eq!(file(&bench.give(third.read())).failed, [2]);
 }
 
 #[test]
@@ -171,7 +168,7 @@ fn taken_back(bench: &mut Bench) -> (Pinned, Vec<Effect>) {
     let rollout = Rollout { auto_rollback: true, ..Rollout::default() };
     let second = Pinned::signed(2, 2_000, rollout, &[declare("web", 1), declare("bad", 2)]);
     let mut effects = fails(bench, &second, 2);
-    assert_eq!(forces(&effects), [2], "it goes back");
+    assert_eq!(file(&effects).failed, [2], "it goes back");
     effects.extend(bench.give(second.saved()));
     (second, effects)
 }
