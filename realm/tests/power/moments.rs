@@ -182,8 +182,15 @@ impl Strace {
     }
 
     fn detach(mut self) {
-        signal(self.process.0.id(), Signal::TERM);
-        self.process.until_ended(&|| self.said.lock().unwrap().clone());
+        // It looks for the signal, and only then waits for an event: one that comes between is seen at the next event, and who
+        // stands still has none. So it is told until it has ended.
+        eventually("the end of strace", || {
+            if self.process.0.try_wait().unwrap().is_some() {
+                return Ok(());
+            }
+            signal(self.process.0.id(), Signal::TERM);
+            Err(self.said.lock().unwrap().clone())
+        });
     }
 }
 
