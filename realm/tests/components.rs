@@ -21,23 +21,59 @@ fn component(text: &str) -> Vec<u8> {
 
 const ACCEPTED: &str = "no node answered";
 
+/// A function `$f`, as an entry point has to be.
+const RUN: &str = r#"(core module $m (func (export "run"))) (core instance $m (instantiate $m))
+    (func $f (canon lift (core func $m "run")))"#;
+
+/// A component with an entry point.
+fn with_run(imports: &str, more: &str) -> String {
+    format!(r#"(component {imports} {RUN} {more} (export "run" (func $f)))"#)
+}
+
 #[test]
 fn what_agents_can_run_gets_as_far_as_the_network() {
     let desk = desk();
-    desk.write("empty.wat", "(component)");
-    desk.write("offered.wat", r#"(component (import "wasi:cli/environment@0.2.3" (instance)))"#);
-    desk.write("binary.wasm", component("(component (core module (func (export \"f\") nop)))"));
-    for file in ["empty.wat", "offered.wat", "binary.wasm"] {
+    desk.write("bare.wat", with_run("", ""));
+    desk.write("offered.wat", with_run(r#"(import "wasi:cli/environment@0.2.3" (instance))"#, ""));
+    desk.write("binary.wasm", component(&with_run("", r#"(core module (func (export "f") nop))"#)));
+    let exported = r#"(instance $i (export "run" (func $f))) (export "wasi:cli/run@0.2.9" (instance $i))"#;
+    desk.write("command.wat", format!("(component {RUN} {exported})"));
+    for file in ["bare.wat", "offered.wat", "binary.wasm", "command.wat"] {
         desk.run_words(&["push", file]).assert(1).says(ACCEPTED);
     }
 }
 
 #[test]
+fn what_has_no_entry_point_is_refused_with_what_it_has_instead() {
+    let desk = desk();
+    let push = |text: &str| {
+        desk.write("it.wat", text);
+        desk.run("push it.wat")
+            .assert(1)
+            .says("has nothing that agents would call")
+            .says("hint: agents call `wasi:cli/run`")
+    };
+    push("(component)").says("it exports nothing at all");
+    let instance = r#"(instance $i (export "handle" (func $f)))"#;
+    let handler = r#"(export "wasi:http/incoming-handler@0.2.3" (instance $i)) (export "walk" (func $f))"#;
+    let ended = push(&format!("(component {RUN} {instance} {handler})"));
+    let named: Vec<&str> = ended.err.lines().filter(|line| line.starts_with("  ")).collect();
+    assert_eq!(named, ["  walk", "  wasi:http/incoming-handler@0.2.3"]);
+    // An instance by the right name that has no such function, and a function that wants to be given something.
+    push(&format!(r#"(component {RUN} {instance} (export "wasi:cli/run@0.2.0" (instance $i)))"#))
+        .says("\n  wasi:cli/run@0.2.0\n");
+    push(
+        r#"(component (core module $m (func (export "run") (param i32))) (core instance $m (instantiate $m))
+            (func (export "run") (param "n" u32) (canon lift (core func $m "run"))))"#,
+    )
+    .says("\n  run\n");
+}
+
+#[test]
 fn an_instance_of_nothing_but_types_needs_nobody() {
     let desk = desk();
-    let types =
-        r#"(component (import "acme:names/types@1.0.0" (instance (type $t (list u8)) (export "id" (type (eq $t))))))"#;
-    desk.write("types.wat", types);
+    let types = r#"(import "acme:names/types@1.0.0" (instance (type $t (list u8)) (export "id" (type (eq $t)))))"#;
+    desk.write("types.wat", with_run(types, ""));
     desk.run("push types.wat").assert(1).says(ACCEPTED);
     let resource =
         r#"(component (import "acme:names/types@1.0.0" (instance (export "handle" (type (sub resource))))))"#;

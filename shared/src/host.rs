@@ -1,5 +1,5 @@
-//! Which imports of a component an agent offers. It stands here so that the command line can name the others before
-//! anything is sent, without carrying a Wasm runtime.
+//! Which imports of a component an agent offers, and which exports it calls. It stands here so that the command line can name
+//! what is wrong before anything is sent, without carrying a Wasm runtime.
 
 /// Interfaces by package. What a component imports from here and was not given is linked as a stub that denies, so
 /// that a guest which merely mentions it still starts. The versions are all of WASI 0.2.
@@ -36,6 +36,14 @@ pub fn offers(import: &str) -> bool {
     let Some((package, interface, version)) = split(import) else { return false };
     is_version(version, "0.2.")
         && INTERFACES.iter().any(|(name, interfaces)| *name == package && interfaces.contains(&interface))
+}
+
+/// Whether agents call `run` of the instance that a component exports under this name, such as `wasi:cli/run@0.2.3`.
+#[must_use]
+pub fn is_command(export: &str) -> bool {
+    split(export).is_some_and(|(package, interface, version)| {
+        (package, interface) == ("wasi:cli", "run") && is_version(version, "0.2.")
+    })
 }
 
 /// Whether a name belongs to WASI 0.3, which agents do not host.
@@ -88,6 +96,16 @@ mod tests {
             "exit",
         ] {
             assert!(!offers(name), "{name}");
+        }
+    }
+
+    #[test]
+    fn commands_are_those_of_wasi_02() {
+        assert!(is_command("wasi:cli/run@0.2.0") && is_command("wasi:cli/run@0.2.12"));
+        for name in
+            ["run", "wasi:cli/run", "wasi:cli/run@0.2.0-rc-2023-11-10", "wasi:cli/run@0.3.0", "wasi:cli/exit@0.2.0"]
+        {
+            assert!(!is_command(name), "{name}");
         }
     }
 

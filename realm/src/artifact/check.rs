@@ -45,6 +45,8 @@ pub enum Refusal {
     Wasi03(Vec<String>),
     /// It imports what no agent offers.
     Imports(Vec<String>),
+    /// It has nothing that an agent would call: what it exports instead.
+    NoEntry(Vec<String>),
 }
 
 impl Refusal {
@@ -70,6 +72,11 @@ impl Refusal {
                 .hint("agents host WASI 0.2: build it for that, with the target `wasm32-wasip2`, for instance"),
             Refusal::Imports(names) => Failure::new(format!("`{shown}` imports what agents do not offer:{}", lines(names)))
                 .hint("agents offer WASI 0.2: cli, clocks, filesystem, http, io, random and sockets; `wasm-tools compose` can supply other imports"),
+            Refusal::NoEntry(names) => {
+                let instead = if names.is_empty() { " nothing at all".to_owned() } else { format!(":{}", lines(names)) };
+                Failure::new(format!("`{shown}` has nothing that agents would call; it exports{instead}"))
+                    .hint("agents call `wasi:cli/run` of WASI 0.2, which a program with a `main` has, or else a function `run` without parameters")
+            }
         }
     }
 }
@@ -117,6 +124,9 @@ enum Step {
 struct Names {
     wasi_03: BTreeSet<String>,
     missing: BTreeSet<String>,
+    exports: BTreeSet<String>,
+    /// Whether one of the exports is what an agent calls.
+    has_entry: bool,
 }
 
 impl Names {
@@ -129,7 +139,12 @@ impl Names {
         if let Some(refusal) = self.first() {
             return Err(refusal);
         }
-        if self.missing.is_empty() { Ok(()) } else { Err(Refusal::Imports(self.missing.iter().cloned().collect())) }
+        let all = |names: &BTreeSet<String>| names.iter().cloned().collect();
+        match (self.missing.is_empty(), self.has_entry) {
+            (true, true) => Ok(()),
+            (true, false) => Err(Refusal::NoEntry(all(&self.exports))),
+            (false, _) => Err(Refusal::Imports(all(&self.missing))),
+        }
     }
 
     fn see_import(&mut self, name: &str, kind: &ComponentTypeRef) {
@@ -146,8 +161,17 @@ impl Names {
         }
     }
 
-    /// Takes out instances that hold nothing but names of types: nothing has to be there for them.
+    /// Takes out instances that hold nothing but names of types: nothing has to be there for them. And looks for what an agent
+    /// calls, as it does.
     fn settle(&mut self, types: &Types) {
+        self.has_entry =
+            self.exports.iter().any(|name| match types.as_ref().component_item_for_export(name).map(|item| item.ty) {
+                Some(ComponentEntityType::Instance(id)) => {
+                    host::is_command(name) && types[id].exports.contains_key("run")
+                }
+                Some(ComponentEntityType::Func(id)) => name == "run" && types[id].params.is_empty(),
+                _ => false,
+            });
         self.missing.retain(|name| match types.as_ref().component_item_for_import(name).map(|item| item.ty) {
             Some(ComponentEntityType::Instance(id)) => !types[id].exports.values().all(|item| {
                 matches!(item.ty, ComponentEntityType::Type { referenced, .. } if !matches!(referenced, ComponentAnyTypeId::Resource(_)))
@@ -232,9 +256,10 @@ impl Scan {
                 }
             }
             Payload::ComponentExportSection(section) if is_outermost => {
-                let exports = section.clone().into_iter().flatten().map(|export| export.name.name);
-                let next = exports.filter(|name| host::is_wasi_03(name));
-                self.names.wasi_03.extend(next.map(str::to_owned));
+                for name in section.clone().into_iter().flatten().map(|export| export.name.name) {
+                    let names = if host::is_wasi_03(name) { &mut self.names.wasi_03 } else { &mut self.names.exports };
+                    names.insert(name.to_owned());
+                }
             }
             _ => {}
         }

@@ -34,6 +34,11 @@ pub(super) async fn newest(
     Ok(all(session, members, owner, std::slice::from_ref(&key)).await?.remove(&key))
 }
 
+/// Nobody has ever heard of this component.
+pub(super) fn unknown(name: &ComponentName) -> Failure {
+    Failure::new(format!("nothing is known by the name `{name}`")).hint("`realm ps` lists what there is")
+}
+
 /// The newest intents that any of `members` hold under these keys.
 ///
 /// # Errors

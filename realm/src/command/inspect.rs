@@ -3,7 +3,7 @@
 use super::Context;
 use super::change::is_declared;
 use super::connect::{Connected, Views, connect_to_members, converse, survey};
-use super::held::newest;
+use super::held::{newest, unknown};
 use super::manifest::{Current, current, document};
 use super::runs::{Runs, collect};
 use crate::cli::InspectArgs;
@@ -53,8 +53,7 @@ pub(super) fn run(args: &InspectArgs, mut context: Context<'_, '_>) -> Result<Ex
                     Some(inspected) => Ok((InspectObject::of(&inspected, &held.opened, &views, &runs), problems)),
                     None => Err(Failure::new(format!("`{name}` was removed")).hint("`realm push` brings it back")),
                 },
-                (None, None) => Err(Failure::new(format!("nothing is known by the name `{name}`"))
-                    .hint("`realm ps` lists what there is")),
+                (None, None) => Err(unknown(name)),
             }
         })?;
     if args.json {

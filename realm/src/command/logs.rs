@@ -2,12 +2,16 @@
 
 use super::Context;
 use super::connect::{Connected, connect_to_members, converse, survey};
+use super::held::{newest, unknown};
 use crate::cli::{LogsArgs, PeerRef};
 use crate::exit::{Exit, Failure};
 use crate::output::{Terminal, Tone, clean, json_line, text_line};
 use crate::session::{Event, Session, WatchId};
 use crate::world::unix_ms;
-use shared::{LogLine, LogQuery, MAX_LOG_NODES, MAX_LOG_TAIL, NodeId, WatchReply, WatchRequest};
+use shared::{
+    ComponentName, IntentKey, LogLine, LogQuery, MAX_LOG_NODES, MAX_LOG_TAIL, NodeId, OwnerKey, WatchReply,
+    WatchRequest,
+};
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
 
@@ -52,14 +56,18 @@ pub(super) fn run(args: &LogsArgs, mut context: Context<'_, '_>) -> Result<Exit,
     let since = args.since.map(|since| since.unix_ms(unix_ms()));
     let query = LogQuery { component: Some(args.component.clone()), tail, since, ..LogQuery::default() };
     let lines = converse(async |executor| {
-        let Connected { mut session, reached, .. } = connect_to_members(&mut context, executor).await?;
+        let Connected { key, mut session, reached } = connect_to_members(&mut context, executor).await?;
         let nodes = nodes(&mut session, &reached.members, &args.node).await?;
         let query = LogQuery { follow: args.follow, nodes, ..query };
         if args.follow {
             follow(&mut session, &reached.members, query, context.terminal, args.json).await?;
             return Ok(None);
         }
-        Ok(Some(collect(&mut session, &reached.members, &WatchRequest::Logs(query), LOGS_TIMEOUT).await))
+        let lines = collect(&mut session, &reached.members, &WatchRequest::Logs(query), LOGS_TIMEOUT).await;
+        if lines.lines.is_empty() && lines.complete {
+            check_known(&mut session, &reached.members, &key, &args.component).await?;
+        }
+        Ok(Some(lines))
     })?;
     let Some(lines) = lines else { return Ok(Exit::Done) };
     for line in &lines.lines {
@@ -82,6 +90,21 @@ pub(super) fn run(args: &LogsArgs, mut context: Context<'_, '_>) -> Result<Exit,
         );
     }
     Ok(Exit::Done)
+}
+
+/// Keeps a name that was mistyped from being taken for a component that is silent.
+async fn check_known(
+    session: &mut Session,
+    members: &[NodeId],
+    key: &OwnerKey,
+    name: &ComponentName,
+) -> Result<(), Failure> {
+    let views = survey(session, members, false).await?.views;
+    let is_known = views.values().any(|(report, _)| report.may_have(name));
+    if is_known || newest(session, members, key, IntentKey::Component(name.clone())).await?.is_some() {
+        return Ok(());
+    }
+    Err(unknown(name))
 }
 
 fn show(terminal: &mut Terminal<'_>, line: &LogLine, json: bool) -> Result<(), Failure> {

@@ -5,7 +5,7 @@ use super::Context;
 use super::change::{Sealed, check_undeclared, highest_seq, members, seal};
 use super::connect::{Connected, Views, connect_to_members, converse, survey};
 use super::drive::Drive;
-use super::held::newest;
+use super::held::{newest, unknown};
 use super::tell;
 use crate::cli::{Steer, SteerArgs};
 use crate::exit::{Exit, Failure};
@@ -29,9 +29,7 @@ pub(super) fn run(steer: Steer, args: &SteerArgs, mut context: Context<'_, '_>) 
         let held = newest(&mut session, &reached.members, &key, IntentKey::Component(args.name.clone())).await?;
         let mut survey = survey(&mut session, &reached.members, true).await?;
         check_undeclared(&args.name, &survey.views)?;
-        let held = held.map(|held| held.opened).ok_or_else(|| {
-            Failure::new(format!("nothing is known by the name `{}`", args.name)).hint("`realm ps` lists what there is")
-        })?;
+        let held = held.map(|held| held.opened).ok_or_else(|| unknown(&args.name))?;
         if matches!(held.body().payload, Payload::Push(_)) {
             let is_there = |views: &Views| targets(steer, &args.name, &held, views).iter().any(|known| known.alive);
             let until = (Instant::now() + HEARD_WITHIN).min(begun + args.timeout.0 / 2);

@@ -176,12 +176,19 @@ fn nodes_without_an_owner_have_nothing_to_tell() {
 }
 
 #[test]
-fn what_nobody_knows_cannot_be_steered() {
+fn what_nobody_knows_is_an_error() {
     let (shell, _agents) = realm(&[&[]]);
-    for verb in ["stop", "start", "restart", "rm"] {
+    for verb in ["stop", "start", "restart", "rm", "logs", "inspect"] {
         let (code, out, err) = shell.realm(&[verb, "nobody"]);
         assert_eq!((code, out.as_str()), (Some(1), ""), "{verb}: {err}");
         assert!(err.contains("nothing is known by the name `nobody`") && err.contains("hint: "), "{err}");
+    }
+    // What is known and silent is none, nor is what was removed.
+    assert_eq!(shell.push("silent", "sleep", &["--no-start"]).0, Some(0));
+    for _ in 0..2 {
+        let (code, out, err) = shell.realm(&["logs", "silent"]);
+        assert!(code == Some(0) && out.is_empty() && err.contains("no output of `silent` is kept"), "{err}");
+        shell.realm(&["rm", "silent"]);
     }
 }
 
