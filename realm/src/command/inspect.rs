@@ -18,44 +18,43 @@ const RUNS_TIMEOUT: Duration = Duration::from_secs(30);
 
 pub(super) fn run(args: &InspectArgs, mut context: Context<'_, '_>) -> Result<Exit, Failure> {
     let name = &args.component;
-    let (object, problems) =
-        converse(async |executor| {
-            let Connected { key, mut session, reached } = connect_to_members(&mut context, executor).await?;
-            let held = newest(&mut session, &reached.members, &key, IntentKey::Component(name.clone())).await?;
-            let survey = survey(&mut session, &reached.members, false).await?;
-            survey.warn_of_silent(context.terminal);
-            // Where both name it, the manifest counts. It may have been removed before it was declared, too.
-            let is_pushed = held.as_ref().is_some_and(|held| Inspected::pushed(&held.opened).is_some());
-            let declared = if !is_pushed || is_declared(name, &survey.views) {
-                match declared(&mut session, &reached.members, &key).await {
-                    // It was removed, and nothing more is known of it.
-                    Err(_) if held.is_some() => None,
-                    declared => declared?,
-                }
-            } else {
-                None
-            };
-            let entries: Vec<NodeId> = survey.watches.iter().map(|(_, entry)| *entry).collect();
-            let views = survey.views;
-            let (runs, mut problems) = collect(&mut session, &entries, name, |_| false, RUNS_TIMEOUT).await;
-            for node in silent(&views, name, &runs) {
-                problems.entry(node).or_insert_with(|| "it says nothing of them".into());
+    let (object, problems) = converse(async |executor| {
+        let Connected { key, mut session, reached } = connect_to_members(&mut context, executor).await?;
+        let held = newest(&mut session, &reached.members, &key, IntentKey::Component(name.clone())).await?;
+        let survey = survey(&mut session, &reached.members, false).await?;
+        survey.warn_of_silent(context.terminal);
+        // Where both name it, the manifest counts. It may have been removed before it was declared, too.
+        let is_pushed = held.as_ref().is_some_and(|held| Inspected::pushed(&held.opened).is_some());
+        let declared = if !is_pushed || is_declared(name, &survey.views) {
+            match declared(&mut session, &reached.members, &key).await {
+                // It was removed, and nothing more is known of it.
+                Err(_) if held.is_some() => None,
+                declared => declared?,
             }
-            let declared = declared.as_ref().and_then(|(current, manifest)| {
-                let declared = manifest.components().get(name)?;
-                Some((Inspected::declared(current.apply.version, declared), &current.held))
-            });
-            match (declared, &held) {
-                (Some((inspected, apply)), _) => {
-                    Ok((InspectObject::of(&inspected, &apply.opened, &views, &runs), problems))
-                }
-                (None, Some(held)) => match Inspected::pushed(&held.opened) {
-                    Some(inspected) => Ok((InspectObject::of(&inspected, &held.opened, &views, &runs), problems)),
-                    None => Err(Failure::new(format!("`{name}` was removed")).hint("`realm push` brings it back")),
-                },
-                (None, None) => Err(unknown(name)),
+        } else {
+            None
+        };
+        let entries: Vec<NodeId> = survey.watches.iter().map(|(_, entry)| *entry).collect();
+        let views = survey.views;
+        let (runs, mut problems) = collect(&mut session, &entries, name, |_| false, RUNS_TIMEOUT).await;
+        for node in silent(&views, name, &runs) {
+            problems.entry(node).or_insert_with(|| "it says nothing of them".into());
+        }
+        let declared = declared.as_ref().and_then(|(current, manifest)| {
+            let declared = manifest.components().get(name)?;
+            Some((Inspected::declared(current.apply.version, declared), &current.held))
+        });
+        match (declared, &held) {
+            (Some((inspected, apply)), _) => {
+                Ok((InspectObject::of(&inspected, &apply.opened, &views, &runs), problems))
             }
-        })?;
+            (None, Some(held)) => match Inspected::pushed(&held.opened) {
+                Some(inspected) => Ok((InspectObject::of(&inspected, &held.opened, &views, &runs), problems)),
+                None => Err(Failure::new(format!("`{name}` was removed")).hint("`realm push` brings it back")),
+            },
+            (None, None) => Err(unknown(name)),
+        }
+    })?;
     if args.json {
         let text = serde_json::to_string(&object).map_err(|error| Failure::new(error.to_string()))?;
         context.terminal.data(&text);

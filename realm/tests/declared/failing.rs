@@ -82,7 +82,16 @@ fn however_many_fail_in_a_row_the_way_back_leads_to_what_was_well() {
     }
     let (code, out, err) = shell.realm(&["rollback", "--yes"]);
     assert!(code == Some(0) && err.contains("version 4 is in force and well on 1 node"), "{out}{err}");
-    assert_eq!(shell.json(&["history"])["versions"][0]["note"], "rollback to version 1");
+    let history = shell.json(&["history"]);
+    let versions = history["versions"].as_array().unwrap().iter();
+    let told: Vec<_> = versions
+        .map(|it| (it["version"].as_u64(), it["in_force"].as_u64(), it["failed"].as_bool()))
+        .map(|(version, in_force, failed)| (version.unwrap(), in_force.unwrap(), failed.unwrap()))
+        .collect();
+    assert_eq!(told, [(4, 1, false), (3, 0, true), (2, 0, true), (1, 0, false)], "{history}");
+    assert_eq!(history["versions"][0]["note"], "rollback to version 1");
+    let text = shell.good(&["history"]);
+    assert!(text.contains("1 node") && text.matches("yes").count() == 3, "{text}");
     agents[0].until("web", "running");
 }
 

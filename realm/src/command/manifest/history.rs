@@ -1,6 +1,6 @@
 //! `realm history`: the versions of the manifest that the realm knows of.
 
-use super::current::{current, none_yet};
+use super::current::{current, judged, none_yet};
 use crate::cli::HistoryArgs;
 use crate::command::Context;
 use crate::command::connect::{Connected, connect_to_members, converse};
@@ -11,21 +11,17 @@ pub(in crate::command) fn run(args: &HistoryArgs, mut context: Context<'_, '_>) 
     let object = converse(async |executor| {
         let Connected { key, mut session, reached } = connect_to_members(&mut context, executor).await?;
         let current = current(&mut session, &reached.members, &key).await?.ok_or_else(none_yet)?;
-        let body = current.held.opened.body();
-        let held = VersionObject {
-            version: current.apply.version,
-            held: true,
-            issued_at: body.issued_at,
-            note: body.note.clone(),
-            digest: current.apply.manifest.digest,
+        let judged = judged(&mut session, &reached.members, &current).await?;
+        let version = |version, held, issued_at, note: &str, digest| {
+            let in_force = judged.live.iter().filter_map(|report| report.manifest.as_ref()?.in_force);
+            let in_force = in_force.filter(|it| *it == version).count();
+            let failed = judged.failed.contains(&version);
+            VersionObject { version, held, in_force, failed, issued_at, note: note.to_owned(), digest }
         };
-        let past = current.apply.past.iter().map(|past| VersionObject {
-            version: past.version,
-            held: false,
-            issued_at: past.issued_at,
-            note: past.note.clone(),
-            digest: past.manifest.digest,
-        });
+        let (apply, body) = (&current.apply, current.held.opened.body());
+        let held = version(apply.version, true, body.issued_at, &body.note, apply.manifest.digest);
+        let past = apply.past.iter();
+        let past = past.map(|past| version(past.version, false, past.issued_at, &past.note, past.manifest.digest));
         let versions = std::iter::once(held).chain(past).collect();
         Ok::<_, Failure>(HistoryObject { schema: 1, realm: *session.realm(), versions })
     })?;
