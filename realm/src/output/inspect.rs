@@ -189,10 +189,11 @@ pub(crate) fn inspect_text(object: &InspectObject) -> String {
 }
 
 fn node_row(node: &InspectNodeObject) -> Vec<String> {
-    let sum = |of: fn(&RunUsage) -> u64| node.live.iter().map(|run| of(&run.usage)).fold(0, u64::saturating_add);
-    let ended = node.ended.iter().map(|run| run.usage.memory_peak_bytes);
-    let peak = node.live.iter().map(|run| run.usage.memory_peak_bytes).chain(ended).max().unwrap_or(0);
-    let ended_cpu = node.ended.iter().map(|run| run.usage.cpu_ms).fold(0, u64::saturating_add);
+    let live = || node.live.iter().map(|run| &run.usage);
+    let all = || live().chain(node.ended.iter().map(|run| &run.usage));
+    // The largest instance, as the limit is about one: the same of both figures, so that they can be compared.
+    let largest = |memory: Option<u64>| bytes(memory.unwrap_or(0));
+    let (now, peak) = (live().map(|run| run.memory_bytes).max(), all().map(|run| run.memory_peak_bytes).max());
     let alive = if node.alive { "yes" } else { "no" };
     let (phase, instances, restarts, last) = match &node.component {
         Some(component) => (
@@ -213,8 +214,8 @@ fn node_row(node: &InspectNodeObject) -> Vec<String> {
         phase,
         instances,
         restarts,
-        format!("{} / {}", bytes(sum(|usage| usage.memory_bytes)), bytes(peak)),
-        lasted(sum(|usage| usage.cpu_ms).saturating_add(ended_cpu)),
+        format!("{} / {}", largest(now), largest(peak)),
+        lasted(all().map(|run| run.cpu_ms).fold(0, u64::saturating_add)),
         last,
     ]
 }
@@ -266,7 +267,26 @@ fn lasted(ms: u64) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::lasted;
+    use super::{InspectNodeObject, lasted, node_row};
+    use shared::{EndedRun, IntentId, LiveRun, NodeId, Outcome, RunUsage};
+
+    #[test]
+    fn memory_now_and_at_most_are_those_of_one_instance() {
+        let usage =
+            |memory_bytes, memory_peak_bytes| RunUsage { memory_bytes, memory_peak_bytes, fuel_used: 0, cpu_ms: 7 };
+        let intent = IntentId::from_bytes([1; 32]);
+        let live = |usage| LiveRun { intent, begun_at: 1, usage };
+        let outcome = Outcome::Completed;
+        let node = InspectNodeObject {
+            peer: NodeId::of_seed(&[1; 32]),
+            tags: Vec::new(),
+            alive: true,
+            component: None,
+            live: vec![live(usage(3 << 20, 4 << 20)), live(usage(5 << 20, 6 << 20))],
+            ended: vec![EndedRun { intent, begun_at: 1, ended_at: 2, outcome, usage: usage(0, 2 << 20) }],
+        };
+        assert_eq!(node_row(&node)[6..8], ["5.0 MiB / 6.0 MiB", "21ms"]);
+    }
 
     #[test]
     fn times_for_people() {
