@@ -42,6 +42,8 @@ pub fn offers(import: &str) -> bool {
 #[must_use]
 pub fn is_command(export: &str) -> bool {
     split(export).is_some_and(|(package, interface, version)| {
+        // What follows a `+` is about the build, and the same interface.
+        let version = version.split_once('+').map_or(version, |(version, _)| version);
         (package, interface) == ("wasi:cli", "run") && is_version(version, "0.2.")
     })
 }
@@ -102,6 +104,7 @@ mod tests {
     #[test]
     fn commands_are_those_of_wasi_02() {
         assert!(is_command("wasi:cli/run@0.2.0") && is_command("wasi:cli/run@0.2.12"));
+        assert!(is_command("wasi:cli/run@0.2.3+abc"));
         for name in
             ["run", "wasi:cli/run", "wasi:cli/run@0.2.0-rc-2023-11-10", "wasi:cli/run@0.3.0", "wasi:cli/exit@0.2.0"]
         {

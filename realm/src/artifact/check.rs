@@ -166,9 +166,8 @@ impl Names {
     fn settle(&mut self, types: &Types) {
         self.has_entry =
             self.exports.iter().any(|name| match types.as_ref().component_item_for_export(name).map(|item| item.ty) {
-                Some(ComponentEntityType::Instance(id)) => {
-                    host::is_command(name) && types[id].exports.contains_key("run")
-                }
+                // The type that an instance is given may be narrower than what it has, which is what an agent looks at.
+                Some(ComponentEntityType::Instance(_)) => host::is_command(name),
                 Some(ComponentEntityType::Func(id)) => name == "run" && types[id].params.is_empty(),
                 _ => false,
             });

@@ -34,7 +34,7 @@ pub(super) async fn newest(
     Ok(all(session, members, owner, std::slice::from_ref(&key)).await?.remove(&key))
 }
 
-/// Nobody has ever heard of this component.
+/// Nobody has such a component, and nothing that is held names it.
 pub(super) fn unknown(name: &ComponentName) -> Failure {
     Failure::new(format!("nothing is known by the name `{name}`")).hint("`realm ps` lists what there is")
 }

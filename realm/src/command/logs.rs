@@ -3,6 +3,7 @@
 use super::Context;
 use super::connect::{Connected, connect_to_members, converse, survey};
 use super::held::{newest, unknown};
+use super::manifest::{current, document};
 use crate::cli::{LogsArgs, PeerRef};
 use crate::exit::{Exit, Failure};
 use crate::output::{Terminal, Tone, clean, json_line, text_line};
@@ -100,11 +101,18 @@ async fn check_known(
     name: &ComponentName,
 ) -> Result<(), Failure> {
     let views = survey(session, members, false).await?.views;
-    let is_known = views.values().any(|(report, _)| report.may_have(name));
-    if is_known || newest(session, members, key, IntentKey::Component(name.clone())).await?.is_some() {
+    if views.values().any(|(report, _)| report.may_have(name))
+        || newest(session, members, key, IntentKey::Component(name.clone())).await?.is_some()
+    {
         return Ok(());
     }
-    Err(unknown(name))
+    // Of what is declared for nodes that are away, or was taken back, no report may tell.
+    match current(session, members, key).await? {
+        Some(current) if document(session, members, current.apply.manifest).await?.components().contains_key(name) => {
+            Ok(())
+        }
+        _ => Err(unknown(name)),
+    }
 }
 
 fn show(terminal: &mut Terminal<'_>, line: &LogLine, json: bool) -> Result<(), Failure> {

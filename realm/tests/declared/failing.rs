@@ -60,6 +60,8 @@ fn nobody_live_and_nobody_at_all() {
     assert!(err.contains("1 node will get version 1"), "{err}");
     let (code, _, err) = shell.apply(&["--require-all"]);
     assert_eq!(code, Some(5), "{err}");
+    let (code, out, err) = shell.realm(&["logs", "far"]);
+    assert!(code == Some(0) && out.is_empty() && err.contains("no output of `far`"), "it is declared: {out}{err}");
     // Nobody has told that it is declared, so that it is the node that refuses.
     let (code, _, err) = shell.push("far", "ticker", &[]);
     assert!(code == Some(1) && err.contains("the manifest declares `far`"), "{err}");

@@ -6,6 +6,7 @@ use crate::command::Context;
 use crate::command::connect::{Connected, connect_to_members, converse};
 use crate::exit::{Exit, Failure};
 use crate::output::{HISTORY_HEADS, HistoryObject, VersionObject, history_rows, table};
+use shared::ManifestReport;
 
 pub(in crate::command) fn run(args: &HistoryArgs, mut context: Context<'_, '_>) -> Result<Exit, Failure> {
     let object = converse(async |executor| {
@@ -13,8 +14,11 @@ pub(in crate::command) fn run(args: &HistoryArgs, mut context: Context<'_, '_>) 
         let current = current(&mut session, &reached.members, &key).await?.ok_or_else(none_yet)?;
         let judged = judged(&mut session, &reached.members, &current).await?;
         let version = |version, held, issued_at, note: &str, digest| {
-            let in_force = judged.live.iter().filter_map(|report| report.manifest.as_ref()?.in_force);
-            let in_force = in_force.filter(|it| *it == version).count();
+            // Two operators may have given the same number at once.
+            let is_other =
+                |told: &ManifestReport| held && told.version == version && told.intent != current.held.opened.id();
+            let told = judged.live.iter().filter_map(|report| report.manifest.as_ref());
+            let in_force = told.filter(|told| told.in_force == Some(version) && !is_other(told)).count();
             let failed = judged.failed.contains(&version);
             VersionObject { version, held, in_force, failed, issued_at, note: note.to_owned(), digest }
         };
