@@ -1,9 +1,11 @@
 //! The file that is pushed: pinned and checked in one reading, then served in chunks.
 
 mod check;
+mod refusal;
 mod source;
 
-pub use check::{Checked, Refusal, check};
+pub use check::{Checked, check};
+pub use refusal::Refusal;
 pub use source::{Source, of_file, open};
 
 use shared::{Artifact, ChunkList};
