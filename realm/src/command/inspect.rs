@@ -4,13 +4,12 @@ use super::Context;
 use super::change::is_declared;
 use super::connect::{Connected, Views, connect_to_members, converse, survey};
 use super::held::{newest, unknown};
-use super::manifest::{Current, current, document};
+use super::manifest::declared;
 use super::runs::{Runs, collect};
 use crate::cli::InspectArgs;
 use crate::exit::{Exit, Failure};
 use crate::output::{InspectObject, Inspected, Tone, clean, inspect_text};
-use crate::session::Session;
-use shared::{ComponentName, IntentKey, Manifest, NodeId, NodeReport, OwnerKey};
+use shared::{ComponentName, IntentKey, NodeId, NodeReport};
 use std::time::Duration;
 
 /// Within this time the entry nodes have asked all others, and they have answered.
@@ -65,17 +64,6 @@ pub(super) fn run(args: &InspectArgs, mut context: Context<'_, '_>) -> Result<Ex
         context.terminal.say(Tone::Warning, &format!("no runs from {}: {}", node.short(), clean(&reason)));
     }
     Ok(Exit::Done)
-}
-
-/// The manifest that is held.
-async fn declared(
-    session: &mut Session,
-    members: &[NodeId],
-    key: &OwnerKey,
-) -> Result<Option<(Current, Manifest)>, Failure> {
-    let Some(current) = current(session, members, key).await? else { return Ok(None) };
-    let manifest = document(session, members, current.apply.manifest).await?;
-    Ok(Some((current, manifest)))
 }
 
 /// Live nodes that have the component by their own word, and told of no runs.

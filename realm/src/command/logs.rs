@@ -3,7 +3,7 @@
 use super::Context;
 use super::connect::{Connected, connect_to_members, converse, survey};
 use super::held::{newest, unknown};
-use super::manifest::{current, document};
+use super::manifest::declared;
 use crate::cli::{LogsArgs, PeerRef};
 use crate::exit::{Exit, Failure};
 use crate::output::{Terminal, Tone, clean, json_line, text_line};
@@ -107,12 +107,9 @@ async fn check_known(
         return Ok(());
     }
     // Of what is declared for nodes that are away, or was taken back, no report may tell.
-    match current(session, members, key).await? {
-        Some(current) if document(session, members, current.apply.manifest).await?.components().contains_key(name) => {
-            Ok(())
-        }
-        _ => Err(unknown(name)),
-    }
+    let declared = declared(session, members, key).await?;
+    let is_declared = declared.is_some_and(|(_, manifest)| manifest.components().contains_key(name));
+    if is_declared { Ok(()) } else { Err(unknown(name)) }
 }
 
 fn show(terminal: &mut Terminal<'_>, line: &LogLine, json: bool) -> Result<(), Failure> {

@@ -27,7 +27,7 @@ pub(in crate::command) struct Current {
 ///
 /// # Errors
 /// When none of them answers.
-pub(in crate::command) async fn current(
+pub(super) async fn current(
     session: &mut Session,
     members: &[NodeId],
     owner: &OwnerKey,
@@ -51,7 +51,7 @@ pub(super) fn none_yet() -> Failure {
 ///
 /// # Errors
 /// When nobody has it.
-pub(in crate::command) async fn document(
+pub(super) async fn document(
     session: &mut Session,
     members: &[NodeId],
     artifact: Artifact,
@@ -81,6 +81,20 @@ pub(in crate::command) async fn document(
             .hint("a node that has it may be away: `realm status` lists those that are known"));
         }
     }
+}
+
+/// The apply that is held, and its document.
+///
+/// # Errors
+/// When none of them answers, or nobody has the document.
+pub(in crate::command) async fn declared(
+    session: &mut Session,
+    members: &[NodeId],
+    owner: &OwnerKey,
+) -> Result<Option<(Current, Manifest)>, Failure> {
+    let Some(current) = current(session, members, owner).await? else { return Ok(None) };
+    let manifest = document(session, members, current.apply.manifest).await?;
+    Ok(Some((current, manifest)))
 }
 
 /// The document, if this node has it.

@@ -11,6 +11,6 @@ mod told;
 mod version;
 
 pub(super) use apply::{apply, plan, rollback};
-pub(super) use current::{Current, current, document};
+pub(super) use current::declared;
 pub(super) use export::run as export;
 pub(super) use history::run as history;
